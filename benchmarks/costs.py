@@ -1,0 +1,145 @@
+# ruff: noqa: T201 - its findings go to whoever started it
+"""Costs that are not a rate: one cold call, imports, memory, what a large sweep leaves behind.
+
+`memory` and `leftovers` watch a sweep from inside its conductor, so each is a process of its own:
+`python -m benchmarks.costs memory|leftovers`, in a project's folder, prints its findings as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import ROOT, arguments_of, descendants, private_bytes
+
+ONE_OURS = "from ductaflow import run_notebook; run_notebook('flow/{flow}.py', config={{'factor': {n}}})"
+ONE_PAPERMILL = (
+    "import papermill; papermill.execute_notebook('notebooks/{flow}.ipynb', 'one{n}.ipynb', "
+    "parameters={{'config': {{'factor': {n}}}}}, kernel_name='python3', progress_bar=False)"
+)
+PANDAS_SCRIPT = "config = {}\nimport pandas as pd\nprint(pd.DataFrame({'x': range(9)}).describe())\n"
+CLI_SCRIPT = (
+    "config = {}\n"
+    "from ductaflow import is_notebook_execution, load_cli_config\n"
+    "if not is_notebook_execution():\n"
+    "    config = load_cli_config('config/base.json', 'measured')\n"
+    "import pandas as pd\nprint(pd.DataFrame({'x': range(9)}).describe())\n"
+)
+
+
+def alternately(commands: dict[str, list[list[str]]], cwd: Path) -> dict[str, float]:
+    """Median seconds of each command; the lists are worked through side by side, so that drift hits all."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for round_of_commands in zip(*commands.values(), strict=True):
+        for name, command in zip(commands, round_of_commands, strict=True):
+            start = time.perf_counter()
+            subprocess.run(command, cwd=cwd, env=environment, check=True, capture_output=True)
+            taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def cold_calls(project: Path, repeats: int) -> dict[str, float]:
+    """One instance in a process that does nothing else, from its start to its end."""
+    python = [sys.executable, "-c"]
+    commands = {
+        f"{name} {flow}": [[*python, code.format(flow=flow, n=9000 + n)] for n in range(repeats)]
+        for flow in ("light", "plot")
+        for name, code in (("ductaflow", ONE_OURS), ("papermill", ONE_PAPERMILL))
+    }
+    return alternately(commands, project)
+
+
+def imports(project: Path, repeats: int) -> dict[str, float]:
+    """`import ductaflow` against an empty program, and `load_cli_config` against a script without it."""
+    (project / "flow" / "plain_pandas.py").write_text(PANDAS_SCRIPT, encoding="utf-8")
+    (project / "flow" / "cli_pandas.py").write_text(CLI_SCRIPT, encoding="utf-8")
+    python = sys.executable
+    commands = {
+        "pass": [python, "-c", "pass"],
+        "import ductaflow": [python, "-c", "import ductaflow"],
+        "pandas script": [python, "flow/plain_pandas.py"],
+        "pandas script with load_cli_config": [python, "flow/cli_pandas.py"],
+    }
+    return alternately({name: [command] * repeats for name, command in commands.items()}, project)
+
+
+def memory() -> dict[str, Any]:
+    """Private memory of the live processes while light instances wait, two at a time."""
+    import pandas as pd
+
+    from ductaflow import run_instances
+
+    control_df = pd.DataFrame({"instance_name": [f"w{n}" for n in range(4)], "factor": range(4)})
+    sweep = threading.Thread(
+        target=run_instances, args=(control_df, "flow/waiting.py"), kwargs={"workers": 2}
+    )
+    sweep.start()
+    samples: list[dict[int, tuple[int, bool]]] = []
+    while sweep.is_alive():
+        time.sleep(0.5)
+        samples.append(_sample())
+    fullest = max(samples, key=len)
+    workers = [size for size, is_worker in fullest.values() if is_worker]
+    instances = [size for size, is_worker in fullest.values() if not is_worker]
+    return {"workers": workers, "instances": instances}
+
+
+def _sample() -> dict[int, tuple[int, bool]]:
+    """For each process below this one: its private bytes, and whether it is a worker (else an instance)."""
+    direct = set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    found = {}
+    for pid in descendants(os.getpid()):
+        try:
+            if "ductaflow_runtime" in arguments_of(pid):
+                found[pid] = (private_bytes(pid), str(pid) in direct or _is_started_by_thread(pid))
+        except OSError:
+            continue
+    return found
+
+
+def _is_started_by_thread(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return f"PPid:\t{os.getpid()}\n" in status
+
+
+def leftovers() -> dict[str, Any]:
+    """Processes, threads and file handles of the conductor before and after 300 instances on 8 workers."""
+    import pandas as pd
+
+    from ductaflow import run_instances
+
+    def counts() -> dict[str, int]:
+        return {
+            "processes": len(list(descendants(os.getpid()))),
+            "threads": threading.active_count(),
+            "handles": len(list(Path("/proc/self/fd").iterdir())) - 1,
+        }
+
+    names = [f"l{n:03}" for n in range(300)]
+    control_df = pd.DataFrame({"instance_name": names, "factor": range(300)})
+    run_instances(control_df.head(2), "flow/light.py", workers=8)
+    before = counts()
+    start = time.perf_counter()
+    results = run_instances(control_df, "flow/light.py", workers=8, force=True)
+    seconds = time.perf_counter() - start
+    first = counts()
+    run_instances(control_df, "flow/light.py", workers=8, force=True)
+    return {
+        "seconds": seconds,
+        "done": int((results["status"] == "done").sum()),
+        "before": before,
+        "after": first,
+        "after twice": counts(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps({"memory": memory, "leftovers": leftovers}[sys.argv[1]]()))

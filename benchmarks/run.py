@@ -1,0 +1,125 @@
+# ruff: noqa: T201 - a command that says how far it is
+"""Measures ductaflow against the other ways to execute a flow, and writes `benchmarks/RESULTS.md`.
+
+`python -m benchmarks.run [--quick] [--repeats N]`. All contenders take turns within each repeat,
+so that whatever else the machine does hits all of them; the numbers are medians over the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import CONTENDERS, WORKERS
+from benchmarks.costs import cold_calls, imports
+from benchmarks.flows import FLOWS, Flow, make_project
+from benchmarks.processes import adopt_orphans, run_module
+from benchmarks.report import write_report
+
+MEASURED = ("light", "plot", "busy")
+FAST = ("ductaflow_sweep", "ductaflow_loop")
+
+
+@dataclass
+class Series:
+    """What repeated measurements of one contender on one flow gave, an instance."""
+
+    count: int
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    failure: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Median seconds an instance."""
+        return statistics.median(self.wall) if self.wall else None
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Median CPU seconds an instance, everything that was started included."""
+        return statistics.median(self.cpu) if self.cpu else None
+
+
+Results = dict[tuple[str, str], Series]
+
+
+def measure(flow: Flow, contender: str, series: Series) -> None:
+    """One run of a contender, in a fresh project."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder).resolve() / "project"
+        make_project(project)
+        try:
+            finished = run_module("benchmarks.contenders", contender, flow.name, series.count, cwd=project)
+        except RuntimeError as error:
+            series.failure = str(error).strip().splitlines()[-1]
+            return
+    series.wall.append(finished.printed["seconds"] / series.count)
+    series.cpu.append(finished.cpu / series.count)
+
+
+def measure_rates(repeats: int, share: float) -> Results:
+    """Every contender on every flow."""
+    results: Results = {}
+    for repeat in range(repeats):
+        for flow in (FLOWS[name] for name in MEASURED):
+            for contender in CONTENDERS:
+                count = max(2, int((flow.fast if contender in FAST else flow.slow) * share))
+                series = results.setdefault((flow.name, contender), Series(count))
+                if series.failure is None:
+                    measure(flow, contender, series)
+                shown = "failed" if series.failure else f"{series.wall[-1] * 1000:.1f} ms"
+                print(f"{repeat + 1}/{repeats} {flow.name:6} {contender:22} {shown}", flush=True)
+    return results
+
+
+def measure_overhead(repeats: int) -> dict[str, float]:
+    """CPU seconds an instance of a flow that does nothing: what the framework itself costs."""
+    found = {}
+    for contender in ("ductaflow_sweep", "papermill_sequential"):
+        flow = FLOWS["empty"]
+        series = Series(flow.fast if contender in FAST else flow.slow)
+        for _ in range(repeats):
+            measure(flow, contender, series)
+        found[contender] = series.cpu_seconds or 0.0
+    return found
+
+
+def measure_costs(repeats: int) -> dict[str, Any]:
+    """Everything that is not a rate."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder).resolve() / "project"
+        make_project(project)
+        costs: dict[str, Any] = {
+            "cold": cold_calls(project, repeats),
+            "imports": imports(project, 5 * repeats),
+        }
+        for name in ("memory", "leftovers"):
+            print(f"costs: {name}", flush=True)
+            shutil.rmtree(project / "runs", ignore_errors=True)
+            finished = run_module("benchmarks.costs", name, cwd=project)
+            costs[name] = {**finished.printed, "orphans": finished.orphans}
+    return costs
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = argparse.ArgumentParser(description="Measure ductaflow against the other ways.")
+    parser.add_argument("--quick", action="store_true", help="fewer instances, one repeat, nothing written")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    adopt_orphans()
+    repeats = 1 if options.quick else options.repeats
+    results = measure_rates(repeats, 0.2 if options.quick else 1.0)
+    costs = {**measure_costs(max(3, repeats)), "overhead": measure_overhead(repeats)}
+    target = Path(os.devnull) if options.quick else Path(__file__).parent / "RESULTS.md"
+    print(write_report(target, results, costs, WORKERS))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Run one analysis hundreds of times and trust every result: the public names of ductaflow.
+
+Importing this module costs nothing: each name loads what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ductaflow_runtime.conduct import plan_instances as plan_instances
+    from ductaflow_runtime.conduct import run_instances as run_instances
+    from ductaflow_runtime.conduct import run_notebook as run_notebook
+    from ductaflow_runtime.conduct import run_step_flow as run_step_flow
+    from ductaflow_runtime.errors import ConfigError as ConfigError
+    from ductaflow_runtime.errors import DuctaflowError as DuctaflowError
+    from ductaflow_runtime.errors import FlowError as FlowError
+    from ductaflow_runtime.errors import FlowFileError as FlowFileError
+    from ductaflow_runtime.errors import InstanceBusyError as InstanceBusyError
+    from ductaflow_runtime.errors import InstancesFailed as InstancesFailed
+    from ductaflow_runtime.errors import MissingExtraError as MissingExtraError
+    from ductaflow_runtime.errors import ProjectError as ProjectError
+    from ductaflow_runtime.errors import RecordError as RecordError
+    from ductaflow_runtime.errors import WorkerError as WorkerError
+    from ductaflow_runtime.execution import instance_path as instance_path
+    from ductaflow_runtime.execution import project_path as project_path
+    from ductaflow_runtime.execution import save_results as save_results
+    from ductaflow_runtime.interactive import is_notebook_execution as is_notebook_execution
+    from ductaflow_runtime.results import load_results as load_results
+    from ductaflow_runtime.script import load_cli_config as load_cli_config
+    from ductaflow_runtime.summary import display_config_summary as display_config_summary
+
+_HOMES = {
+    "ConfigError": "errors",
+    "DuctaflowError": "errors",
+    "FlowError": "errors",
+    "FlowFileError": "errors",
+    "InstanceBusyError": "errors",
+    "InstancesFailed": "errors",
+    "MissingExtraError": "errors",
+    "ProjectError": "errors",
+    "RecordError": "errors",
+    "WorkerError": "errors",
+    "display_config_summary": "summary",
+    "instance_path": "execution",
+    "is_notebook_execution": "interactive",
+    "load_cli_config": "script",
+    "load_results": "results",
+    "plan_instances": "conduct",
+    "project_path": "execution",
+    "run_instances": "conduct",
+    "run_notebook": "conduct",
+    "run_step_flow": "conduct",
+    "save_results": "execution",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ductaflow")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ductaflow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"ductaflow_runtime.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,1 @@
+"""The runtime behind `ductaflow`: import the public names from there, not from here."""

@@ -1,0 +1,265 @@
+"""What the conductor calls. The whole way on one screen:
+
+rows -> configs -> instances -> why_stale -> jobs -> workers -> records -> the frame with what became of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ductaflow_runtime.config import to_config
+from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.flow import find_flow
+from ductaflow_runtime.instance import Instance, check_name, default_name, is_alive
+from ductaflow_runtime.ledger import Job
+from ductaflow_runtime.project import ENGINES, Settings, find_root, load_settings, resolve_runs_dir
+from ductaflow_runtime.record import Outcome, Record, Status
+from ductaflow_runtime.refresh import refresh
+from ductaflow_runtime.staleness import FORCED, Present, last_record, why_stale
+from ductaflow_runtime.surroundings import git_state
+from ductaflow_runtime.sweep import Sweep, announce
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    import pandas as pd
+
+    PathLike = str | os.PathLike[str]
+
+OnError = Literal["raise", "continue", "stop"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a call asks for beyond flow and configs."""
+
+    force: bool = False
+    timeout: float | None = None
+    export_html: bool = False
+    kernel_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a call takes place."""
+
+    root: Path
+    settings: Settings
+    flow: Path
+    step: str
+    runs_dir: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One instance, its last record, and why it must run (`None`: it need not)."""
+
+    instance: Instance
+    record: Record | None
+    reason: str | None
+
+
+def run_notebook(
+    notebook_file: PathLike,
+    config: dict[str, Any] | None = None,
+    *,
+    instance_name: str | None = None,
+    step_name: str | None = None,
+    runs_dir: PathLike | None = None,
+    force: bool = False,
+    timeout: float | None = None,
+    export_html: bool = False,
+    kernel_name: str | None = None,
+) -> Record:
+    """Execute one instance of a flow, unless it is up to date, and give its record.
+
+    `notebook_file` is relative to the working directory or the project root. The instance is named by
+    `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
+    seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs.
+    """
+    options = Options(force, timeout, export_html, kernel_name)
+    place = locate(notebook_file, step_name, runs_dir)
+    clean = to_config(config)
+    name = default_name(clean) if instance_name is None else check_name(_as_text(instance_name))
+    instance = Instance(place.flow, place.step, name, clean, place.runs_dir)
+    plan = make_plans(place, [instance], options)[0]
+    (record,) = carry_out(place, [plan], options, workers=1, quiet=True)
+    if record.outcome is Outcome.FAILED:
+        raise FlowError(record)
+    return record
+
+
+def run_step_flow(
+    notebook_file: PathLike,
+    step_name: str,
+    instance_name: str,
+    config: dict[str, Any] | None = None,
+    **options: Any,
+) -> Record:
+    """`run_notebook` with step and instance named; it takes the same options."""
+    return run_notebook(notebook_file, config, step_name=step_name, instance_name=instance_name, **options)
+
+
+def run_instances(
+    control_df: pd.DataFrame,
+    notebook_file: PathLike,
+    *,
+    step_name: str | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    force: bool = False,
+    on_error: OnError = "raise",
+    timeout: float | None = None,
+    export_html: bool = False,
+    runs_dir: PathLike | None = None,
+) -> pd.DataFrame:
+    """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
+
+    A column `a.b` becomes nested config; `instance_name` names the row and is not part of the config.
+    The result has the control dataframe's rows, in order, plus `status`, `reason`, `duration_s` (seconds),
+    `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
+
+    `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"`
+    does not raise; `"stop"` starts nothing new after the first failure, then raises. Rows are all
+    validated before the first runs; `ConfigError` lists every problem.
+    """
+    if on_error not in ("raise", "continue", "stop"):
+        raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
+    if workers is not None and (type(workers) is not int or workers < 1):
+        raise ConfigError(f"workers must be a whole number above 0, not {workers!r}")
+    options = Options(force, timeout, export_html)
+    place = locate(notebook_file, step_name, runs_dir)
+    plans = make_plans(place, instances_of(control_df, place), options)
+    records = carry_out(place, plans, options, workers, executor, stop=on_error == "stop")
+    from ductaflow_runtime.frame import outcome_frame
+
+    frame = outcome_frame(control_df, [plan.reason for plan in plans], records)
+    failed = [record for record in records if record.outcome is Outcome.FAILED]
+    if failed and on_error != "continue":
+        raise InstancesFailed(failed, frame)
+    return frame
+
+
+def plan_instances(
+    control_df: pd.DataFrame,
+    notebook_file: PathLike,
+    *,
+    step_name: str | None = None,
+    force: bool = False,
+    export_html: bool = False,
+    runs_dir: PathLike | None = None,
+) -> pd.DataFrame:
+    """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing."""
+    from ductaflow_runtime.frame import plan_frame
+
+    place = locate(notebook_file, step_name, runs_dir)
+    plans = make_plans(place, instances_of(control_df, place), Options(force, export_html=export_html))
+    return plan_frame(control_df, [plan.reason for plan in plans])
+
+
+def locate(notebook_file: PathLike, step_name: str | None, runs_dir: PathLike | None) -> Setting:
+    """Project, settings, flow and step of a call; raises for a flow that is not there."""
+    root = find_root()
+    settings = load_settings(root)
+    flow = find_flow(notebook_file, root)
+    step = check_name(flow.stem if step_name is None else step_name, "step name")
+    return Setting(root, settings, flow, step, resolve_runs_dir(root, settings, runs_dir))
+
+
+def instances_of(control_df: pd.DataFrame, place: Setting) -> list[Instance]:
+    """The rows as instances, all validated."""
+    from ductaflow_runtime.frame import read_rows
+
+    return [
+        Instance(place.flow, place.step, name, config, place.runs_dir)
+        for name, config in read_rows(control_df)
+    ]
+
+
+def make_plans(place: Setting, instances: Sequence[Instance], options: Options) -> list[Plan]:
+    """Decide for each instance whether it must run; reads only."""
+    if options.timeout is not None and not options.timeout > 0:
+        raise ConfigError(f"timeout must be a number of seconds above 0, not {options.timeout!r}")
+    present = Present(place.root, place.runs_dir)
+    present.code(place.flow)  # a flow that cannot be executed is an error before anything runs
+    html = wants_html(place, options)
+    return [plan_one(instance, present, options.force, html) for instance in instances]
+
+
+def plan_one(instance: Instance, present: Present, force: bool = False, html: bool = False) -> Plan:
+    """The plan of one instance."""
+    record, damage = last_record(instance)
+    if record is not None and record.status is Status.RUNNING and is_alive(record):
+        raise InstanceBusyError(
+            f"{instance.step}/{instance.name} is being executed by process "
+            f"{(record.environment or {}).get('pid')} since {record.started}; wait for it, or end that process"
+        )
+    if force:
+        return Plan(instance, record, FORCED)
+    reason = damage or why_stale(instance, record, present)
+    if reason is None and html and record is not None and not record.notebook.is_file():
+        reason = "no stored notebook to make the HTML page of"
+    return Plan(instance, record, reason)
+
+
+def carry_out(
+    place: Setting,
+    plans: Sequence[Plan],
+    options: Options,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    *,
+    stop: bool = False,
+    quiet: bool = False,
+) -> list[Record]:
+    """Execute what must be, refresh what only reads differently, skip the rest; one record a plan."""
+    sweep = Sweep(workers=workers or place.settings.workers, executor=executor, stop=stop, quiet=quiet)
+    stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+    around = git_state(place.root) if stale else {}
+    jobs = {index: make_job(place, plan, options, sweep.threads, around) for index, plan in stale.items()}
+    if not quiet:
+        print(announce(place.step, [plan.reason for plan in plans]), file=sys.stderr, flush=True)  # noqa: T201
+    present, html = Present(place.root, place.runs_dir), wants_html(place, options)
+    records: dict[int, Record] = {}
+    for index, plan in enumerate(plans):
+        if plan.record is not None and index not in stale:
+            records[index] = refresh(plan.instance, plan.record, present, place.settings, html)
+    records.update(sweep.run(jobs))
+    return [records[index] for index in range(len(plans))]
+
+
+def wants_html(place: Setting, options: Options) -> bool:
+    """Whether a call asks for pages."""
+    return options.export_html or place.settings.export_html
+
+
+def make_job(place: Setting, plan: Plan, options: Options, threads: int, around: dict[str, Any]) -> Job:
+    """What a worker needs to know of one instance."""
+    settings, instance = place.settings, plan.instance
+    assert settings.engine in ENGINES
+    return Job(
+        root=str(place.root),
+        runs_dir=str(place.runs_dir),
+        flow=str(instance.flow),
+        step=instance.step,
+        name=instance.name,
+        config=instance.config,
+        reason=plan.reason or "",
+        timeout=options.timeout if options.timeout is not None else settings.timeout,
+        export_html=wants_html(place, options),
+        show_code=settings.code,
+        kernel_name=options.kernel_name,
+        engine=settings.engine,
+        preload=list(settings.preload) if settings.preload is not None else None,
+        threads=threads,
+        environment=dict(around),
+    )
+
+
+def _as_text(name: object) -> object:
+    return str(name) if type(name) is int else name

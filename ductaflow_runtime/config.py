@@ -1,0 +1,242 @@
+"""Strict at the border: what goes into an instance is plain JSON, or an error that says where it is not.
+
+Past this module a config is what `json.load` gives, so the three ways to run a flow cannot differ.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import sys
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from ductaflow_runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+Config = dict[str, Any]
+
+_DEEPEST = 60
+
+
+def to_config(config: object, where: str = "config") -> Config:
+    """The config as plain JSON values, exact; raises `ConfigError` naming every key that cannot be one."""
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
+        raise ConfigError(f"{where}: a config is a dict (a JSON object), not {_type_name(config)}")
+    problems: list[str] = []
+    clean = to_json(config, "", problems)
+    if problems:
+        raise ConfigError(f"{where} cannot be stored as JSON:", problems)
+    assert isinstance(clean, dict)
+    return clean
+
+
+def to_json(value: object, key: str, problems: list[str], depth: int = 0) -> Json:
+    """One value as plain JSON. What cannot be is added to `problems` with its dotted `key`."""
+    if value is None or value is True or value is False:
+        return value
+    kind = type(value)
+    if kind is str:
+        return _text(value, key, problems)  # type: ignore[arg-type]
+    if kind is int:
+        return value  # type: ignore[return-value]
+    if kind is float:
+        return _number(value, key, problems)  # type: ignore[arg-type]
+    if depth > _DEEPEST:
+        problems.append(f"{key}: nested more than {_DEEPEST} deep, or contains itself")
+        return None
+    if kind is dict:
+        return _object(value, key, problems, depth)  # type: ignore[arg-type]
+    if kind in (list, tuple):
+        return [to_json(item, f"{key}[{i}]", problems, depth + 1) for i, item in enumerate(value)]  # type: ignore[arg-type,call-overload]
+    return _scientific(value, key, problems, depth)
+
+
+def _scientific(value: object, key: str, problems: list[str], depth: int) -> Json:
+    """numpy and pandas values, dates and paths; everything else is refused by type."""
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return None if value != value else value.isoformat()  # NaT is the one date unlike itself
+    if isinstance(value, PurePath):
+        return _text(value.as_posix(), key, problems)
+    if _is_missing(value):
+        return None
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.ndarray):
+            items = list(value) if value.ndim else value[()]
+            return to_json(items, key, problems, depth + 1)
+        if isinstance(value, numpy.datetime64):
+            return str(numpy.datetime_as_string(value, unit="auto"))
+        if isinstance(value, (numpy.bool_, numpy.integer, numpy.floating, numpy.str_)):
+            plain = value.item()
+            if type(plain) in (bool, int, float, str):
+                return to_json(plain, key, problems, depth + 1)
+    problems.append(f"{key}: {_type_name(value)} is not a JSON value ({_shorten(value)})")
+    return None
+
+
+def _is_missing(value: object) -> bool:
+    """pd.NA, pd.NaT and np.datetime64('NaT'), told without importing pandas."""
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if type(value).__name__ == "datetime64":
+        return bool(value != value)
+    return False
+
+
+def _number(value: float, key: str, problems: list[str]) -> float | None:
+    if math.isnan(value):
+        return None
+    if math.isinf(value):
+        problems.append(f"{key}: an infinity is not a JSON value; write a large number or null instead")
+    return value
+
+
+def _text(value: str, key: str, problems: list[str]) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        problems.append(
+            f"{_printable(key)}: text with a lone surrogate cannot be stored ({_printable(value)!r})"
+        )
+    return value
+
+
+def _object(value: dict[object, object], key: str, problems: list[str], depth: int) -> Config:
+    clean: Config = {}
+    for name, item in value.items():
+        if type(name) is not str:
+            problems.append(f"{key or 'config'}: the key {name!r} is {_type_name(name)}; JSON keys are text")
+            continue
+        dotted = f"{key}.{name}" if key else name
+        _text(name, dotted, problems)
+        clean[name] = to_json(item, dotted, problems, depth + 1)
+    return clean
+
+
+def nest(flat: Iterable[tuple[str, Json]], problems: list[str]) -> Config:
+    """`a.b` columns as nested objects; a name that is both a value and a parent is a problem."""
+    config: Config = {}
+    for dotted, value in flat:
+        *parents, last = dotted.split(".")
+        target = config
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                break
+        if not isinstance(target, dict) or last in target:
+            problems.append(
+                f"{dotted}: the key is given twice, or is both a value and a parent of other keys"
+            )
+            continue
+        target[last] = value
+    return config
+
+
+def flatten(config: Config, prefix: str = "") -> dict[str, Json]:
+    """Nested objects as dotted keys; an empty object stays a value."""
+    flat: dict[str, Json] = {}
+    for name, value in config.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def texts_in(value: object) -> list[str]:
+    """Every text in a config."""
+    if isinstance(value, str):
+        return [value] if len(value) <= 1024 and "\0" not in value else []
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for item in items for text in texts_in(item)]
+
+
+def dump(config: Json) -> str:
+    """The text of a `config.json`: readable, exact, and the same for the same config."""
+    return json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def digest(config: Config) -> str:
+    """Twelve hexadecimal digits that name a config, whatever the order of its keys."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_config(path: Path) -> Config:
+    """The config in a JSON file; raises `ConfigError` that says what is wrong and where."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"config file not found: {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    try:
+        loaded = json.loads(text, object_pairs_hook=_unique_keys(path))
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"config file {path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    return to_config(loaded, f"config file {path}")
+
+
+def _unique_keys(path: Path) -> Callable[[list[tuple[str, Any]]], Config]:
+    def build(pairs: list[tuple[str, Any]]) -> Config:
+        names = [name for name, _ in pairs]
+        twice = (
+            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        )
+        if twice:
+            raise ConfigError(f"config file {path} gives a key twice: {', '.join(twice)}")
+        return dict(pairs)
+
+    return build
+
+
+def apply_settings(config: Config, settings: Iterable[str]) -> Config:
+    """`a.b=JSON` texts applied to a copy of `config`; a value that is not JSON is taken as text."""
+    changed: Config = json.loads(json.dumps(config))
+    for setting in settings:
+        dotted, separator, text = setting.partition("=")
+        if not separator or not all(dotted.split(".")):
+            raise ConfigError(f"--set {setting}: write it as key=value or parent.key=value")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *parents, last = dotted.split(".")
+        target = changed
+        for parent in parents:
+            target = target.setdefault(parent, {})
+            if not isinstance(target, dict):
+                raise ConfigError(
+                    f"--set {setting}: {parent} holds a value, not an object with keys of its own"
+                )
+        target[last] = value
+    return to_config(changed, "--set")
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"
+
+
+def _shorten(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
+        text = f"repr failed with {type(error).__name__}"
+    text = _printable(" ".join(text.split()))
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,247 @@
+"""What a flow file is: its cells, the code in them, and what that code names.
+
+Two depths: `read_notebook` gives the notebook to execute (jupytext), `analyse` what the decision to
+execute needs. The second is cached by content, because planning should not pay for jupytext's import.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.record import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nbformat import NotebookNode
+
+ANALYSIS_VERSION = f"1-{sys.version_info[0]}.{sys.version_info[1]}"
+_MEANINGFUL_TAGS = ("parameters", "raises-exception", "skip-execution")
+_LONGEST_PATH = 1024
+
+PARAMETERS_HELP = """{path} has no parameters cell. Add these three lines near its top:
+
+# %% tags=["parameters"]
+# Parameters cell - injected by papermill
+config = {{}}
+"""
+
+
+@dataclass(frozen=True)
+class FlowCode:
+    """What a flow's text says, as far as staleness and preloading need it."""
+
+    cells: tuple[str, ...]
+    text: str
+    imports: tuple[str, ...]
+    literals: tuple[str, ...]
+    default_config: str | None
+    kernel: str | None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The `code` part of a fingerprint."""
+        return {"cells": list(self.cells), "text": self.text}
+
+
+def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
+    """The flow's absolute path: under the working directory, else under the project root."""
+    given = Path(notebook_file)
+    candidates = [given] if given.is_absolute() else [Path.cwd() / given, root / given]
+    for candidate in candidates:
+        if candidate.is_file():
+            return Path(os.path.normpath(candidate))
+    tried = " or ".join(dict.fromkeys(str(candidate) for candidate in candidates))
+    raise FlowFileError(f"flow not found: {tried}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The flow's text; raises `FlowFileError` that names the file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FlowFileError(f"flow {path} cannot be read: {error.strerror or error}") from None
+
+
+def read_notebook(path: Path, content: bytes) -> NotebookNode:
+    """The flow as a notebook (nbformat 4) without outputs; raises `FlowFileError`."""
+    import jupytext
+    import nbformat
+
+    try:
+        text = content.decode("utf-8-sig")
+        if path.suffix == ".ipynb":
+            notebook = nbformat.reads(text, as_version=4)
+        else:
+            notebook = jupytext.reads(text, fmt=f"{path.suffix.lstrip('.')}:percent")
+    except Exception as error:
+        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}") from error
+    for number, cell in enumerate(notebook.cells):
+        # Stable ids: the same flow gives the same notebook, so that stored notebooks can be compared.
+        cell["id"] = hashlib.sha256(f"{number}:{cell.cell_type}".encode()).hexdigest()[:8]
+        if cell.cell_type == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    if not any(has_tag(cell, "parameters") for cell in notebook.cells):
+        raise FlowFileError(PARAMETERS_HELP.format(path=path))
+    return notebook
+
+
+def has_tag(cell: NotebookNode, tag: str) -> bool:
+    """Whether a cell carries a tag."""
+    return tag in (cell.metadata.get("tags") or [])
+
+
+def analyse(path: Path, cache: Path | None = None) -> FlowCode:
+    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time."""
+    content = read_bytes(path)
+    key = hashlib.sha256(content + ANALYSIS_VERSION.encode() + path.suffix.encode()).hexdigest()[:24]
+    stored = cache / f"{key}.json" if cache else None
+    if stored is not None:
+        try:
+            known = json.loads(stored.read_bytes())
+            return FlowCode(
+                **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+            )
+        except (OSError, ValueError, TypeError):
+            pass
+    code = analyse_notebook(path, read_notebook(path, content))
+    if stored is not None:
+        try:
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(stored, json.dumps(asdict(code)))
+        except OSError:
+            pass  # a cache that cannot be written (a read-only share) only costs time
+    return code
+
+
+def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
+    """The analysis itself, on a notebook as `read_notebook` gives it."""
+    kernel = foreign_kernel(path, notebook)
+    cells: list[str] = []
+    trees: list[ast.Module] = []
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        tree = parse(cell.source) if kernel is None or _language(notebook) == "python" else None
+        if tree is not None:
+            trees.append(tree)
+        meaning = cell.source.strip() if tree is None else ast.unparse(tree)
+        if cell.source.rstrip().endswith(";"):
+            meaning += "\n;"  # it hides the cell's last value
+        tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
+        cells.append(_short_hash(json.dumps([meaning, tags])))
+    default = _default_config(trees)
+    text = json.dumps(
+        [[cell.cell_type, cell.source, cell.metadata.get("tags") or []] for cell in notebook.cells]
+    )
+    return FlowCode(
+        cells=tuple(cells),
+        text=_short_hash(text),
+        imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
+        literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
+        default_config=default,
+        kernel=kernel,
+    )
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, magics and all; `None` if it is not Python."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
+        pass
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """The full names that `import` statements anywhere in a tree ask for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _literals(tree: ast.AST) -> Iterator[str]:
+    inside_f_strings = {
+        id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values
+    }
+    for node in ast.walk(tree):
+        if (
+            not isinstance(node, ast.Constant)
+            or not isinstance(node.value, str)
+            or id(node) in inside_f_strings
+        ):
+            continue
+        text = node.value
+        if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
+            yield text
+
+
+def _default_config(trees: list[ast.Module]) -> str | None:
+    return next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
+
+
+def default_config_in(tree: ast.AST) -> str | None:
+    """The path that a CLI block hands to `load_cli_config`."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "default_config")]
+        if called == "load_cli_config" and given:
+            value = given[0]
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                return value.value
+    return None
+
+
+def _language(notebook: NotebookNode) -> str:
+    metadata = notebook.metadata
+    kernelspec = metadata.get("kernelspec", {})
+    jupytext_language = metadata.get("jupytext", {}).get("main_language")
+    language = (
+        kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
+    )
+    return str(language or "python").lower()
+
+
+def foreign_kernel(path: Path, notebook: NotebookNode) -> str | None:
+    """The Jupyter kernel a flow asks for, `None` for this Python."""
+    name = notebook.metadata.get("kernelspec", {}).get("name")
+    if _language(notebook) == "python":
+        return None if name in (None, "python", "python3") else str(name)
+    if name is None:
+        raise FlowFileError(f"flow {path} is not Python and names no kernel; give kernel_name=")
+    return str(name)
+
+
+def changed_cells(old: list[str], new: list[str]) -> list[str]:
+    """Which code cells differ, counted from 1 in the flow as it is now."""
+    found: list[str] = []
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            continue
+        changed = min(i2 - i1, j2 - j1)
+        found += [f"cell {j + 1}" for j in range(j1, j1 + changed)]
+        found += [f"cell {j + 1} added" for j in range(j1 + changed, j2)]
+        found += [f"cell {i + 1} removed" for i in range(i1 + changed, i2)]
+    return found
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

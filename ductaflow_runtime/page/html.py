@@ -1,0 +1,83 @@
+"""Puts styles, scripts and data into one HTML file that may load nothing from outside.
+
+The data are JSON in script elements that never run. Only the scripts of this package do, by their hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+LIBRARIES = ("vendor/uPlot.iife.min.js", "vendor/virtual-core.iife.min.js")
+SCRIPTS = (
+    "format",
+    "dom",
+    "data",
+    "state",
+    "filter",
+    "summary",
+    "table",
+    "rows",
+    "detail",
+    "plot",
+    "chart",
+    "timeline",
+    "compare",
+    "live",
+    "main",
+)
+STYLES = ("vendor/uPlot.min.css", "page.css")
+POLICY = (
+    "default-src 'none'; img-src data:; style-src {style}; script-src {script}; "
+    "base-uri 'none'; form-action 'none'"
+)
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def page_html(title: str, blocks: dict[str, str]) -> str:
+    """The whole page; `blocks`, as from `script_json`, become `<script type="application/json" id=...>`."""
+    before, after = _frame()
+    data = "\n".join(
+        f'<script type="application/json" id="{name}">{block}</script>' for name, block in blocks.items()
+    )
+    return before.replace("{{title}}", html.escape(title, quote=True)) + data + after
+
+
+def script_json(value: Any) -> str:
+    """JSON that cannot end its script element: ASCII only, without `<`, `>` and `&`."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.translate(_ESCAPES)
+
+
+@functools.cache
+def _frame() -> tuple[str, str]:
+    """The page around its data, which stays the same from one writing to the next."""
+    style = "\n".join(_asset(name) for name in STYLES)
+    script = "\n".join([*map(_asset, LIBRARIES), _application()])
+    policy = POLICY.format(style=_hash(style), script=_hash(script))
+    page = _asset("page.html")
+    for name, text in (("policy", policy), ("style", style), ("script", script)):
+        page = page.replace("{{" + name + "}}", text)
+    before, _, after = page.partition("{{data}}")
+    return before, after
+
+
+def _application() -> str:
+    """The package's scripts in one scope, in the order in which they use each other."""
+    parts = "\n".join(_asset(f"js/{name}.js") for name in SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}\n}})();'
+
+
+def _asset(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"

@@ -1,0 +1,108 @@
+// Chosen instances side by side: only what differs, results against a baseline, figures next to each other.
+
+const MOST_COMPARED = 12;
+let allKeys = false;
+
+function renderCompare() {
+  const box = byId("view-compare");
+  const all = state.chosen.map(rowOf).filter((row) => row !== undefined);
+  const rows = all.slice(0, MOST_COMPARED);
+  if (!rows.length) {
+    fill(box, el("p", { class: "empty" }, "Choose instances with the boxes in the table (or the space bar) to see them side by side."));
+    return;
+  }
+  const groups = [["Config", ofGroup("config")], ["Results", ofGroup("result")], ["Execution", ["status", "failure", "warnings", "duration_s"].map(about)]];
+  const parts = groups.map(([title, group]) => compareGroup(title, group, rows)).filter(Boolean);
+  const equal = groups.reduce((sum, [, group]) => sum + group.filter((column) => present(column, rows) && !differs(column, rows)).length, 0);
+  const table = el("table", { class: "compare" }, compareHead(rows), parts, figureRows(rows));
+  const toggle = equal > 0 && el("button", {
+    type: "button",
+    class: "plain",
+    onclick: () => {
+      allKeys = !allKeys;
+      renderCompare();
+    },
+  }, allKeys ? "Hide equal values" : `Show ${counted(equal, "equal value")} too`);
+  const left = all.length - rows.length;
+  fill(box, el("div", { class: "controls" },
+    el("span", {}, rows.length === 1 ? "Choose another instance to compare this one with." : `${counted(rows.length, "instance")}; differences are to the first one.`), toggle,
+    el("button", { type: "button", class: "plain", onclick: () => change({ chosen: [] }) }, "Choose none")),
+  left > 0 && el("p", { class: "note" }, `${counted(left, "more instance")} chosen; the first ${MOST_COMPARED} are shown.`),
+  el("div", { class: "compare-box", tabindex: "0", role: "group", "aria-label": "Comparison" }, table));
+}
+
+const present = (column, rows) => rows.some((row) => column.value(row) !== undefined);
+const differs = (column, rows) => rows.some((row) => column.key(row) !== column.key(rows[0]));
+
+function compareHead(rows) {
+  const heads = rows.map((row, i) => {
+    const id = idOf(row);
+    const others = state.chosen.filter((other) => other !== id);
+    const baseline = i === 0
+      ? el("span", { class: "baseline" }, "baseline")
+      : el("button", { type: "button", class: "plain", onclick: () => change({ chosen: [id, ...others] }) }, "Make baseline");
+    return el("th", { scope: "col" },
+      el("a", { href: linkTo({ open: id }), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row)), " ", el("bdi", {}, nameOf(row))),
+      el("div", { class: "compare-tools" }, baseline,
+        el("button", { type: "button", class: "plain", "aria-label": `Remove ${nameOf(row)}`, onclick: () => toggleChosen(id) }, "Remove")));
+  });
+  return el("thead", {}, el("tr", {}, el("td", {}), heads));
+}
+
+function openFrom(event, id) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  change({ open: id }, true);
+}
+
+function compareGroup(title, group, rows) {
+  const kept = group.filter((column) => present(column, rows) && (allKeys || differs(column, rows)));
+  if (!kept.length) return null;
+  const lines = kept.map((column) => {
+    const same = !differs(column, rows);
+    const cells = rows.map((row, i) => compareCell(column, row, i ? rows[0] : null));
+    const unit = column.isNumber ? unitOf(column.name) : "";
+    return el("tr", { class: same ? "equal" : "" },
+      el("th", { scope: "row", title: column.name }, el("bdi", {}, titleOf(column)), unit && column.group !== "about" && el("span", { class: "unit" }, ` ${unit}`)), cells);
+  });
+  return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, title)), lines);
+}
+
+function compareCell(column, row, baseline) {
+  const value = column.value(row);
+  if (column.id === "about.status") return el("td", {}, light(value), ` ${STATUS[value].word}`);
+  const missing = value === undefined;
+  const text = missing ? (column.group === "about" ? "" : "no value") : column.text(row);
+  const changed = baseline !== null && column.key(row) !== column.key(baseline);
+  const compared = changed && column.isNumber && column.group !== "config" && difference(column, row, baseline);
+  const kind = `${column.isNumber ? "num" : ""}${missing ? " null" : ""}${changed && !column.isNumber ? " changed" : ""}`;
+  return el("td", { class: kind }, el("bdi", {}, text), compared && el("span", { class: "difference" }, compared));
+}
+
+function difference(column, row, baseline) {
+  const [value, base] = [column.numbers[row], column.numbers[baseline]];
+  if (!Number.isFinite(value) || !Number.isFinite(base)) return "";
+  const delta = value - base;
+  const sign = delta > 0 ? "+" : "\u2212";
+  const size = column.format(Math.abs(delta));
+  const share = base ? ` (${sign}${Number(Math.abs((delta / base) * 100).toPrecision(2))} %)` : "";
+  return `${sign}${size}${share}`;
+}
+
+function figureRows(rows) {
+  const figures = rows.map(figuresOf);
+  const most = figures.reduce((count, list) => Math.max(count, list.length), 0);
+  if (!most) return notebookRow(rows);
+  const lines = Array.from({ length: most }, (_, i) => el("tr", {}, el("th", { scope: "row" }, `figure ${i + 1}`),
+    rows.map((row, at) => el("td", { class: "figure-cell" }, figures[at][i] ? figure(row, figures[at][i]) : notebookNote(row)))));
+  return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, "Figures")), lines);
+}
+
+function notebookRow(rows) {
+  return el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, "figures"), rows.map((row) => el("td", {}, notebookNote(row)))));
+}
+
+function notebookNote(row) {
+  const { has, stem } = filesOf(row);
+  return has.includes("n") ? fileLink(row, `${stem}.ipynb`, "see the notebook") : "";
+}

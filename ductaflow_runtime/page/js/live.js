@@ -1,0 +1,108 @@
+// While a sweep runs the page reloads itself; the fragment keeps the view, the session keeps the scroll positions.
+
+const FIRST_RELOAD_S = 3;
+const SLOWEST_RELOAD_S = 60;
+const GIVE_UP_S = 15 * 60;
+const QUIET_MS = 2500;
+const MEMORY = `ductaflow ${location.pathname}`;
+let touched = 0;
+let paused = false;
+
+function remembered() {
+  try {
+    return JSON.parse(sessionStorage.getItem(MEMORY)) || {};
+  } catch {
+    return {};
+  }
+}
+
+function remember(facts) {
+  try {
+    sessionStorage.setItem(MEMORY, JSON.stringify({ ...remembered(), ...facts }));
+  } catch {
+    // A browser that refuses storage still reloads; it only loses the scroll position.
+  }
+}
+
+// Measured with this browser's clock alone: the page may lie on a share, written by a machine with another one.
+function secondsUnchanged() {
+  const memory = remembered();
+  if (memory.written === page.written) return (Date.now() - memory.since) / 1000;
+  remember({ written: page.written, since: Date.now() });
+  return 0;
+}
+
+function startLive() {
+  renderLive("");
+  restorePlaces();
+  if (!page.running) return;
+  const unchanged = secondsUnchanged();
+  if (unchanged > GIVE_UP_S) {
+    renderLive(`No news for ${duration(unchanged)}: the sweep has probably ended without saying so.`);
+    return;
+  }
+  const cost = performance.now() / 1000;
+  const wait = Math.min(SLOWEST_RELOAD_S, Math.max(FIRST_RELOAD_S, cost * 8, unchanged / 4));
+  for (const event of ["keydown", "pointerdown", "wheel", "input"]) addEventListener(event, () => (touched = Date.now()), { passive: true });
+  setTimeout(reloadWhenQuiet, wait * 1000);
+}
+
+// A reload under someone's hands would take away what they are typing, selecting or dragging.
+function reloadWhenQuiet() {
+  const busy = paused || Date.now() - touched < QUIET_MS || String(getSelection()).length > 0 || document.hidden || printing;
+  if (busy) {
+    setTimeout(reloadWhenQuiet, 500);
+    return;
+  }
+  rememberPlaces();
+  location.reload();
+}
+
+function rememberPlaces() {
+  const field = document.activeElement;
+  remember({
+    again: {
+      page: [scrollX, scrollY],
+      table: [byId("scroller").scrollLeft, byId("scroller").scrollTop],
+      detail: byId("detail").scrollTop,
+      active,
+      focus: field?.id || (field?.dataset?.id ? `filter ${field.dataset.id}` : ""),
+    },
+  });
+}
+
+function restorePlaces() {
+  const { again } = remembered();
+  if (!again) return;
+  remember({ again: null });
+  active = Math.min(again.active, Math.max(0, shown.length - 1));
+  scrollTo(...again.page);
+  byId("scroller").scrollTo(...again.table);
+  byId("detail").scrollTop = again.detail;
+  const field = again.focus.startsWith("filter ")
+    ? [...byId("columns").querySelectorAll("input")].find((input) => `filter ${input.dataset.id}` === again.focus)
+    : again.focus && byId(again.focus);
+  if (field) {
+    field.focus({ preventScroll: true });
+    if (field.setSelectionRange && field.value) field.setSelectionRange(field.value.length, field.value.length);
+  }
+}
+
+function renderLive(news) {
+  const written = Date.parse(page.written);
+  const when = el("time", { datetime: page.written, title: page.written }, localTime(written));
+  if (!page.running) {
+    fill(byId("live"), "Written ", when);
+    return;
+  }
+  const button = el("button", {
+    type: "button",
+    class: "plain",
+    "aria-pressed": String(paused),
+    onclick: () => {
+      paused = !paused;
+      renderLive(news);
+    },
+  }, paused ? "Resume updates" : "Pause updates");
+  fill(byId("live"), light("running"), el("b", {}, news ? " A sweep was running" : " A sweep is running"), ", as of ", when, ". ", news || button);
+}

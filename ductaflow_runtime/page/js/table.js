@@ -1,0 +1,125 @@
+// The table's columns: which ones, how wide, their headings and filters. Constant config columns are listed once above.
+
+const CHOOSE_WIDTH = 30;
+const WIDTH_SAMPLE = 300;
+const layouts = new Map();
+
+function layoutOf(step, rows) {
+  if (!layouts.has(step)) layouts.set(step, newLayout(step, rows));
+  return layouts.get(step);
+}
+
+function newLayout(step, rows) {
+  const config = ofGroup("config").filter((column) => !isEmpty(column, rows));
+  const constant = config.filter((column) => isConstant(column, rows));
+  const steps = about("step").dictionary.length;
+  const shown = [
+    about("status"),
+    !step && steps > 1 && about("step"),
+    about("name"),
+    ...config.filter((column) => !constant.includes(column)),
+    ...ofGroup("result").filter((column) => !isEmpty(column, rows)),
+    !isEmpty(about("failure"), rows) && about("failure"),
+    rows.some((row) => about("warnings").numbers[row] > 0) && about("warnings"),
+    ...[about("duration_s"), about("started"), about("reason")].filter((column) => !isEmpty(column, rows)),
+  ].filter(Boolean);
+  return { constant, columns: shown, widths: shown.map((column) => widthOf(column, rows)) };
+}
+
+let pen = null;
+function textWidth(text, bold) {
+  pen ??= document.createElement("canvas").getContext("2d");
+  const style = getComputedStyle(byId("grid"));
+  pen.font = `${bold ? 600 : 400} ${style.fontSize} ${style.fontFamily}`;
+  return pen.measureText(text).width;
+}
+
+function widthOf(column, rows) {
+  const every = Math.max(1, Math.floor(rows.length / WIDTH_SAMPLE));
+  let longest = "";
+  for (let i = 0; i < rows.length; i += every) {
+    const text = column.text(rows[i]);
+    if (text.length > longest.length) longest = text;
+  }
+  const title = Math.min(250, textWidth(titleOf(column), true) + 34);
+  if (column.id === "about.status") return Math.ceil(textWidth("interrupted", false) + 42);
+  const widest = column.id === "about.name" || column.id === "about.failure" ? 320 : 240;
+  return Math.ceil(Math.max(72, title, Math.min(widest, textWidth(longest, false) + 22)));
+}
+
+function renderColumns(layout) {
+  const widths = [CHOOSE_WIDTH, ...layout.widths];
+  const cols = widths.map((width) => {
+    const col = el("col");
+    col.style.width = `${width}px`;
+    return col;
+  });
+  fill(byId("widths"), cols, el("col")); // the last one takes what is left
+  byId("grid").style.minWidth = `${widths.reduce((sum, width) => sum + width, 0)}px`;
+  byId("grid").setAttribute("aria-colcount", String(widths.length));
+  const headings = layout.columns.map(heading);
+  const filters = layout.columns.map((column) => el("th", {}, filterInput(column)));
+  const choose = el("th", { class: "choose" }, el("span", { class: "label" }, "Compare"));
+  fill(byId("columns"),
+    el("tr", {}, choose, headings, el("td")),
+    el("tr", { class: "filters" }, el("td", { class: "choose" }), filters, el("td")));
+  syncColumns();
+}
+
+function heading(column) {
+  const kind = { config: "config value", result: "result", about: "" }[column.group];
+  const button = el("button", {
+    type: "button",
+    class: "sort",
+    title: `${titleOf(column)}${kind ? ` (${kind})` : ""}: sort`,
+    onclick: () => change({ sort: nextSort(column) }),
+  }, el("bdi", {}, titleOf(column)), el("span", { class: "arrow", "aria-hidden": "true" }));
+  return el("th", { scope: "col", class: `${column.isNumber ? "num " : ""}${column.group}`, "data-id": column.id }, button);
+}
+
+function nextSort(column) {
+  if (state.sort === `${column.id}:asc`) return `${column.id}:desc`;
+  return state.sort === `${column.id}:desc` ? "" : `${column.id}:asc`;
+}
+
+function filterInput(column) {
+  const hint = column.isNumber && column.id !== "about.started" ? ">0, 1..9" : "filter";
+  return el("input", {
+    type: "text",
+    placeholder: hint,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": `Filter ${titleOf(column)}`,
+    "data-id": column.id,
+    oninput: (event) => setFilter(column.id, event.target.value),
+  });
+}
+
+function syncColumns() {
+  for (const th of byId("columns").querySelectorAll("th[data-id]")) {
+    const direction = state.sort === `${th.dataset.id}:asc` ? "ascending" : state.sort === `${th.dataset.id}:desc` ? "descending" : "none";
+    th.setAttribute("aria-sort", direction);
+  }
+  for (const input of byId("columns").querySelectorAll("input")) {
+    const wanted = state.filters[input.dataset.id] || "";
+    if (input !== document.activeElement && input.value !== wanted) input.value = visible(wanted);
+    input.classList.toggle("active", Boolean(wanted));
+  }
+}
+
+const FEW = 12;
+
+function renderSame(layout, rows) {
+  const box = byId("same");
+  box.hidden = layout.constant.length === 0;
+  if (box.hidden) return;
+  const pairs = layout.constant.map((column) => {
+    const row = rows.find((one) => column.value(one) !== undefined);
+    return el("span", { class: "pair", title: `${column.name} = ${column.text(row)}` },
+      el("span", { class: "key" }, el("bdi", {}, column.name)), " ", el("bdi", { class: "value" }, column.measured(row)));
+  });
+  const title = rows.length === 1 ? "Config" : "Same in all rows";
+  const first = [el("b", {}, title), pairs.slice(0, FEW)];
+  if (pairs.length <= FEW) fill(box, first);
+  else fill(box, first, el("details", {}, el("summary", {}, `${pairs.length - FEW} more`), pairs.slice(FEW)));
+}

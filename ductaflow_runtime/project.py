@@ -1,0 +1,107 @@
+"""Where the project is and what its `[tool.ductaflow]` table says."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.errors import ProjectError
+
+ENGINES = ("fork", "spawn")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The defaults that a project may set in `[tool.ductaflow]`."""
+
+    runs_dir: str = "runs"
+    workers: int | None = None
+    timeout: float | None = None
+    export_html: bool = False
+    code: bool = True
+    preload: tuple[str, ...] | None = None
+    engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest ancestor of the working directory, else of the running script, with a pyproject.toml."""
+    here = (start or Path.cwd()).resolve()
+    candidates = [here]
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if start is None and script:
+        candidates.append(Path(script).resolve().parent)
+    for candidate in candidates:
+        for folder in (candidate, *candidate.parents):
+            if (folder / "pyproject.toml").is_file():
+                return folder
+    return here
+
+
+def load_settings(root: Path) -> Settings:
+    """`[tool.ductaflow]` of the project; raises `ProjectError` for an unknown name or a wrong type."""
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return Settings()
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file).get("tool", {}).get("ductaflow", {})
+    except (OSError, ValueError) as error:
+        raise ProjectError(f"{path} cannot be read: {error}") from None
+    known = {item.name for item in fields(Settings)}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ProjectError(
+            f"{path}: [tool.ductaflow] has no setting {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
+        )
+    _check_types(path, table)
+    if "preload" in table:
+        table = {**table, "preload": tuple(table["preload"])}
+    return Settings(**table)
+
+
+def _check_types(path: Path, table: dict[str, Any]) -> None:
+    def positive(value: object, kind: type | tuple[type, ...]) -> bool:
+        return isinstance(value, kind) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+
+    wanted = {
+        "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
+        "workers": (lambda v: positive(v, int), "a whole number above 0"),
+        "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
+        "export_html": (lambda v: isinstance(v, bool), "true or false"),
+        "code": (lambda v: isinstance(v, bool), "true or false"),
+        "preload": (
+            lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
+            "a list of module names",
+        ),
+        "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
+    }
+    for name, value in table.items():
+        accepts, what = wanted[name]
+        if not accepts(value):
+            raise ProjectError(f"{path}: [tool.ductaflow] {name} must be {what}, not {value!r}")
+
+
+def set_import_path(flow_folder: Path, root: Path) -> None:
+    """The flow's folder, then the project root, ahead of everything else; the same in all three modes."""
+    first = [str(flow_folder), str(root)]
+    sys.path[:] = [*first, *(entry for entry in sys.path if entry not in ("", *first))]
+
+
+def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike[str] | None) -> Path:
+    """The folder of results; a relative one lies under the project root."""
+    return Path(os.path.normpath(root / (runs_dir if runs_dir is not None else settings.runs_dir)))
+
+
+def relative_to_root(path: Path | str, root: Path) -> str:
+    """A path as the records store it: `/` separators, project-relative if inside, else absolute."""
+    text, base = os.fspath(path), os.fspath(root)
+    if text == base:
+        return "."
+    prefix = base if base.endswith(os.sep) else base + os.sep
+    if text.startswith(prefix):
+        text = text[len(prefix) :]
+    return text.replace(os.sep, "/")

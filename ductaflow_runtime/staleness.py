@@ -1,0 +1,198 @@
+"""`why_stale`: the one place that decides whether an instance must run, and says why.
+
+It only reads. A reason lists every cause found; `None` means up to date.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.config import Config
+from ductaflow_runtime.content import Contents
+from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
+from ductaflow_runtime.instance import HIDDEN, Instance
+from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.record import Record, Status, read_record
+
+FORCED = "forced"
+_MOST_CAUSES = 8
+_MISSING = object()
+
+
+@dataclass
+class Present:
+    """The present state of a project, each fact looked up once."""
+
+    root: Path
+    runs_dir: Path
+    contents: Contents = field(init=False)
+    _flows: dict[Path, FlowCode] = field(default_factory=dict)
+    _versions: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contents = Contents(self.runs_dir / HIDDEN / "hashes")
+
+    def code(self, flow: Path) -> FlowCode:
+        """What the flow's text says now."""
+        if flow not in self._flows:
+            self._flows[flow] = analyse(flow, self.runs_dir / HIDDEN / "flows")
+        return self._flows[flow]
+
+    def version(self, package: str) -> str | None:
+        """The installed version of a distribution."""
+        if package not in self._versions:
+            try:
+                self._versions[package] = importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                self._versions[package] = None
+        return self._versions[package]
+
+    def absolute(self, stored: str) -> str:
+        """A path as records store it, made absolute."""
+        return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
+
+
+def last_record(instance: Instance) -> tuple[Record | None, str | None]:
+    """The instance's record, and why it cannot be used if it is damaged."""
+    try:
+        return read_record(instance.directory), None
+    except RecordError as error:
+        return None, f"record damaged: {error}"
+
+
+def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
+    """Why the instance must (re-)run; `None` if its record still describes what a run would give."""
+    if record is None:
+        return "new"
+    causes: list[str] = []
+    if record.status in (Status.RUNNING, Status.INTERRUPTED):
+        causes.append("interrupted")
+    elif record.status is Status.FAILED:
+        causes.append("failed")
+    was = record.fingerprint
+    if was is None:
+        return "; ".join(causes) or "record has no fingerprint"
+    for number, cause in enumerate(_differences(instance, record, was, present)):
+        if number == _MOST_CAUSES:
+            causes.append("and more")
+            break
+        causes.append(cause)
+    return "; ".join(causes) or None
+
+
+def _differences(instance: Instance, record: Record, was: dict[str, Any], present: Present) -> Iterator[str]:
+    flow = relative_to_root(instance.flow, present.root)
+    if record.flow != flow:
+        yield f"flow: {record.flow} -> {flow}"
+    if was.get("config") != instance.config or not same_types(was.get("config"), instance.config):
+        yield from config_changes(was.get("config") or {}, instance.config)
+    yield from _code_changes(was.get("code") or {}, present.code(instance.flow))
+    for path, stored in (was.get("modules") or {}).items():
+        if not present.contents.is_same(present.absolute(path), stored):
+            exists = present.contents.stat(present.absolute(path)) is not None
+            yield f"module: {path}" if exists else f"module deleted: {path}"
+    for path, stored in (was.get("inputs") or {}).items():
+        cause = _input_change(path, stored, present)
+        if cause:
+            yield cause
+    for package, version in (was.get("packages") or {}).items():
+        if present.version(package) != version:
+            yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
+    if record.status is Status.DONE:
+        yield from _output_changes(instance, record)
+
+
+def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
+    """Each config key that differs, with its old and its new value."""
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name, _MISSING), new.get(name, _MISSING)
+        key = f"{prefix}{name}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from config_changes(before, after, f"{key}.")
+        elif before is _MISSING:
+            yield f"config: {key} added ({_show(after)})"
+        elif after is _MISSING:
+            yield f"config: {key} removed (was {_show(before)})"
+        elif not same_types(before, after) or before != after:
+            yield f"config: {key} {_show(before)} -> {_show(after)}"
+
+
+def same_types(old: object, new: object) -> bool:
+    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values."""
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(same_types(value, new[name]) for name, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(same_types, old, new))
+    return old == new
+
+
+def _show(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _code_changes(was: dict[str, Any], code: FlowCode) -> Iterator[str]:
+    old = was.get("cells")
+    if old != list(code.cells):
+        cells = changed_cells(old, list(code.cells)) if old else []
+        yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
+
+
+def text_changed(record: Record, code: FlowCode) -> bool:
+    """Whether comments, markdown or tags differ from the stored notebook's."""
+    was = ((record.fingerprint or {}).get("code") or {}).get("text")
+    return was is not None and was != code.text
+
+
+def _input_change(path: str, stored: dict[str, Any], present: Present) -> str | None:
+    absolute = present.absolute(path)
+    if "names" in stored:
+        return (
+            None
+            if present.contents.names(absolute) == stored["names"]
+            else f"input: {path} (its list of files)"
+        )
+    exists = present.contents.stat(absolute) is not None
+    if stored.get("changed"):
+        return f"input: {path} (it changed during the last execution)"
+    if stored.get("missing"):
+        return f"input: {path} (was not there)" if exists else None
+    if not exists:
+        return f"input missing: {path}{_upstream(absolute, present)}"
+    return None if present.contents.is_same(absolute, stored) else f"input: {path}"
+
+
+def _upstream(absolute: str, present: Present) -> str:
+    """What became of the instance that should have written a missing input."""
+    inside = relative_to_root(absolute, present.runs_dir)
+    parts = inside.split("/")
+    if inside == absolute or len(parts) < 3 or parts[0].startswith("."):
+        return ""
+    step, name = parts[:2]
+    try:
+        record = read_record(present.runs_dir / step / name)
+    except RecordError:
+        return f" (the record of {step}/{name} is damaged)"
+    if record is None:
+        return f" ({step}/{name} has not run)"
+    return f" ({step}/{name}: {record.status})" if record.status is not Status.DONE else ""
+
+
+def _output_changes(instance: Instance, record: Record) -> Iterator[str]:
+    directory = os.fspath(instance.directory)
+    contents = Contents()
+    for path, stored in (record.outputs or {}).items():
+        absolute = os.path.join(directory, path)
+        if contents.stat(absolute) is None:
+            yield f"output missing: {path}"
+        elif not contents.is_same(absolute, stored):
+            yield f"output changed: {path}"

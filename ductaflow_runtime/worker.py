@@ -1,0 +1,220 @@
+"""A worker: `python -m ductaflow_runtime.worker`.
+
+It imports what executions need, stays single-threaded, reads one job a line, and forks one child per
+instance, so that a fresh process costs almost nothing. It is not `multiprocessing`: that would import the
+conductor again, and its children may have no children. Where fork is not to be had, the child is a
+fresh interpreter (`--child`); the rest is the same. The worker ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import gc
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.aftermath import describe_exit, entries, speak_for, unfinished
+from ductaflow_runtime.engine import build_kernel
+from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.execute import Clock, describe, execute, interrupt_by_signal, interruption
+from ductaflow_runtime.flow import analyse
+from ductaflow_runtime.instance import HIDDEN
+from ductaflow_runtime.ledger import Job
+from ductaflow_runtime.preload import preload, preload_runtime
+from ductaflow_runtime.record import Status
+from ductaflow_runtime.streams import NAMES
+from ductaflow_runtime.supervise import (
+    Commands,
+    Ending,
+    Poll,
+    end_leftovers,
+    ignore_interrupts,
+    poll_forked,
+    supervise,
+)
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def main(arguments: list[str]) -> None:
+    """Serve jobs until the parent goes away; or, as `--child`, execute the one given."""
+    if arguments[:1] == ["--child"]:
+        run_child(Child.from_text(sys.stdin.readline()))
+        return
+    replies = os.dup(1)
+    commands = Commands(os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)  # what an import prints must not end up among the replies
+    ignore_interrupts()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    preload_runtime()
+    while (line := commands.next_line()) is not None:
+        if line == "interrupt":
+            continue  # it came after the instance had ended
+        reply = serve(Job(**json.loads(line)), commands, replies)
+        os.write(replies, (json.dumps(reply) + "\n").encode())
+
+
+class Child:
+    """One execution, as the worker hands it to the process that will do it."""
+
+    def __init__(self, job: Job, journal: str, pipes: dict[str, tuple[int, int]] | None) -> None:
+        self.job = job
+        self.journal = journal
+        self.pipes = pipes
+        self.clock = Clock.start(job.timeout)
+
+    def to_text(self) -> str:
+        """One line of JSON."""
+        told = {"job": self.job.__dict__, "journal": self.journal, "pipes": self.pipes}
+        return json.dumps({**told, "started": self.clock.started}) + "\n"
+
+    @staticmethod
+    def from_text(text: str) -> Child:
+        """The inverse of `to_text`."""
+        told = json.loads(text)
+        child = Child(Job(**told["job"]), told["journal"], told["pipes"])
+        child.clock.started = told["started"]
+        return child
+
+
+def serve(job: Job, commands: Commands, replies: int) -> dict[str, Any]:
+    """Have one instance executed; the reply says only what the record on disk cannot."""
+    forks = job.engine == "fork" and job.kernel_name is None and hasattr(os, "fork")
+    if forks:
+        warm_up(job)
+    handle, journal = tempfile.mkstemp(prefix="ductaflow-", suffix=".jsonl")
+    os.close(handle)
+    pipes = {name: os.pipe() for name in NAMES} if os.name == "posix" else None
+    child = Child(job, journal, pipes)
+    try:
+        pid, poll = fork_child(child, commands, replies) if forks else spawn_child(child)
+        for _, writer in (pipes or {}).values():
+            os.close(writer)
+        ending = supervise(pid, poll, commands, child.clock, job.instance.directory)
+        end_leftovers(pid)
+        reply = settle(child, ending)
+        if ending.parent_gone:
+            raise SystemExit
+        return reply
+    finally:
+        for reader, _ in (pipes or {}).values():
+            os.close(reader)
+        with contextlib.suppress(OSError):
+            os.unlink(journal)
+
+
+def warm_up(job: Job) -> None:
+    """Import ahead what this flow imports."""
+    names = job.preload
+    if names is None:
+        with contextlib.suppress(DuctaflowError):
+            names = list(analyse(Path(job.flow), Path(job.runs_dir) / HIDDEN / "flows").imports)
+    shell: Any = build_kernel().shell
+    with shell.builtin_trap:  # pandas looks for a notebook when it is imported
+        preload(names or [], job.export_html)
+
+
+def fork_child(child: Child, commands: Commands, replies: int) -> tuple[int, Poll]:
+    """A child that starts with everything this worker has imported."""
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        return pid, functools.partial(poll_forked, pid)
+    try:
+        os.setpgid(0, 0)
+        _prctl(_PR_SET_PDEATHSIG, 9)
+        os.close(commands.descriptor)
+        os.close(replies)
+        run_child(child)
+    finally:
+        os._exit(1)
+
+
+def spawn_child(child: Child) -> tuple[int, Poll]:
+    """A child that is a fresh interpreter."""
+    passed = [end for pair in (child.pipes or {}).values() for end in pair]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ductaflow_runtime.worker", "--child"],
+        stdin=subprocess.PIPE,
+        pass_fds=passed if os.name == "posix" else (),
+        process_group=0 if os.name == "posix" else None,
+        text=True,
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(OSError), process.stdin as stdin:
+        stdin.write(child.to_text())
+    return process.pid, process.poll
+
+
+def run_child(child: Child) -> None:
+    """The child's whole life; it never returns."""
+    code = 1
+    with open(child.journal, "a", encoding="utf-8") as file:
+
+        def journal(entry: dict[str, Any]) -> None:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+
+        try:
+            interrupt_by_signal()
+            execute(child.job, journal, child.clock.started, child.pipes)
+            code = 0
+        except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
+            journal({"fatal": describe(error)})
+        finally:
+            os._exit(code)
+
+
+def settle(child: Child, ending: Ending) -> dict[str, Any]:
+    """Make sure that the record says how the execution ended."""
+    job = child.job
+    fatal = next((entry["fatal"] for entry in entries(Path(child.journal)) if "fatal" in entry), None)
+    if unfinished(job) is None:
+        if fatal is not None or ending.code != 0:
+            return {"fatal": fatal or {"type": "Died", "message": describe_exit(ending.code)}}
+        return {}
+    status = Status.FAILED
+    if ending.timed_out:
+        error = child.clock.error()
+    elif ending.interrupted or ending.parent_gone:
+        status, error = Status.INTERRUPTED, interruption()
+    elif fatal is not None:
+        error = fatal
+    else:
+        error = {"type": "Died", "message": describe_exit(ending.code), "cell": None, "traceback": None}
+    speak_for(job, Path(child.journal), status, error, last_words(child))
+    return {}
+
+
+def last_words(child: Child) -> dict[str, str]:
+    """What the child printed and nobody read, such as the message of a crash in C code."""
+    words: dict[str, str] = {}
+    for name, (reader, _) in (child.pipes or {}).items():
+        os.set_blocking(reader, False)
+        with contextlib.suppress(OSError):
+            words[name] = os.read(reader, 1 << 20).decode("utf-8", "replace")
+    return words
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    # Under its real name: the shell puts the flow's own `__main__` in place of this one.
+    from ductaflow_runtime import worker
+
+    worker.main(sys.argv[1:])

@@ -1,0 +1,107 @@
+# ruff: noqa: T201 - a command whose product is what it prints
+"""Executes probe notebooks on a real kernel and on an engine, and lists the differences cell by cell.
+
+As a command, from `tests/`: `python -m fidelity.compare ENGINE [FILE...]`, where ENGINE is `fork`, `spawn`,
+or `kernel`, which compares a real kernel with itself: a probe that differs there is not fit to be one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pprint
+import sys
+import tempfile
+from difflib import unified_diff
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .normalise import Cell, cells_of
+from .probe_files import CONFIG, ProbeFile, notebook_of, probe_files
+
+MISSING: Cell = {"cell": "missing"}
+
+
+def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:
+    """The cells as papermill on a real `python3` kernel leaves them. To be called in a process of its own."""
+    import papermill
+
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # ipykernel does not capture file descriptors when it is set
+    source, target = project / f"{probe_file.name}.ipynb", project / "executed.ipynb"
+    instance = project / "runs" / probe_file.name / "probe"
+    instance.mkdir(parents=True)
+    nbformat.write(notebook_of(probe_file.text), source)
+    with contextlib.suppress(papermill.exceptions.PapermillExecutionError):
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters={"config": CONFIG},
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=instance,
+            execution_timeout=120,
+        )
+    return cells_of(_read(target), project)
+
+
+def run_engine(probe_file: ProbeFile, project: Path, engine: str) -> list[Cell]:
+    """The cells as this project's engine leaves them. The working directory must be `project`."""
+    from ductaflow import FlowError, run_notebook
+
+    (project / "pyproject.toml").write_text(f'[tool.ductaflow]\nengine = "{engine}"\n', encoding="utf-8")
+    flow = project / "flow" / f"{probe_file.name}.py"
+    flow.parent.mkdir()
+    flow.write_text(probe_file.text, encoding="utf-8")
+    with contextlib.suppress(FlowError):
+        run_notebook(flow, config=CONFIG, instance_name="probe", timeout=120)
+    executed = project / "runs" / probe_file.name / "probe" / f"{probe_file.name}.ipynb"
+    return cells_of(_read(executed), project)
+
+
+def _read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def differences(probe_file: ProbeFile, probe: str, expected: list[Cell], got: list[Cell]) -> str:
+    """A readable account of where the probe's cells differ; empty when they are equal."""
+    lines = []
+    for index, owner in enumerate(probe_file.owners):
+        pair = [cells[index] if index < len(cells) else MISSING for cells in (expected, got)]
+        if owner == probe and pair[0] != pair[1]:
+            before, after = (pprint.pformat(cell, width=110, sort_dicts=False) for cell in pair)
+            lines += unified_diff(
+                before.splitlines(), after.splitlines(), "kernel", "engine", lineterm="", n=2
+            )
+    return "\n".join(line[:400] for line in lines[:60])
+
+
+def _executed(probe_file: ProbeFile, engine: str) -> list[Cell]:
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder).resolve()
+        if engine == "kernel":
+            return run_reference(probe_file, project)
+        with contextlib.chdir(project):
+            return run_engine(probe_file, project, engine)
+
+
+def main(engine: str, names: list[str]) -> int:
+    """Compares the named probe files, or all, with a real kernel; returns how many probes differ."""
+    count = differing = 0
+    for probe_file in probe_files():
+        if names and probe_file.name not in names:
+            continue
+        expected, got = _executed(probe_file, "kernel"), _executed(probe_file, engine)
+        for probe in probe_file.probes:
+            count += 1
+            if account := differences(probe_file, probe, expected, got):
+                differing += 1
+                print(f"\n=== {probe_file.name}: {probe}\n{account}")
+    print(f"\n{count - differing} of {count} probes equal ({engine})")
+    return differing
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1], sys.argv[2:]), 99))

@@ -1,0 +1,108 @@
+"""An engine's notebook against a real kernel's, probe by probe.
+
+The reference is papermill on a real `python3` kernel, which takes a second to start: each probe file is
+executed once on it, two at a time, while the engines work. What differs on purpose is in `KNOWN_DIFFERENCES`
+with its reason, which `docs/fidelity.md` tells at length.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from .compare import differences, run_engine, run_reference
+from .normalise import Cell
+from .probe_files import probe_files
+
+pytestmark = pytest.mark.slow
+
+ENGINES = ("fork", "spawn")
+FILES = {probe_file.name: probe_file for probe_file in probe_files()}
+KNOWN_DIFFERENCES: dict[str, str] = {}
+DOCS = Path(__file__).parents[2] / "docs" / "fidelity.md"
+
+Cells = Callable[[str], list[Cell]]
+EngineCells = Callable[[str, str], list[Cell]]
+
+
+@pytest.fixture(scope="session")
+def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
+    """The cells of a probe file as the real kernel leaves them; all that are asked for start at once."""
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {each["name"] for each in parameters if each.get("name") in FILES}
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        futures: dict[str, Future[list[Cell]]] = {
+            name: executor.submit(run_reference, FILES[name], tmp_path_factory.mktemp("kernel"))
+            for name in sorted(wanted)
+        }
+        yield lambda name: futures[name].result()
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> EngineCells:
+    """The cells of a probe file as an engine leaves them: executed at the first call, in its own project."""
+
+    @cache
+    def execute(name: str, engine: str) -> list[Cell]:
+        project = tmp_path_factory.mktemp(engine)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(project)
+            return run_engine(FILES[name], project, engine)
+
+    return execute
+
+
+CASES = [
+    pytest.param(name, probe, engine, id=f"{engine}-{name}-{probe}")
+    for name, probe_file in FILES.items()
+    for engine in ENGINES
+    for probe in probe_file.probes
+]
+
+
+@pytest.mark.parametrize(("name", "probe", "engine"), CASES)
+def test_an_engine_leaves_the_outputs_of_a_real_kernel(
+    reference: Cells, executed: EngineCells, name: str, probe: str, engine: str
+) -> None:
+    """What a cell leaves in the notebook does not depend on what executed it."""
+    account = differences(FILES[name], probe, reference(name), executed(name, engine))
+    if f"{name}: {probe}" in KNOWN_DIFFERENCES:
+        assert account, "the difference is gone: take it from KNOWN_DIFFERENCES and from docs/fidelity.md"
+    else:
+        assert not account, f"{name}: {probe}\n{account}"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("stop_")])
+def test_a_probe_is_executed_to_its_end(reference: Cells, name: str) -> None:
+    """Equal outputs prove something: the real kernel reached every cell that is not empty or skipped."""
+    cells = zip(FILES[name].owners, reference(name), strict=True)
+    unreached = [
+        probe
+        for probe, cell in cells
+        if cell["cell_type"] == "code" and cell["source"].strip() and cell["execution_count"] is None
+    ]
+    assert unreached == (["skipped"] if name == "layout" else [])
+
+
+def test_known_differences_are_real_probes_and_explained() -> None:
+    """Each difference from a kernel that is known is told in the documentation, by its probe's name."""
+    probes = {f"{name}: {probe}" for name, probe_file in FILES.items() for probe in probe_file.probes}
+    assert set(KNOWN_DIFFERENCES) <= probes
+    explained = DOCS.read_text(encoding="utf-8")
+    assert [probe for probe in KNOWN_DIFFERENCES if f"`{probe}`" not in explained] == []
+
+
+def test_probe_names_are_unique() -> None:
+    """A probe's name stands for one probe: no other cell of its file begins a probe of the same name."""
+    for probe_file in FILES.values():
+        starts = [
+            probe
+            for before, probe in zip(("", *probe_file.owners), probe_file.owners, strict=False)
+            if probe != before
+        ]
+        assert len(starts) == len(set(starts)), probe_file.name

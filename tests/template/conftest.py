@@ -1,0 +1,46 @@
+"""Temporary template repositories with tags, and projects generated from them."""
+
+import os
+import shutil
+
+import copier
+import pytest
+
+from .helpers import FIRST_TAG, ROOT, commit_all, isolation
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory, monkeypatch):
+    """Git and copier see none of the settings of the person who runs the tests."""
+    for name, value in isolation(tmp_path_factory.mktemp("home")).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory):
+    """A repository with the template of the working tree, committed and tagged. Tests only read it."""
+    repository = tmp_path_factory.mktemp("released") / "ductaflow"
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(ROOT / "template", repository / "template", ignore=ignore)
+    shutil.copy(ROOT / "copier.yml", repository)
+    env = {**os.environ, **isolation(tmp_path_factory.mktemp("home"))}
+    commit_all(repository, "Template", tag=FIRST_TAG, env=env)
+    return repository
+
+
+@pytest.fixture
+def template(released, tmp_path):
+    """A copy of the template repository that a test may change."""
+    return shutil.copytree(released, tmp_path / "ductaflow")
+
+
+@pytest.fixture
+def generate(tmp_path):
+    """A function that makes a project from a template: given answers, the others at their defaults."""
+
+    def generate(source, folder="project", **answers):
+        project = tmp_path / folder
+        copier.run_copy(str(source), project, data=answers, defaults=True, quiet=True)
+        return project
+
+    return generate

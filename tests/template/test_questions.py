@@ -1,0 +1,119 @@
+"""The questions: few, in plain words, and strict about what would break the project."""
+
+import copier
+import pytest
+import yaml
+
+from .helpers import ROOT
+
+SETTINGS = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+QUESTIONS = {name: value for name, value in SETTINGS.items() if not name.startswith("_")}
+
+
+def test_there_are_at_most_eight_questions_and_each_says_what_it_asks():
+    """Nobody answers more than eight questions, and each has help and a default."""
+    assert len(QUESTIONS) <= 8
+    for name, question in QUESTIONS.items():
+        assert len(question["help"].split()) >= 5, name
+        assert "default" in question, name
+        is_free_text = question["type"] == "str" and "choices" not in question
+        assert ("validator" in question) is is_free_text, name
+
+
+BAD_TEXTS = {
+    "empty": "",
+    "blank": "   ",
+    "space before": " before",
+    "space behind": "behind ",
+    "quotes": 'a "quoted" word',
+    "backslash": "back\\slash",
+    "backslash at the end": "trailing\\",
+    "two lines": "two\nlines",
+    "line end": "line end\n",
+    "carriage return": "carriage\rreturn",
+    "tab": "tab\tstop",
+    "nul": "nul\0byte",
+    "escape": "\x1b[31mred",
+    "delete": "delete\x7f",
+    "next line": "next\x85line",
+    "line separator": "line\u2028separator",
+    "braces": "{{ 7 * 7 }}",
+    "surrogate": "lone \udc80 surrogate",
+    "too long": "x" * 201,
+}
+
+
+@pytest.mark.parametrize("bad", BAD_TEXTS)
+def test_text_that_would_break_a_file_is_refused_with_help(released, generate, bad):
+    """A text that could not stand in TOML or Markdown is refused, and the error says what to type."""
+    with pytest.raises(ValueError, match=r"Type .*such as Harbour tunnel.*no double quotes, backslashes"):
+        generate(released, project_name=BAD_TEXTS[bad])
+
+
+@pytest.mark.parametrize("question", ["description", "author"])
+@pytest.mark.parametrize("bad", ["empty", "quotes", "backslash", "line end", "braces", "too long"])
+def test_every_free_text_is_checked(released, generate, question, bad):
+    """The other free texts are as strict, each with an example of its own."""
+    with pytest.raises(ValueError, match=rf"'{question}': Type .*such as .*no double quotes, backslashes"):
+        generate(released, **{question: BAD_TEXTS[bad]})
+
+
+@pytest.mark.parametrize(
+    "slug",
+    ["", "Upper", "under_score", "-a", "a-", "a--b", "1st", "a b", "é", "a\n", "a" * 51],
+)
+def test_invalid_slug_is_refused_with_an_example(released, generate, slug):
+    """A short name that packaging tools would not take is refused with one that they do."""
+    with pytest.raises(ValueError, match=r"'project_slug': Type .*for example harbour-tunnel-study"):
+        generate(released, project_slug=slug)
+
+
+@pytest.mark.parametrize("slug", ["ductaflow", "pandas", "scipy"])
+def test_slug_of_a_package_that_the_project_needs_is_refused(released, generate, slug):
+    """A project named like one of its own dependencies could not be installed."""
+    with pytest.raises(ValueError, match=f"{slug} is the name of a package .*such as my-{slug}-study"):
+        generate(released, project_slug=slug)
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Harbour tunnel study", "harbour-tunnel-study"),
+        ("Ölbrück & Straße", "oelbrueck-strasse"),
+        ("2024: Ring road (north)", "ring-road-north"),
+        ("東京", "my-analysis"),
+        ("--", "my-analysis"),
+        ("ab " * 26 + "ab", "ab-" * 16 + "ab"),
+    ],
+)
+def test_slug_is_computed_from_the_name(released, generate, name, slug):
+    """The short name offered is always a valid one."""
+    project = generate(released, project_name=name)
+    assert yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))["project_slug"] == slug
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("python_version", "2.7"), ("example", "rail")],
+)
+def test_choice_that_is_not_offered_is_refused(released, generate, question, answer):
+    """Only the offered choices are taken."""
+    with pytest.raises(ValueError, match=f"Invalid choice for '{question}'"):
+        generate(released, **{question: answer})
+
+
+def test_template_from_a_relative_path_is_refused_at_once(released, tmp_path, monkeypatch):
+    """A project made from a relative path could be neither installed nor updated, so nothing is made."""
+    monkeypatch.chdir(released.parent)
+    with pytest.raises(ValueError, match="git address or its absolute path"):
+        copier.run_copy("ductaflow", tmp_path / "project", defaults=True, quiet=True)
+    assert not (tmp_path / "project").exists()
+
+
+def test_message_after_copy_tells_the_next_commands(released, tmp_path, capsys):
+    """After the copy, the terminal shows how to go on, down to the first sweep."""
+    copier.run_copy(str(released), tmp_path / "my project", defaults=True)
+    told = capsys.readouterr().err
+    commands = [f'cd "{tmp_path / "my project"}"', "git init", "pip install -e", "python conductor.py"]
+    places = [told.index(command) for command in commands]
+    assert places == sorted(places)
