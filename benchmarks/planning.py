@@ -1,8 +1,9 @@
 # ruff: noqa: T201 - a command that prints its table
 """How long it takes to find out that nothing has to run: 1,000, 10,000 and 100,000 up-to-date instances.
 
-`python -m benchmarks.planning [COUNT...]`. One instance is really executed; its folder is then cloned, with name and config
-adapted in `config.json` and `run.json`. Every measurement is a fresh process; the file cache is warm.
+`python -m benchmarks.planning [COUNT...]`. One instance is really executed; its folder is
+then cloned, with name and config adapted in `config.json` and `run.json`. Every measurement is a fresh
+process; the file cache is warm.
 """
 
 from __future__ import annotations
@@ -135,9 +136,8 @@ def table(counts: tuple[int, ...]) -> str:
         more = statistics.median(each["seconds"] - each["pandas"] for each in runs)
         peak = max(each["peak_mb"] for each in plans)
         added = max(each["added_mb"] for each in plans)
-        lines.append(
-            f"| {count:,} | {seconds:.3f} | {seconds / count * 1e6:.0f} | {peak:.0f} | {added:.0f} | {more:.2f} |"
-        )
+        each_us = seconds / count * 1e6
+        lines.append(f"| {count:,} | {seconds:.3f} | {each_us:.0f} | {peak:.0f} | {added:.0f} | {more:.2f} |")
         print(lines[-1], flush=True)
     return "\n".join(lines)
 
@@ -154,15 +154,14 @@ def main(arguments: list[str]) -> None:
         case _:
             adopt_orphans()
             text = table(tuple(map(int, arguments)) or COUNTS)
-            (Path(__file__).parent / "PLANNING.md").write_text(_page(text), encoding="utf-8")
+            (Path(__file__).parent / "PLANNING.md").write_text(f"{PAGE}\n{text}\n", encoding="utf-8")
             print(text)
 
 
-def _page(text: str) -> str:
-    return (
-        "# Planning, measured\n\nWritten by `python -m benchmarks.planning`; medians of three fresh processes, "
-        f"file cache warm.\n\n{text}\n"
-    )
+PAGE = """# Planning, measured
+
+Written by `python -m benchmarks.planning`; medians of three fresh processes, file cache warm.
+"""
 
 
 if __name__ == "__main__":

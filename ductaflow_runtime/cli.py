@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def main() -> None:
     """Run flows, and see what became of them."""
 
 
-def _instance_options(command: Any) -> Any:
+def instance_options(command: Any) -> Any:
+    """The options that say which instance is meant."""
     for option in (
         click.option("--step", help="Folder under runs/ (default: the flow's file name)."),
         click.option("--name", help="Name of the instance (default: from the config)."),
@@ -43,7 +44,7 @@ def _instance_options(command: Any) -> Any:
 
 
 @main.command()
-@_instance_options
+@instance_options
 @click.option("--force", is_flag=True, help="Execute even if it is up to date.")
 @click.option("--html", is_flag=True, help="Also write an HTML page.")
 @click.option("--kernel", help="Use this Jupyter kernel.")
@@ -56,7 +57,7 @@ def run(
 
     record = run_notebook(
         flow,
-        _config(config, settings),
+        config_from(config, settings),
         instance_name=name,
         step_name=step,
         force=force,
@@ -68,9 +69,10 @@ def run(
     click.echo(f"  {record.directory}")
 
 
-def _config(path: Path | None, settings: tuple[str, ...]) -> Config:
+def config_from(path: Path | None, settings: tuple[str, ...]) -> Config:
+    """The config that `--config` and `--set` ask for."""
     return apply_settings(read_config(path) if path is not None else {}, settings)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+for commands in ("commands_state", "commands_report"):
+    importlib.import_module(f"ductaflow_runtime.{commands}").add_to(main, instance_options)

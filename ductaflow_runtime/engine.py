@@ -25,6 +25,7 @@ from jupyter_client.session import Message, Session
 from nbclient import NotebookClient
 from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError
+from nbformat import NotebookNode
 from traitlets import Any as AnyTrait
 from traitlets.config import Config as TraitConfig
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
     from ductaflow_runtime.tracking import Tracker
@@ -119,6 +119,9 @@ def build_kernel() -> FlowKernel:
     kernel.iopub_socket = object()
     if not os.environ.get("MPLBACKEND"):
         os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    kernel.shell.display_formatter.format(0)  # type: ignore[union-attr] # builds what every child needs
+    NotebookClient(NotebookNode(cells=[], metadata={}), kernel_name="python3").reset_execution_trackers()
+    kernel.session.msg("status", {})
     _kernel = kernel
     return kernel
 

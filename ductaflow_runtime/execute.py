@@ -125,6 +125,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     numbers = number_cells(notebook)
     tracker = Tracker(root=job.root, own=str(job.instance.directory))
     running = _enter(job, tracker)
+    known = set(sys.modules)
     tracker.name_all([*code.literals, *texts_in(job.config)])
     log = Log(job.instance.directory / LOG_NAME)
     warned = count_warnings()
@@ -142,6 +143,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
             executed, error = run_on_kernel(job, notebook, kernel_name, running, log)
     finally:
         log.close()
+    journal({"imported": sorted(set(sys.modules) - known)})
     save_notebook(executed, entry.record.notebook)
     status, cause = judge(error, executed, numbers, clock)
     if job.export_html:

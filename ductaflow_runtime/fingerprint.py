@@ -7,6 +7,7 @@ import datetime
 import functools
 import importlib.metadata
 import sys
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ def fingerprint(
             modules[relative_to_root(path, running.root)] = (
                 {"changed": True} if edited else describe_input(path, stat, contents)
             )
+    own = {name.partition(".")[0] for name in seen.values()}
     names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
     return {
         "config": job.config,
         "code": code.fingerprint(),
         "modules": modules,
         "inputs": fingerprint_inputs(running.tracker, [*paths, job.flow], contents),
-        "packages": packages(names) if in_process else {},
+        "packages": packages(names, own) if in_process else {},
     }
 
 
@@ -70,19 +72,24 @@ def _imports_of(path: str) -> list[str]:
 
 
 @functools.cache
-def distributions() -> dict[str, tuple[str, ...]]:
-    """Importable top-level name -> the distributions that provide it."""
-    found = importlib.metadata.packages_distributions()
-    return {name: tuple(sorted(set(providers))) for name, providers in found.items()}
+def providers(name: str) -> tuple[tuple[str, str], ...]:
+    """The distributions, with version, that provide an importable top-level name; ours not among them."""
+    if name in sys.stdlib_module_names or name.startswith("ductaflow"):
+        return ()
+    try:
+        # Nearly always the distribution is called like the module; looking through all takes 0.2 s.
+        return ((name, importlib.metadata.version(name)),)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        found = _distributions().get(name, [])
+    return tuple((each, importlib.metadata.version(each)) for each in sorted(set(found)))
 
 
-def packages(names: set[str]) -> dict[str, str]:
-    """Distribution -> version, of the third-party packages among imported names; ours not among them."""
-    versions: dict[str, str] = {}
-    for name in sorted({name.partition(".")[0] for name in names}):
-        if name in sys.stdlib_module_names:
-            continue
-        for provider in distributions().get(name, ()):
-            if provider.lower() != "ductaflow":
-                versions[provider] = importlib.metadata.version(provider)
-    return versions
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def packages(names: Iterable[str], local: Container[str] = ()) -> dict[str, str]:
+    """Distribution -> version, of the third-party packages among imported names."""
+    tops = {name.partition(".")[0] for name in names}
+    return dict(pair for top in sorted(tops) if top not in local for pair in providers(top))

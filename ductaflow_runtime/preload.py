@@ -52,6 +52,12 @@ def preload(names: Iterable[str], export_html: bool = False) -> None:
             warm_up()
 
 
+def is_part_of_known(name: str) -> bool:
+    """Whether a module belongs to the standard library or to a package that is loaded already."""
+    top = name.partition(".")[0]
+    return top in sys.stdlib_module_names or (top in sys.modules and top not in FORK_UNSAFE and _is_installed(top))
+
+
 def _is_installed(name: str) -> bool:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:

@@ -131,15 +131,15 @@ def _called_by_import(path: str) -> bool:
 
 def local_modules(root: str) -> dict[str, str]:
     """Project-local modules that this process has imported: absolute path -> module name."""
+    installed = tuple(f"{folder}{os.sep}" for folder in {sys.prefix, sys.base_prefix})
     found: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if not isinstance(path, str) or name == "__main__" or not path.endswith(".py"):
+        if not isinstance(path, str) or not path.endswith(".py") or path.startswith(installed):
             continue
-        if not _is_below(path, root) and not _is_below(os.path.realpath(path), root):
+        if name == "__main__" or _is_own(name) or f"{os.sep}site-packages{os.sep}" in path:
             continue
-        parts = path.split(os.sep)
-        if not _is_below(path, sys.prefix) and "site-packages" not in parts and not _is_own(name):
+        if _is_below(path, root) or _is_below(os.path.realpath(path), root):
             found[os.path.abspath(path)] = name
     return found
 

@@ -24,10 +24,10 @@ from ductaflow_runtime.aftermath import describe_exit, entries, speak_for, unfin
 from ductaflow_runtime.engine import build_kernel
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.execute import Clock, describe, execute, interrupt_by_signal, interruption
-from ductaflow_runtime.flow import analyse
-from ductaflow_runtime.instance import HIDDEN
+from ductaflow_runtime.fingerprint import packages
+from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.ledger import Job
-from ductaflow_runtime.preload import preload, preload_runtime
+from ductaflow_runtime.preload import is_part_of_known, preload, preload_runtime
 from ductaflow_runtime.record import Status
 from ductaflow_runtime.streams import NAMES
 from ductaflow_runtime.supervise import (
@@ -41,6 +41,10 @@ from ductaflow_runtime.supervise import (
 )
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+# What children of this worker had to import beyond what was preloaded: the next ones find it there.
+_learned: set[str] = set()
 
 
 def main(arguments: list[str]) -> None:
@@ -114,13 +118,21 @@ def serve(job: Job, commands: Commands, replies: int) -> dict[str, Any]:
 
 def warm_up(job: Job) -> None:
     """Import ahead what this flow imports."""
-    names = job.preload
-    if names is None:
-        with contextlib.suppress(DuctaflowError):
-            names = list(analyse(Path(job.flow), Path(job.runs_dir) / HIDDEN / "flows").imports)
+    names: tuple[str, ...] = ()
+    with contextlib.suppress(DuctaflowError):
+        names = flow_imports(job.flow, Path(job.flow).stat().st_mtime_ns)
     shell: Any = build_kernel().shell
     with shell.builtin_trap:  # pandas looks for a notebook when it is imported
-        preload(names or [], job.export_html)
+        preload([*names, *_learned] if job.preload is None else job.preload, job.export_html)
+        _learned.clear()
+    packages(names)
+
+
+@functools.lru_cache(maxsize=64)
+def flow_imports(flow: str, mtime_ns: int) -> tuple[str, ...]:
+    """What the flow imports; reading it here also warms what every child needs to read it."""
+    path = Path(flow)
+    return analyse_notebook(path, read_notebook(path, read_bytes(path))).imports
 
 
 def fork_child(child: Child, commands: Commands, replies: int) -> tuple[int, Poll]:
@@ -179,7 +191,9 @@ def run_child(child: Child) -> None:
 def settle(child: Child, ending: Ending) -> dict[str, Any]:
     """Make sure that the record says how the execution ended."""
     job = child.job
-    fatal = next((entry["fatal"] for entry in entries(Path(child.journal)) if "fatal" in entry), None)
+    told = entries(Path(child.journal))
+    fatal = next((entry["fatal"] for entry in told if "fatal" in entry), None)
+    _learned.update(name for entry in told for name in entry.get("imported", ()) if is_part_of_known(name))
     if unfinished(job) is None:
         if fatal is not None or ending.code != 0:
             return {"fatal": fatal or {"type": "Died", "message": describe_exit(ending.code)}}

@@ -5,6 +5,7 @@ import shutil
 
 import copier
 import pytest
+from plumbum import local
 
 from .helpers import FIRST_TAG, ROOT, commit_all, isolation
 
@@ -12,8 +13,11 @@ from .helpers import FIRST_TAG, ROOT, commit_all, isolation
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory, monkeypatch):
     """Git and copier see none of the settings of the person who runs the tests."""
-    for name, value in isolation(tmp_path_factory.mktemp("home")).items():
+    env = isolation(tmp_path_factory.mktemp("home"))
+    for name, value in env.items():
         monkeypatch.setenv(name, value)
+    with local.env(**env):  # copier runs git through plumbum, which keeps an environment of its own
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import networkx
 import numpy as np
 import pandas as pd
 import pytest
+
 from ductaflow import InstancesFailed, run_instances
 
 from .helpers import ROOT, commit_all, git, run_python, tree
@@ -188,11 +189,11 @@ def write_network(project, name, links, demand):
 
 ROAD = "a,b,100,10,0.15,4"
 BAD_NETWORKS = {
-    "no_column": (["from,to,capacity", "a,b,1"], ["a,b,5"], "links.csv has no column free_flow_time, b, power"),
-    "negative": ([ROAD, "b,a,-1,10,0.15,4"], ["a,b,5"], "links.csv, line 3: capacity must be a number above zero"),
-    "no_number": (["a,b,100,fast,0.15,4"], ["a,b,5"], "line 2: free_flow_time must be a number of zero or more"),
+    "no_column": (["from,to,capacity", "a,b,1"], ["a,b,5"], "links.csv has no column free_flow_time, b"),
+    "negative": ([ROAD, "b,a,-1,1,0,4"], ["a,b,5"], "links.csv, line 3: capacity must be a number above zero"),
+    "no_number": (["a,b,100,fast,0,4"], ["a,b,5"], "line 2: free_flow_time must be a number of zero or more"),
     "no_node": ([ROAD], ["a,,5"], "demand.csv, line 2: destination is empty"),
-    "negative_trips": ([ROAD], ["a,b,-5"], "demand.csv, line 2: trips must be a number of zero or more, not -5"),
+    "negative_trips": ([ROAD], ["a,b,-5"], "demand.csv, line 2: trips must be a number of zero or more"),
     "stranger": ([ROAD], ["a,b,5", "a,z,5"], "demand.csv names nodes without any link: z"),
     "cut_off": ([ROAD], ["a,b,5", "b,a,5"], "1 origin-destination pair(s) have no route: b to a"),
     "no_trips": ([ROAD], ["a,a,5", "a,b,0"], "has no trips between different zones"),
@@ -218,8 +219,7 @@ def test_bad_data_is_named_with_file_line_and_column(traffic):
 
 @pytest.mark.slow
 def test_parallel_and_free_links_are_assigned(traffic):
-    """Parallel links share the flow at equal times, a link that takes no time is used, trips within a zone count
-    for nothing."""
+    """Parallel links share the flow, a link that takes no time is used, trips within a zone stay out."""
     write_network(
         traffic,
         "parallel",

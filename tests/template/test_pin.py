@@ -8,6 +8,7 @@ import tomllib
 
 import copier
 import pytest
+from plumbum import local
 
 from .helpers import FIRST_TAG, ROOT, commit_all, git
 
@@ -54,12 +55,12 @@ def test_pin_is_the_tag_and_folder_of_a_local_template(released, generate):
         ),
     ],
 )
-def test_pin_of_a_git_address_is_what_pip_takes(released, generate, monkeypatch, given, cloned, required):
+def test_pin_of_a_git_address_is_what_pip_takes(released, generate, given, cloned, required):
     """Each form of address that copier takes becomes a requirement on the same repository."""
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")  # git clones the local repository in place of the remote one
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{released.as_uri()}.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", cloned)
-    assert pinned(generate(given))[0] == f"ductaflow @ {required}@{FIRST_TAG}"
+    instead = {"KEY_0": f"url.{released.as_uri()}.insteadOf", "VALUE_0": cloned, "COUNT": "1"}
+    with local.env(**{f"GIT_CONFIG_{name}": value for name, value in instead.items()}):
+        project = generate(given)  # git clones the local repository in place of the remote one
+    assert pinned(project)[0] == f"ductaflow @ {required}@{FIRST_TAG}"
 
 
 def test_pin_past_a_tag_is_the_hash_of_the_commit(template, tmp_path):
@@ -110,7 +111,7 @@ def test_pin_installs_the_runtime_from_a_local_checkout(released, generate, tmp_
 
 @pytest.mark.slow
 def test_project_with_folders_of_its_own_installs_and_stays_clean(released, generate, tmp_path):
-    """`pip install` of the project takes no folder of the analyst for a package, and leaves nothing behind."""
+    """`pip install` of the project takes no folder for a package, and leaves nothing behind."""
     project = generate(released)
     for name in ("lib/costs.py", "scenarios/a.py", "other/b.py"):
         (project / name).parent.mkdir()

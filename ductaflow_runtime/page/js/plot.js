@@ -2,6 +2,7 @@
 
 const HOVER_DISTANCE = 18;
 const PLOT_HEIGHT = 440;
+const PRINTED_WIDTH = 920;
 const plots = new Map();
 
 function padded(share) {
@@ -37,7 +38,7 @@ function makePlot(box, spec) {
   const tip = el("div", { class: "tip", role: "status", hidden: true });
   fill(box, target, tip);
   const options = {
-    width: Math.max(280, target.clientWidth),
+    width: Math.min(printing ? PRINTED_WIDTH : Infinity, Math.max(280, target.clientWidth)),
     height: spec.height || PLOT_HEIGHT,
     legend: { show: false },
     cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: !spec.lanes, uni: 24 } },

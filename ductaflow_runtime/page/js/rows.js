@@ -116,7 +116,7 @@ function cell(column, row) {
     return el("td", { class: "status" }, light(status), ` ${STATUS[status].word}`);
   }
   const text = column.text(row);
-  const kind = column.isNumber ? "num" : column.id === "about.name" ? "name" : "";
+  const kind = column.isNumber ? "num" : column.id === "about.name" ? "name" : "text";
   const nothing = column.value(row) === null ? " null" : "";
   return el("td", { class: kind + nothing, title: column.isNumber || text.length < 12 ? null : text }, el("bdi", {}, text));
 }
