@@ -16,6 +16,7 @@ from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, 
 from ductaflow_runtime.flow import find_flow
 from ductaflow_runtime.instance import Instance, check_name, default_name, is_alive
 from ductaflow_runtime.ledger import Job
+from ductaflow_runtime.live import LivePage, write_at_exit
 from ductaflow_runtime.project import ENGINES, Settings, find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.record import Outcome, Record, Status
 from ductaflow_runtime.refresh import refresh
@@ -218,8 +219,15 @@ def carry_out(
     quiet: bool = False,
 ) -> list[Record]:
     """Execute what must be, refresh what only reads differently, skip the rest; one record a plan."""
-    sweep = Sweep(workers=workers or place.settings.workers, executor=executor, stop=stop, quiet=quiet)
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+    page = LivePage(place.runs_dir, place.root.name) if stale and not quiet else None
+    sweep = Sweep(
+        workers=workers or place.settings.workers,
+        executor=executor,
+        stop=stop,
+        quiet=quiet,
+        tick=page and page.tick,
+    )
     around = git_state(place.root) if stale else {}
     jobs = {index: make_job(place, plan, options, sweep.threads, around) for index, plan in stale.items()}
     if not quiet:
@@ -229,7 +237,13 @@ def carry_out(
     for index, plan in enumerate(plans):
         if plan.record is not None and index not in stale:
             records[index] = refresh(plan.instance, plan.record, present, place.settings, html)
-    records.update(sweep.run(jobs))
+    try:
+        records.update(sweep.run(jobs))
+    finally:
+        if page is not None:
+            page.finish()
+        elif stale:
+            write_at_exit(place.runs_dir, place.root.name)
     return [records[index] for index in range(len(plans))]
 
 

@@ -190,7 +190,7 @@ def write_network(project, name, links, demand):
 ROAD = "a,b,100,10,0.15,4"
 BAD_NETWORKS = {
     "no_column": (["from,to,capacity", "a,b,1"], ["a,b,5"], "links.csv has no column free_flow_time, b"),
-    "negative": ([ROAD, "b,a,-1,1,0,4"], ["a,b,5"], "links.csv, line 3: capacity must be a number above zero"),
+    "negative": ([ROAD, "b,a,-1,1,0,4"], ["a,b,5"], "line 3: capacity must be a number above zero, not -1"),
     "no_number": (["a,b,100,fast,0,4"], ["a,b,5"], "line 2: free_flow_time must be a number of zero or more"),
     "no_node": ([ROAD], ["a,,5"], "demand.csv, line 2: destination is empty"),
     "negative_trips": ([ROAD], ["a,b,-5"], "demand.csv, line 2: trips must be a number of zero or more"),

@@ -1,0 +1,75 @@
+"""Tiny projects for the tests: a folder with a pyproject.toml and a flow or two."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAD = """\
+# %% tags=["parameters"]
+config = {}
+
+# %% CLI Mode - Same file works as notebook AND script
+from ductaflow import is_notebook_execution, load_cli_config
+
+if not is_notebook_execution():
+    config = load_cli_config("config/base.json", "A test")
+
+"""
+
+
+class Project:
+    """A project folder to fill."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings()
+
+    def settings(self, **values: Any) -> None:
+        """Write pyproject.toml with these `[tool.ductaflow]` settings."""
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        table = "\n".join(["[project]", 'name = "tiny"', "", "[tool.ductaflow]", *lines, ""])
+        (self.root / "pyproject.toml").write_text(table, encoding="utf-8")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, folders and all."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def flow(self, body: str, name: str = "flow/step.py") -> Path:
+        """Write a flow: the head that every flow has, then `body`."""
+        return self.write(name, HEAD + textwrap.dedent(body))
+
+    def record(self, step: str, name: str) -> dict[str, Any]:
+        """The content of an instance's run.json."""
+        return json.loads((self.root / "runs" / step / name / "run.json").read_text(encoding="utf-8"))
+
+    def notebook(self, step: str, name: str) -> dict[str, Any]:
+        """The content of an instance's notebook."""
+        return json.loads((self.root / "runs" / step / name / f"{step}.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project that is the working directory."""
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    return Project(root)
+
+
+@pytest.fixture(scope="session")
+def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Projects that outlive one test."""
+
+    def make(name: str) -> Project:
+        return Project(tmp_path_factory.mktemp(name))
+
+    return make

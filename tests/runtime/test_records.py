@@ -1,0 +1,163 @@
+"""What an execution leaves on disk, and what becomes of failures."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import ductaflow
+from ductaflow import FlowError, FlowFileError, InstancesFailed, load_results, run_instances, run_notebook
+from tests.conftest import Project
+
+KEYS = (
+    "schema flow step instance_name status reason started finished duration_s command error warnings results "
+    "fingerprint outputs environment"
+).split()
+
+WORK = """
+# %%
+import logging, sys, warnings
+print("to stdout")
+print("to stderr", file=sys.stderr)
+logging.getLogger("mine").warning("logged")
+warnings.warn("careful")
+
+# %%
+from pathlib import Path
+from ductaflow import save_results
+if config["n"] == 3:
+    raise KeyError("toll")
+Path("out").mkdir()
+Path("out/flows.csv").write_text("a\\n1\\n")
+save_results(total=config["n"] * 2, parts=[1, 2])
+"""
+
+
+def test_an_instance_leaves_everything_it_did(project: Project) -> None:
+    """Config, notebook, log, record and outputs are in runs/{step}/{instance_name}/ after an execution."""
+    project.flow(WORK)
+    record = run_notebook("flow/step.py", {"n": 1}, instance_name="one")
+    folder = project.root / "runs/step/one"
+    assert record.directory == folder
+    assert (record.status, record.skipped) == ("done", False)
+    stored = project.record("step", "one")
+    assert set(KEYS) <= set(stored)
+    assert stored["flow"] == "flow/step.py"
+    assert stored["results"] == {"total": 2, "parts": [1, 2]}
+    assert stored["warnings"] == 2
+    assert stored["outputs"].keys() == {"out/flows.csv"}
+    assert stored["outputs"]["out/flows.csv"]["size"] == 4
+    assert set(stored["fingerprint"]) == {"config", "code", "modules", "inputs", "packages"}
+    assert json.loads((folder / "config.json").read_text()) == {"n": 1}
+    log = (folder / "run.log").read_text()
+    for line in ("out | to stdout", "err | to stderr", "err | logged", "careful"):
+        assert line in log
+    assert {path.name for path in folder.iterdir()} == {"config.json", "run.json", "run.log", "step.ipynb", "out"}
+    assert "--output-dir runs/step/one" in "".join(project.notebook("step", "one")["cells"][0]["source"])
+
+
+def test_nothing_is_written_beside_a_flow(project: Project) -> None:
+    """The flow's folder and the project hold the same files after a run as before, but for runs/."""
+    project.flow(WORK)
+    run_notebook("flow/step.py", {"n": 1})
+    assert sorted(path.name for path in project.root.iterdir()) == ["flow", "pyproject.toml", "runs"]
+    assert [path.name for path in (project.root / "flow").iterdir()] == ["step.py"]
+
+
+def test_a_failure_says_where_and_why(project: Project) -> None:
+    """FlowError names flow, instance, cell, exception, notebook and log; the notebook ends at the error."""
+    project.flow(WORK)
+    with pytest.raises(FlowError) as caught:
+        run_notebook("flow/step.py", {"n": 3}, instance_name="bad")
+    text = str(caught.value)
+    for part in ("flow/step.py", "step/bad", "KeyError", "toll", "cell 4", "step.ipynb", "run.log"):
+        assert part in text
+    stored = project.record("step", "bad")
+    assert stored["status"] == "failed"
+    assert (stored["error"]["type"], stored["error"]["cell"]) == ("KeyError", 4)
+    assert "toll" in stored["error"]["traceback"]
+    outputs = [output for cell in project.notebook("step", "bad")["cells"] for output in cell.get("outputs", [])]
+    assert [output["output_type"] for output in outputs][-1] == "error"
+    assert pickle.loads(pickle.dumps(caught.value)).record.instance_name == "bad"
+
+
+FRAME = pd.DataFrame({"instance_name": list("abcd"), "n": [1, 3, 2, 3]})
+
+
+def test_one_bad_row_costs_the_others_nothing(project: Project) -> None:
+    """All rows run; one error at the end names each failed row and carries the frame."""
+    project.flow(WORK)
+    with pytest.raises(InstancesFailed) as caught:
+        run_instances(FRAME, "flow/step.py", workers=2)
+    assert "step/b" in str(caught.value)
+    assert "step/d" in str(caught.value)
+    frame = caught.value.results
+    assert frame["status"].tolist() == ["done", "failed", "done", "failed"]
+    assert frame["result.total"].tolist() == [2, pd.NA, 4, pd.NA]
+    assert "KeyError" in frame["error"][1]
+
+
+def test_continue_gives_the_frame_and_stop_starts_nothing_more(project: Project) -> None:
+    """on_error="continue" does not raise; "stop" leaves the rows after the first failure alone."""
+    project.flow(WORK)
+    frame = run_instances(FRAME, "flow/step.py", on_error="continue")
+    assert frame["status"].tolist() == ["done", "failed", "done", "failed"]
+    with pytest.raises(InstancesFailed) as caught:
+        run_instances(FRAME, "flow/step.py", workers=1, on_error="stop", force=True)
+    assert caught.value.results["status"].tolist()[:2] == ["done", "failed"]
+    assert "not run" in caught.value.results["status"].tolist()
+    assert caught.value.results["reason"].tolist() == ["forced"] * 4
+
+
+def test_a_flow_without_parameters_cell_is_told_the_lines_to_add(project: Project) -> None:
+    """The error shows the three lines, and nothing is made."""
+    project.write("flow/plain.py", "# %%\nprint(1)\n")
+    with pytest.raises(FlowFileError, match='# %% tags=\\["parameters"\\]') as caught:
+        run_notebook("flow/plain.py", {})
+    assert "config = {}" in str(caught.value)
+    assert not list((project.root / "runs").glob("plain"))
+    with pytest.raises(FlowFileError, match="not found"):
+        run_notebook("flow/absent.py", {})
+
+
+def test_an_ipynb_flow_runs_too(project: Project) -> None:
+    """A flow may be a notebook file."""
+    import nbformat
+
+    cells = [
+        nbformat.v4.new_code_cell("config = {}", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("print('n is', config['n'])"),
+    ]
+    project.write("flow/book.ipynb", nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    record = run_notebook("flow/book.ipynb", {"n": 4})
+    assert record.status == "done"
+    assert "n is 4" in record.log.read_text()
+
+
+def test_results_come_back_typed(project: Project) -> None:
+    """load_results gives a row an instance with typed config and results; damaged records are listed."""
+    project.flow(WORK)
+    frame = FRAME.assign(**{"deep.flag": [True, False, True, False], "day": pd.Timestamp("2026-01-01")})
+    run_instances(frame, "flow/step.py", on_error="continue")
+    (project.root / "runs/step/a/run.json").write_text("{half")
+    loaded = load_results("step").set_index("instance_name")
+    assert loaded.loc["a", "status"] == "damaged"
+    assert "not valid JSON" in loaded.loc["a", "error"]
+    assert loaded["n"].dtype == "Int64"
+    assert loaded["day"].dtype.kind == "M"
+    assert loaded.loc["c", "result.total"] == 4
+    assert loaded.loc["b", "status"] == "failed"
+    assert set(load_results()["step"]) == {"step"}
+    assert len(load_results("none")) == 0
+
+
+def test_public_names_are_listed_and_exist() -> None:
+    """`__all__` is sorted, complete and true."""
+    assert list(ductaflow.__all__) == sorted(ductaflow.__all__)
+    for name in ductaflow.__all__:
+        assert getattr(ductaflow, name).__doc__
+    assert Path(ductaflow.__file__).name == "ductaflow.py"
