@@ -158,7 +158,7 @@ class NullLog(Log):
     def __init__(self) -> None:
         pass
 
-    def feed(self, name: str, text: str) -> None:
+    def feed(self, name: str, text: str, at_once: bool = False) -> None:
         """Nothing to keep."""
 
     def close(self) -> None:

@@ -143,6 +143,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
             executed, error = run_on_kernel(job, notebook, kernel_name, running, log)
     finally:
         log.close()
+    error = real_error(executed, error)
     journal({"imported": sorted(set(sys.modules) - known)})
     save_notebook(executed, entry.record.notebook)
     status, cause = judge(error, executed, numbers, clock)
@@ -257,6 +258,26 @@ def judge(
 def plain_text(text: str) -> str:
     """Text without colours, line by line."""
     return "\n".join(plain(line) for line in text.split("\n"))
+
+
+def real_error(executed: NotebookNode, error: Exception | None) -> Exception | None:
+    """Papermill's error, unless it comes from a cell that is meant to raise, or from `sys.exit(0)`.
+
+    Papermill takes every error among the outputs for a failure; its engine marks the cell that ended the flow.
+    """
+    from papermill.exceptions import PapermillExecutionError
+
+    if not isinstance(error, PapermillExecutionError):
+        return error
+    for cell in executed.cells:
+        if cell.metadata.get("papermill", {}).get("exception") is True:
+            found = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+            if not found or found[-1].ename != "SystemExit" or found[-1].evalue not in ("", "0"):
+                return error
+    executed.cells = [
+        cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])
+    ]
+    return None
 
 
 def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:

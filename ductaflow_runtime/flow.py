@@ -131,7 +131,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        tree = parse(cell.source) if kernel is None or _language(notebook) == "python" else None
+        tree = parse(cell.source) if kernel is None or language_of(notebook) == "python" else None
         if tree is not None:
             trees.append(tree)
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
@@ -210,7 +210,8 @@ def default_config_in(tree: ast.AST) -> str | None:
     return None
 
 
-def _language(notebook: NotebookNode) -> str:
+def language_of(notebook: NotebookNode) -> str:
+    """The language of a flow's code cells, lower case."""
     metadata = notebook.metadata
     kernelspec = metadata.get("kernelspec", {})
     jupytext_language = metadata.get("jupytext", {}).get("main_language")
@@ -223,7 +224,7 @@ def _language(notebook: NotebookNode) -> str:
 def foreign_kernel(path: Path, notebook: NotebookNode) -> str | None:
     """The Jupyter kernel a flow asks for, `None` for this Python."""
     name = notebook.metadata.get("kernelspec", {}).get("name")
-    if _language(notebook) == "python":
+    if language_of(notebook) == "python":
         return None if name in (None, "python", "python3") else str(name)
     if name is None:
         raise FlowFileError(f"flow {path} is not Python and names no kernel; give kernel_name=")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.execution import HANDOFF, Execution
+from ductaflow_runtime.flow import language_of
 from ductaflow_runtime.ledger import Job
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run_on_kernel(
             parameters={"config": job.config},
             engine_name="ductaflow-kernel",
             kernel_name=kernel_name,
+            language=language_of(notebook),
             progress_bar=False,
             stdout_file=LogStream(log, "stdout"),
             stderr_file=LogStream(log, "stderr"),

@@ -35,14 +35,16 @@ class Log:
     """`run.log`: plain text, one line a line, with the time at which it was printed."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666
-        )
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
         self._partial = {"stdout": "", "stderr": ""}
+        self._unended: str | None = None
         self._shown = time.monotonic()
 
-    def feed(self, name: str, text: str) -> None:
-        """Add printed text; a line is written when it ends, a progress bar's state now and then."""
+    def feed(self, name: str, text: str, at_once: bool = False) -> None:
+        """Add printed text. A line is written when it ends, a progress bar's state now and then.
+
+        `at_once` does not wait for the end of a line: the process may not live to print it.
+        """
         *lines, rest = (self._partial[name] + text).split("\n")
         if len(rest) > _LONGEST_LINE:
             lines, rest = [*lines, rest], ""
@@ -51,6 +53,9 @@ class Log:
             if time.monotonic() - self._shown > _PROGRESS_EVERY_S:
                 self._shown = time.monotonic()
                 lines.append(rest)
+        elif at_once and "\r" not in rest:
+            self._write(name, [*lines, rest], ended=False)
+            lines, rest = [], ""
         self._partial[name] = rest
         if lines:
             self._write(name, lines)
@@ -60,15 +65,25 @@ class Log:
         for name, rest in self._partial.items():
             if rest:
                 self._write(name, [rest])
+        if self._unended is not None:
+            self._write(self._unended, [""])
         with contextlib.suppress(OSError):
             os.close(self._handle)
 
-    def _write(self, name: str, lines: list[str]) -> None:
+    def _write(self, name: str, lines: list[str], ended: bool = True) -> None:
         moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         head = f"{moment} {_LABELS[name]} | "
-        text = "".join(f"{head}{plain(line)}\n" for line in lines)
+        text = "\n".join(head + plain(line) for line in lines)
+        if self._unended is not None:
+            # The last line in the file goes on, unless the other stream has something to say meanwhile.
+            text = text[len(head) :] if self._unended == name else "\n" + text
+        if not ended and not lines[-1]:
+            text, ended = text.removesuffix(head).removesuffix("\n"), True
+            if not text:
+                return
+        self._unended = None if ended else name
         with contextlib.suppress(OSError):  # a full disk must not turn print() into an error
-            os.write(self._handle, text.encode("utf-8", "backslashreplace"))
+            os.write(self._handle, (text + "\n" * ended).encode("utf-8", "backslashreplace"))
 
 
 def plain(line: str) -> str:
@@ -131,7 +146,7 @@ class Capture:
         with self.lock:
             for name in NAMES:
                 while data := self._read_some(name):
-                    self._take(name, self._decoders[name].decode(data))
+                    self._take(name, self._decoders[name].decode(data), at_once=True)
                     if len(data) < _CHUNK:
                         break
 
@@ -141,9 +156,9 @@ class Capture:
         except OSError:
             return b""
 
-    def _take(self, name: str, text: str) -> None:
+    def _take(self, name: str, text: str, at_once: bool = False) -> None:
         if text:
-            self.log.feed(name, text)
+            self.log.feed(name, text, at_once)
             self._emit(name, text)
 
     def _read(self) -> None:

@@ -5,7 +5,9 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
+import ductaflow
 import jupytext
 import nbclient
 import networkx
@@ -56,8 +58,11 @@ def test_conductor_shows_braess_paradox(traffic):
     without, with_shortcut = (float(number) for number in re.findall(r"([\d.]+) minutes\n", end))
     assert without == pytest.approx(65, rel=1e-3)
     assert with_shortcut == pytest.approx(80, rel=1e-3)
-    assert "Where to look" in end
-    assert (traffic / "runs" / "braess_paradox.png").stat().st_size > 10_000
+    places = re.findall(r"^  (/\S+)  ", end[end.index("Where to look") :], flags=re.MULTILINE)
+    runs = traffic / "runs"
+    assert places == [str(runs / "braess_paradox.png"), str(runs), str(runs / "index.html")]
+    assert all(Path(place).exists() for place in places)
+    assert (runs / "braess_paradox.png").stat().st_size > 10_000
     assert git(traffic, "status", "--porcelain") == ""
 
 
@@ -133,6 +138,23 @@ def test_minimal_conductor_prints_a_row_for_each_instance(released, generate):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("example", "flow"), [("traffic", "assign_traffic"), ("minimal", "my_analysis")])
+def test_commands_of_the_projects_readme_work(released, generate, example, flow):
+    """The script and the `ductaflow run` shown in README.md run, and each leaves a finished instance."""
+    project = generate(released, example=example)
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    script = re.search(r"^ *python (flow/.+)$", readme, flags=re.MULTILINE)[1]
+    command = re.search(r"`ductaflow (run [^`]+)`", readme)[1]
+    caller = ["-c", "from ductaflow_runtime.cli import main; main()"]
+    for arguments in (script.split(), [*caller, *command.split()]):
+        done = run_python(project, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    left = records(project, flow)
+    assert len(left) == 2
+    assert {record["status"] for record in left.values()} == {"done"}
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(
     not SIOUX_FALLS.is_dir(), reason="the Sioux Falls network is not at ../shared/data/sioux_falls"
 )
@@ -173,6 +195,15 @@ def assert_equilibrium(directory, factor):
     least = sum(row.trips * quickest[row.origin][row.destination] for row in demand.itertuples())
     spent = (flows["flow"] * flows["travel_time"]).sum()
     assert 0 <= 1 - least / spent <= 1e-5
+
+
+def test_functions_named_in_the_projects_readme_are_public(released, generate):
+    """Whatever README.md calls can be imported from ductaflow."""
+    for example in ("traffic", "minimal"):
+        readme = (generate(released, folder=example, example=example) / "README.md").read_text("utf-8")
+        called = set(re.findall(r"`(\w+)\(", readme))
+        assert {"project_path", "instance_path", "save_results", "run_instances"} <= called
+        assert called <= set(ductaflow.__all__)
 
 
 def write_network(project, name, links, demand):

@@ -66,7 +66,8 @@ function drawRows() {
   const wanted = inSight();
   const body = byId("rows");
   const first = wanted.length ? wanted[0] : 0;
-  const after = printing || !wanted.length ? 0 : shown.length - wanted[wanted.length - 1] - 1;
+  const drawnTo = wanted.length ? wanted[wanted.length - 1] + 1 : 0;
+  const after = printing ? 0 : shown.length - drawnTo;
   for (const index of drawn.keys()) if (!wanted.includes(index)) drawn.delete(index);
   const nodes = wanted.map((index) => {
     if (!drawn.has(index)) drawn.set(index, tableRow(index));

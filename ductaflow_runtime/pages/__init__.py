@@ -1,0 +1,1 @@
+"""The template of a notebook's page, and the exporter that fills it."""

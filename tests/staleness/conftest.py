@@ -1,0 +1,30 @@
+"""One built project for all staleness tests; each test changes a copy of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.staleness.sample import Sample, copy_of
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """The project, every step executed once."""
+    root = tmp_path_factory.mktemp("built") / "project"
+    root.mkdir()
+    sample = Sample(root)
+    sample.fill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        sample.run_all()
+    return sample
+
+
+@pytest.fixture
+def sample(built: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
+    """A copy of the built project that is the working directory."""
+    copy = copy_of(built, tmp_path / "project")
+    monkeypatch.chdir(copy.root)
+    return copy

@@ -1,0 +1,249 @@
+"""Changes of inputs: CSV, parquet, SQLite and numpy files, folders, and other instances' outputs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.staleness.cases import Case, check, each, parameters
+from tests.staleness.sample import KINDS, WAYS, Sample, write_data
+
+
+def data(name: str) -> Callable[[Sample], None]:
+    """Other numbers in a data file."""
+    return lambda sample: write_data(sample.root / "data" / name, [7, 5])
+
+
+def inputs(kind: str, way: str) -> Case:
+    ending = KINDS[kind]
+    if way == "literal":
+        return Case(
+            f"{kind} by literal", data(f"literal.{ending}"), {"literal/all": f"input: data/literal.{ending}"}
+        )
+    name = f"{kind}_{way}"
+    seen = {f"read/{name}": f"input: data/{name}.{ending}"}
+    # Arrow opens files natively, so a path that only the flow's code puts together stays unseen.
+    return Case(f"{kind} by {way}", data(f"{name}.{ending}"), {} if name == "parquet_computed" else seen)
+
+
+def touch_all(sample: Sample) -> None:
+    for path in (sample.root / "data").rglob("*"):
+        os.utime(path)
+
+
+def rewrite_same(sample: Sample) -> None:
+    for path in (sample.root / "data").rglob("*.csv"):
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+
+
+def gone_and_back(sample: Sample) -> None:
+    path = sample.root / "data/a.csv"
+    content = path.read_bytes()
+    path.unlink()
+    sample.plan("cost")
+    path.write_bytes(content)
+
+
+def append(sample: Sample) -> None:
+    with (sample.root / "data/b.csv").open("a") as file:
+        file.write("9\n")
+
+
+def same_size_same_second(sample: Sample) -> None:
+    path = sample.root / "data/b.csv"
+    path.write_text(path.read_text().replace("2", "8"))
+
+
+def remove(name: str) -> Callable[[Sample], None]:
+    return lambda sample: (sample.root / name).unlink()
+
+
+B = {"cost/b": "input: data/b.csv", "sum/b": "input: runs/cost/b/cost.csv"}
+LISTED = {"folder/all": "input: data/zones/ (its list of files)"}
+
+CASES = [
+    *(inputs(kind, way) for kind in KINDS for way in ("literal", *WAYS)),
+    Case("all data touched", touch_all),
+    Case("rewritten with the same bytes", rewrite_same),
+    Case("deleted and put back", gone_and_back),
+    Case("rows appended", append, B),
+    Case("same size", same_size_same_second, B),
+    Case("shared by two", data("a.csv"), each(("cost/a", "cost/c", "second/a"), "input: data/a.csv")
+         | {"sum/a": "input: runs/cost/a/cost.csv"}),
+    Case("folder gained a file", data("zones/three.csv"), LISTED),
+    Case("folder lost a file", remove("data/zones/two.csv"), LISTED),
+    Case("listed file changed, not read", data("zones/one.csv")),
+    Case("hidden file in a folder", lambda sample: sample.write("data/zones/.keep", "")),
+    Case("unread file added", data("new.csv")),
+    Case("file that was looked for", data("extra.csv"), {"folder/all": "input: data/extra.csv (was not there)"}),
+    Case("default config of the script", lambda sample: sample.write("config/base.json", "{}")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", parameters(CASES))
+def test_inputs(sample: Sample, case: Case) -> None:
+    """A changed file executes exactly its readers; a touched one nobody; the reason names the path."""
+    check(sample, case)
+
+
+def break_cost(sample: Sample, name: str) -> None:
+    (sample.root.parent / f"broken_{name}").touch()
+
+
+def upstream_fails(sample: Sample) -> None:
+    break_cost(sample, "a")
+    sample.row("cost", "a")["year"] = 2021
+
+
+def upstream_cut_down(sample: Sample) -> None:
+    shutil.rmtree(sample.folder("cost/a"))
+    del sample.rows["cost"]
+
+
+def upstream_damaged(sample: Sample) -> None:
+    (sample.folder("cost/a") / "run.json").write_text("{")
+    (sample.folder("cost/a") / "cost.csv").unlink()
+    del sample.rows["cost"]
+
+
+def force_upstream(sample: Sample) -> None:
+    sample.run("cost", force=True)
+
+
+MISSING = "input missing: runs/cost/a/cost.csv"
+CHAINS = [
+    Case("upstream to the same bytes", force_upstream),
+    Case("upstream edited", lambda sample: sample.edit("runs/cost/a/cost.csv", "7", "8"),
+         {"cost/a": "output changed: cost.csv"}),
+    Case("upstream output deleted", remove("runs/cost/a/cost.csv"), {"cost/a": "output missing: cost.csv"}),
+    Case("upstream deleted and run", lambda sample: shutil.rmtree(sample.folder("cost/a")), {"cost/a": "new"}),
+    Case(
+        "upstream failed",
+        upstream_fails,
+        {"cost/a": "config: year 2020 -> 2021", "sum/a": f"{MISSING} (cost/a: failed)"},
+        later={"cost/a": "failed", "sum/a": "failed"},
+    ),
+    Case(
+        "upstream deleted and not run",
+        upstream_cut_down,
+        {"sum/a": f"{MISSING} (cost/a has not run)"},
+        later={"sum/a": "failed"},
+    ),
+    Case(
+        "upstream record damaged",
+        upstream_damaged,
+        {"sum/a": f"{MISSING} (the record of cost/a is damaged)"},
+        later={"sum/a": "failed"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", parameters(CHAINS))
+def test_chains(sample: Sample, case: Case) -> None:
+    """A step that reads another's outputs runs again when their content changes, and only then."""
+    check(sample, case)
+
+
+def test_a_plan_downstream_before_upstream_has_run(sample: Sample) -> None:
+    """What reads a missing output is stale until upstream has written the same bytes again."""
+    shutil.rmtree(sample.folder("cost/a"))
+    assert sample.plan("sum") == {"sum/a": f"{MISSING} (cost/a has not run)"}
+    sample.run("cost")
+    assert sample.plan("sum") == {}
+
+
+def test_a_failed_reader_runs_when_its_input_is_there(sample: Sample) -> None:
+    """A flow that failed for want of a file is planned with the file that has come since."""
+    (sample.root / "data/b.csv").unlink()
+    assert sample.plan("cost") == {"cost/b": "input missing: data/b.csv"}
+    assert sample.run("cost")["error"][1].startswith("FileNotFoundError")
+    write_data(sample.root / "data/b.csv", [1, 2])
+    assert sample.plan("cost") == {"cost/b": "failed; input: data/b.csv (was not there)"}
+    sample.run("cost")
+    assert sample.plan("cost") == {}
+
+
+SEES = """
+# %%
+import sqlite3, subprocess, sys
+from pathlib import Path
+root = Path.cwd().parents[2]
+"""
+DURING = "input: data/b.csv (it changed during the last execution)"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param("(root / 'data/b.csv').read_text()\n(root / 'data/b.csv').write_text('x')", DURING, id="rewrote"),
+        pytest.param("(root / 'data/b.csv').read_text()\nsubprocess.run(['touch', root / 'data/b.csv'])", DURING,
+                     id="changed-by-another"),
+        pytest.param("open(root / 'data/b.csv', 'r+').write('x')", DURING, id="opened-to-change"),
+        pytest.param("open(root / 'data/b.csv', 'a').write('x')\nopen(root / 'data/b.csv').read()", DURING,
+                     id="appended-then-read"),
+        pytest.param("list((root / 'data/zones').iterdir())\nsubprocess.run(['touch', root / 'data/zones/late.csv'])",
+                     "input: data/zones/ (its list of files)", id="folder-grew"),
+        pytest.param("open(root / 'data/own.csv', 'w').write('x')\nopen(root / 'data/own.csv').read()", None,
+                     id="wrote-then-read"),
+        pytest.param("open(root / 'data/log.txt', 'a').write('x')", None, id="only-appended"),
+        pytest.param("open(root / 'data/made.csv', 'x+').write('x')", None, id="created"),
+    ],
+)  # fmt: skip
+def test_inputs_that_change_meanwhile(sample: Sample, body: str, reason: str | None) -> None:
+    """An input that changed while it was read, by whomever, never counts as up to date."""
+    sample.flow(SEES + body, "flow/seen.py")
+    sample.flows["seen"] = "seen"
+    sample.rows = {"seen": [{"instance_name": "one"}]}
+    assert sample.run("seen")["status"].tolist() == ["done"]
+    assert sample.plan("seen") == ({"seen/one": reason} if reason else {})
+
+
+def test_a_named_file_that_the_flow_only_writes(sample: Sample) -> None:
+    """A file outside the instance's folder that the flow replaces is no input, though it is named."""
+    sample.flow(
+        "from ductaflow import project_path\nproject_path('data/table.csv').write_text('x')", "flow/seen.py"
+    )
+    sample.flows["seen"] = "seen"
+    sample.rows = {"seen": [{"instance_name": "one"}]}
+    for force in (False, True):
+        sample.run("seen", force=force)
+        assert sample.plan("seen") == {}
+
+
+@pytest.mark.parametrize("path", ["file:{}?mode=ro", "file://{}"])
+def test_sqlite_by_uri(sample: Sample, path: str) -> None:
+    """A SQLite database opened by URI counts as the file it names."""
+    database = sample.root / "data/sqlite_computed.sqlite"
+    sample.flow(
+        f"""
+        import sqlite3
+        from pathlib import Path
+        where = Path.cwd().parents[2] / "data" / ("sqlite_" + "computed.sqlite")
+        connection = sqlite3.connect({path!r}.format(where), uri=True)
+        connection.execute("select * from links").fetchall()
+        connection.close()
+        """,
+        "flow/seen.py",
+    )
+    sample.flows["seen"] = "seen"
+    sample.rows = {"seen": [{"instance_name": "one"}]}
+    assert sample.run("seen")["error"].tolist() == [None]
+    write_data(database, [5, 5, 5])
+    assert sample.plan("seen") == {"seen/one": "input: data/sqlite_computed.sqlite"}
+
+
+def test_a_file_outside_the_project_counts_when_it_is_named(sample: Sample, tmp_path: Path) -> None:
+    """A file elsewhere is an input if the config names it."""
+    outside = tmp_path / "outside.csv"
+    write_data(outside, [1])
+    sample.row("read", "csv_config")["path"] = str(outside)
+    sample.run("read")
+    assert sample.plan("read") == {}
+    write_data(outside, [2])
+    assert sample.plan("read") == {"read/csv_config": f"input: {outside.as_posix()}"}
