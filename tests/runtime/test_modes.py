@@ -1,0 +1,195 @@
+"""One flow, three ways to run it, the same results."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from ductaflow import run_notebook
+from tests.conftest import Project
+
+BODY = """
+# %%
+from ductaflow import display_config_summary, project_path, save_results
+
+display_config_summary(config, "My Analysis")
+
+# %%
+import pandas as pd
+
+from lib.costs import unit_cost
+from neighbour import LABEL
+
+links = pd.read_csv(project_path("data", "links.csv"))
+links["cost"] = links["length"] * unit_cost * config["params"]["factor"]
+links.to_csv("costs.csv", index=False)
+with open("where.txt", "w") as file:
+    file.write(f"{project_path('data', 'links.csv')} {LABEL} {config}")
+save_results(total=float(links["cost"].sum()))
+"""
+
+
+@pytest.fixture
+def same(project: Project) -> Project:
+    """A project whose flow uses all that could differ between the modes."""
+    project.write("lib/__init__.py", "")
+    project.write("lib/costs.py", "unit_cost = 1.5\n")
+    project.write("flow/neighbour.py", "LABEL = 'beside the flow'\n")
+    project.write("data/links.csv", "from,to,length\n1,2,3.25\n2,3,4.5\n")
+    project.write("config/base.json", json.dumps({"params": {"factor": 0.1, "name": "Zürich", "none": None}}))
+    project.flow(BODY, "flow/costs.py")
+    return project
+
+
+def script(project: Project, *arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the flow as a script from the project root."""
+    ended = subprocess.run(
+        [sys.executable, "flow/costs.py", *arguments], cwd=project.root, capture_output=True, text=True, **options
+    )
+    assert ended.returncode == code, ended.stderr
+    return ended
+
+
+def open_as_notebook(project: Project, folder: Path) -> nbformat.NotebookNode:
+    """Run all cells on a real kernel with nothing injected, as an editor would."""
+    import jupytext
+    from nbclient import NotebookClient
+
+    notebook = jupytext.read(project.root / "flow/costs.py")
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}).execute()
+    return notebook
+
+
+@pytest.mark.slow
+def test_three_ways_one_result(same: Project) -> None:
+    """Opened as a notebook, run as a script, and run from the conductor, a flow writes the same bytes."""
+    record = run_notebook("flow/costs.py", json.loads((same.root / "config/base.json").read_text()))
+    script(same, "--config", "config/base.json", "--output-dir", "runs/costs/scripted")
+    notebook = open_as_notebook(same, same.root / "flow")
+    folders = [record.directory, same.root / "runs/costs/scripted", same.root / "flow"]
+    for name in ("costs.csv", "where.txt"):
+        assert len({(folder / name).read_bytes() for folder in folders}) == 1
+    scripted = same.record("costs", "scripted")
+    assert scripted["results"] == record.results == {"total": (3.25 + 4.5) * 1.5 * 0.1}
+    printed = [output for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output]
+    assert "config/base.json" in printed[0]["text"]
+
+
+@pytest.mark.slow
+def test_an_opened_flow_keeps_a_config_that_is_given(same: Project) -> None:
+    """What the analyst wrote in the parameters cell is not replaced by the default."""
+    text = (same.root / "flow/costs.py").read_text().replace("config = {}", 'config = {"params": {"factor": 2}}', 1)
+    (same.root / "flow/costs.py").write_text(text)
+    open_as_notebook(same, same.root / "flow")
+    assert "'factor': 2}" in (same.root / "flow/where.txt").read_text()
+
+
+def test_a_script_run_counts_like_any_other(same: Project) -> None:
+    """After a run as a script, the conductor finds the instance up to date; the records agree."""
+    script(same, "--config", "config/base.json", "--output-dir", "runs/costs/a")
+    config = json.loads((same.root / "config/base.json").read_text())
+    record = run_notebook("flow/costs.py", config, instance_name="a")
+    assert record.skipped
+    other = run_notebook("flow/costs.py", config, instance_name="b")
+    assert {key: record.fingerprint[key] for key in ("config", "code", "modules", "packages")} == {
+        key: other.fingerprint[key] for key in ("config", "code", "modules", "packages")
+    }
+    assert record.fingerprint["inputs"].keys() == other.fingerprint["inputs"].keys() == {"data/links.csv"}
+    assert record.outputs.keys() == other.outputs.keys() == {"costs.csv", "where.txt"}
+    assert "out | My Analysis" in record.log.read_text()
+
+
+def test_a_script_without_output_dir_works_in_its_own_folder(same: Project) -> None:
+    """`python flow/x.py` uses the default config and leaves no record."""
+    ended = script(same)
+    assert "My Analysis" in ended.stdout
+    assert (same.root / "flow/costs.csv").is_file()
+    assert not (same.root / "runs").exists()
+
+
+def test_settings_on_the_command_line(same: Project) -> None:
+    """--set changes one value; what is not JSON is text; paths are the caller's."""
+    script(
+        same, "--config", "config/base.json", "--set", "params.factor=2", "--set", "params.name=plain text",
+        "--output-dir", "runs/costs/set",
+    )  # fmt: skip
+    config = json.loads((same.root / "runs/costs/set/config.json").read_text())
+    assert config["params"] == {"factor": 2, "name": "plain text", "none": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config", "nowhere.json"), "config file not found"),
+        (("--config", "flow/costs.py"), "not valid JSON"),
+        (("--set", "novalue"), "key=value"),
+        (("--set", "params.factor.deep=1"), "holds a value"),
+        (("--output-dir", "runs/costs/CON"), "reserved on Windows"),
+        (("--output-dir", "pyproject.toml"), "cannot be used"),
+    ],
+)
+def test_wrong_arguments_end_with_a_message(same: Project, arguments: tuple[str, ...], message: str) -> None:
+    """Bad input ends a script with exit code 2, one clear line, and nothing made."""
+    ended = script(same, *arguments, code=2)
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not (same.root / "runs/costs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "kind", "cell"),
+    [
+        ("raise KeyError('toll')", 1, "KeyError", 5),
+        ("import sys; sys.exit(3)", 3, "SystemExit", None),
+        ("import sys; sys.exit('no')", 1, "SystemExit", None),
+    ],
+)
+def test_a_failing_script_leaves_a_failed_record(
+    same: Project, line: str, code: int, kind: str, cell: int | None
+) -> None:
+    """A script's error is in its record, with the cell, and its traceback in its log."""
+    same.flow(f"{BODY}\n# %%\n{line}\n", "flow/costs.py")
+    script(same, "--output-dir", "runs/costs/bad", code=code)
+    stored = same.record("costs", "bad")
+    assert (stored["status"], stored["error"]["type"], stored["error"]["cell"]) == ("failed", kind, cell)
+    if kind == "KeyError":
+        assert "err | KeyError: 'toll'" in (same.root / "runs/costs/bad/run.log").read_text()
+
+
+def test_a_killed_script_counts_as_interrupted(same: Project) -> None:
+    """A script that was killed left `running`; the next run of the conductor sees that nobody is at it."""
+    same.flow("# %%\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "flow/costs.py")
+    script(same, "--output-dir", "runs/costs/x", code=-signal.SIGKILL)
+    assert same.record("costs", "x")["status"] == "running"
+    same.flow("# %%\nprint('mended')\n", "flow/costs.py")
+    record = run_notebook("flow/costs.py", json.loads((same.root / "config/base.json").read_text()), instance_name="x")
+    assert (record.status, record.reason) == ("done", "interrupted")
+
+
+def test_the_command_that_a_record_names_reproduces_it(same: Project) -> None:
+    """Typing the record's command in the project root executes the same instance again."""
+    config = json.loads((same.root / "config/base.json").read_text())
+    record = run_notebook("flow/costs.py", config, instance_name="two words & {more}")
+    before = (record.directory / "costs.csv").read_bytes()
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(record.command, shell=True, cwd=same.root, check=True, env=environment, capture_output=True)
+    again = same.record("costs", "two words & {more}")
+    assert again["started"] > record.started
+    assert (record.directory / "costs.csv").read_bytes() == before
+
+
+def test_a_config_shown_in_a_terminal_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    """display_config_summary prints nested keys, dotted and aligned."""
+    from ductaflow import display_config_summary
+
+    display_config_summary({"network": "base", "params": {"factor": 0.5}}, "Mine")
+    assert capsys.readouterr().out == "Mine\n  network        base\n  params.factor  0.5\n"
