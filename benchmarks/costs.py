@@ -78,9 +78,7 @@ def memory() -> dict[str, Any]:
     from ductaflow import run_instances
 
     control_df = pd.DataFrame({"instance_name": [f"w{n}" for n in range(4)], "factor": range(4)})
-    sweep = threading.Thread(
-        target=run_instances, args=(control_df, "flow/waiting.py"), kwargs={"workers": 2}
-    )
+    sweep = threading.Thread(target=run_instances, args=(control_df, "flow/waiting.py"), kwargs={"workers": 2})
     sweep.start()
     samples: list[dict[int, tuple[int, bool]]] = []
     while sweep.is_alive():

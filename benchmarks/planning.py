@@ -123,13 +123,8 @@ def table(counts: tuple[int, ...]) -> str:
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder).resolve() / "project"
             run_module("benchmarks.planning", "make", project, count, cwd=Path(folder))
-            plans = [
-                run_module("benchmarks.planning", "plan", count, cwd=project).printed for _ in range(REPEATS)
-            ]
-            runs = [
-                run_module("benchmarks.planning", "conduct", count, cwd=project).printed
-                for _ in range(REPEATS)
-            ]
+            plans = [run_module("benchmarks.planning", "plan", count, cwd=project).printed for _ in range(REPEATS)]
+            runs = [run_module("benchmarks.planning", "conduct", count, cwd=project).printed for _ in range(REPEATS)]
         if plans[0]["stale"] or runs[0]["executed"]:
             raise RuntimeError(f"the clones are not up to date: {plans[0]}, {runs[0]}")
         seconds = statistics.median(each["seconds"] for each in plans)

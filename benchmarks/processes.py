@@ -34,9 +34,9 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def run_module(module: str, *arguments: object, cwd: Path) -> Finished:
+def run_module(module: str, *arguments: object, cwd: Path, python: str = sys.executable) -> Finished:
     """`python -m module ...` in `cwd`; its last printed line is JSON."""
-    return run([sys.executable, "-m", module, *map(str, arguments)], cwd)
+    return run([python, "-m", module, *map(str, arguments)], cwd)
 
 
 def run(command: list[str], cwd: Path) -> Finished:

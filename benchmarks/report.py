@@ -25,7 +25,7 @@ NAMES = {
     "ploomber_isolated": "ploomber-engine, a fresh process each",
     "plain_python": "plain `python flow.py`, one after the other",
 }
-PACKAGES = ("papermill", "nbclient", "ipykernel", "ploomber-engine", "jupytext", "pandas", "matplotlib")
+PACKAGES = ("papermill", "nbclient", "ipykernel", "jupytext", "pandas", "matplotlib")
 
 
 def write_report(target: Path, results: Results, costs: dict[str, Any], workers: int) -> str:
@@ -161,13 +161,7 @@ def _wanted(results: Results, costs: dict[str, Any], workers: int) -> str:
     ]
     lines = ["## What was promised", "", "| what | measured | wanted | met |", "|---|---:|---:|---|"]
     for what, value, relation, bound, unit in rows:
-        met = (
-            ""
-            if bound is None
-            else "yes"
-            if (value >= bound if relation == ">=" else value <= bound)
-            else "no"
-        )
+        met = "" if bound is None else "yes" if (value >= bound if relation == ">=" else value <= bound) else "no"
         wanted = "" if bound is None else f"{relation} {bound:g}{unit}"
         lines.append(f"| {what} | {value:.2f}{unit} | {wanted} | {met} |")
     return "\n".join(lines)

@@ -11,8 +11,11 @@ import argparse
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +52,15 @@ class Series:
 Results = dict[tuple[str, str], Series]
 
 
-def measure(flow: Flow, contender: str, series: Series) -> None:
+def measure(flow: Flow, contender: str, series: Series, ploomber: str = sys.executable) -> None:
     """One run of a contender, in a fresh project."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder).resolve() / "project"
         make_project(project)
         try:
-            finished = run_module("benchmarks.contenders", contender, flow.name, series.count, cwd=project)
+            python = ploomber if contender.startswith("ploomber") else sys.executable
+            arguments = (contender, flow.name, series.count)
+            finished = run_module("benchmarks.contenders", *arguments, cwd=project, python=python)
         except RuntimeError as error:
             series.failure = str(error).strip().splitlines()[-1]
             return
@@ -63,7 +68,7 @@ def measure(flow: Flow, contender: str, series: Series) -> None:
     series.cpu.append(finished.cpu / series.count)
 
 
-def measure_rates(repeats: int, share: float) -> Results:
+def measure_rates(repeats: int, share: float, ploomber: str) -> Results:
     """Every contender on every flow."""
     results: Results = {}
     for repeat in range(repeats):
@@ -72,10 +77,28 @@ def measure_rates(repeats: int, share: float) -> Results:
                 count = max(2, int((flow.fast if contender in FAST else flow.slow) * share))
                 series = results.setdefault((flow.name, contender), Series(count))
                 if series.failure is None:
-                    measure(flow, contender, series)
+                    measure(flow, contender, series, ploomber)
                 shown = "failed" if series.failure else f"{series.wall[-1] * 1000:.1f} ms"
                 print(f"{repeat + 1}/{repeats} {flow.name:6} {contender:22} {shown}", flush=True)
     return results
+
+
+def ploomber_environment(folder: Path) -> str:
+    """An interpreter that has ploomber-engine, with our versions of the rest; gives its path.
+
+    Not in our own environment: it registers an engine with papermill, which then takes twice as long to
+    import, for every contender.
+    """
+    shared = ("papermill", "nbclient", "ipykernel", "ipython", "pandas", "numpy", "matplotlib")
+    python = str(folder / "ploomber" / "bin" / "python")
+    pinned = [f"{name}=={version(name)}" for name in shared]
+    commands = (
+        [sys.executable, "-m", "venv", str(folder / "ploomber")],
+        [python, "-m", "pip", "install", "--quiet", "ploomber-engine", *pinned],
+    )
+    for command in commands:
+        subprocess.run(command, check=False, capture_output=True)  # a failure shows in the table
+    return python
 
 
 def measure_overhead(repeats: int) -> dict[str, float]:
@@ -112,10 +135,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure ductaflow against the other ways.")
     parser.add_argument("--quick", action="store_true", help="fewer instances, one repeat, nothing written")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--ploomber-python", help="an interpreter that has ploomber-engine; else one is made")
     options = parser.parse_args()
     adopt_orphans()
     repeats = 1 if options.quick else options.repeats
-    results = measure_rates(repeats, 0.2 if options.quick else 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        ploomber = options.ploomber_python or ploomber_environment(Path(folder))
+        results = measure_rates(repeats, 0.2 if options.quick else 1.0, ploomber)
     costs = {**measure_costs(max(3, repeats)), "overhead": measure_overhead(repeats)}
     target = Path(os.devnull) if options.quick else Path(__file__).parent / "RESULTS.md"
     print(write_report(target, results, costs, WORKERS))

@@ -19,9 +19,7 @@ from ductaflow_runtime.record import Record, Status, read_record
 from ductaflow_runtime.streams import Log
 
 
-def speak_for(
-    job: Job, journal: Path, status: Status, error: dict[str, Any], last_words: dict[str, str]
-) -> Record:
+def speak_for(job: Job, journal: Path, status: Status, error: dict[str, Any], last_words: dict[str, str]) -> Record:
     """Write the record that a dead child left at `running`, its notebook so far, and its last output."""
     record = unfinished(job)
     if record is None:
@@ -38,7 +36,7 @@ def speak_for(
             if cell.get("metadata", {}).get("papermill", {}).get("status") == "running":
                 cell["metadata"]["papermill"].update(status="failed", exception=True)
         save_notebook(notebook, record.notebook)
-    entry = Entry(job, record, {name: tuple(stat) for name, stat in foreign.items()})  # type: ignore[misc]
+    entry = Entry(job, record, {name: tuple(stat) for name, stat in foreign.items()})
     return entry.close(status, error=error)
 
 

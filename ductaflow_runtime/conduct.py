@@ -176,10 +176,7 @@ def instances_of(control_df: pd.DataFrame, place: Setting) -> list[Instance]:
     """The rows as instances, all validated."""
     from ductaflow_runtime.frame import read_rows
 
-    return [
-        Instance(place.flow, place.step, name, config, place.runs_dir)
-        for name, config in read_rows(control_df)
-    ]
+    return [Instance(place.flow, place.step, name, config, place.runs_dir) for name, config in read_rows(control_df)]
 
 
 def make_plans(place: Setting, instances: Sequence[Instance], options: Options) -> list[Plan]:
@@ -226,7 +223,7 @@ def carry_out(
         executor=executor,
         stop=stop,
         quiet=quiet,
-        tick=page and page.tick,
+        tick=page.tick if page else None,
     )
     around = git_state(place.root) if stale else {}
     jobs = {index: make_job(place, plan, options, sweep.threads, around) for index, plan in stale.items()}

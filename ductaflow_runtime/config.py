@@ -54,8 +54,8 @@ def to_json(value: object, key: str, problems: list[str], depth: int = 0) -> Jso
         return None
     if kind is dict:
         return _object(value, key, problems, depth)  # type: ignore[arg-type]
-    if kind in (list, tuple):
-        return [to_json(item, f"{key}[{i}]", problems, depth + 1) for i, item in enumerate(value)]  # type: ignore[arg-type,call-overload]
+    if isinstance(value, (list, tuple)) and kind in (list, tuple):
+        return [to_json(item, f"{key}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
     return _scientific(value, key, problems, depth)
 
 
@@ -103,9 +103,7 @@ def _text(value: str, key: str, problems: list[str]) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        problems.append(
-            f"{_printable(key)}: text with a lone surrogate cannot be stored ({_printable(value)!r})"
-        )
+        problems.append(f"{_printable(key)}: text with a lone surrogate cannot be stored ({_printable(value)!r})")
     return value
 
 
@@ -132,9 +130,7 @@ def nest(flat: Iterable[tuple[str, Json]], problems: list[str]) -> Config:
             if not isinstance(target, dict):
                 break
         if not isinstance(target, dict) or last in target:
-            problems.append(
-                f"{dotted}: the key is given twice, or is both a value and a parent of other keys"
-            )
+            problems.append(f"{dotted}: the key is given twice, or is both a value and a parent of other keys")
             continue
         target[last] = value
     return config
@@ -190,9 +186,7 @@ def read_config(path: Path) -> Config:
 def _unique_keys(path: Path) -> Callable[[list[tuple[str, Any]]], Config]:
     def build(pairs: list[tuple[str, Any]]) -> Config:
         names = [name for name, _ in pairs]
-        twice = (
-            sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        )
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise ConfigError(f"config file {path} gives a key twice: {', '.join(twice)}")
         return dict(pairs)
@@ -216,9 +210,7 @@ def apply_settings(config: Config, settings: Iterable[str]) -> Config:
         for parent in parents:
             target = target.setdefault(parent, {})
             if not isinstance(target, dict):
-                raise ConfigError(
-                    f"--set {setting}: {parent} holds a value, not an object with keys of its own"
-                )
+                raise ConfigError(f"--set {setting}: {parent} holds a value, not an object with keys of its own")
         target[last] = value
     return to_config(changed, "--set")
 

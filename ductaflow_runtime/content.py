@@ -57,9 +57,7 @@ def is_recent(mtime_ns: int) -> bool:
 def hash_names(path: str | os.PathLike[str]) -> str | None:
     """One digest of the names in a folder, hidden ones left out; `None` if it cannot be listed."""
     try:
-        names = sorted(
-            name for name in os.listdir(path) if not name.startswith(".") and name != "__pycache__"
-        )
+        names = sorted(name for name in os.listdir(path) if not name.startswith(".") and name != "__pycache__")
     except OSError:
         return None
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -10,31 +10,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import logging
-import os
 import sys
-import threading
 import time
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import ipykernel.zmqshell
-from ipykernel.ipkernel import IPythonKernel
-from jupyter_client.session import Message, Session
 from nbclient import NotebookClient
 from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError
-from nbformat import NotebookNode
-from traitlets import Any as AnyTrait
-from traitlets.config import Config as TraitConfig
 
+from ductaflow_runtime.shell import build_kernel
 from ductaflow_runtime.streams import NAMES, Capture, FlowStream, Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
     from ductaflow_runtime.tracking import Tracker
@@ -43,102 +35,6 @@ _LONGEST_STREAM = 10_000_000
 _FLUSH_AT = 250_000
 _TOO_LONG = "\n[more than 10 million characters: the rest of this cell's output is in run.log only]\n"
 _SAVE_EVERY_S = 1.0
-
-
-class DirectSession(Session):
-    """A kernel session whose messages are handed to a function instead of a socket."""
-
-    receiver = AnyTrait(None, allow_none=True)
-
-    def send(  # type: ignore[override]
-        self,
-        stream: object,
-        msg_or_type: Any,
-        content: Any = None,
-        parent: Any = None,
-        ident: object = None,
-        buffers: Any = None,
-        track: bool = False,
-        header: Any = None,
-        metadata: Any = None,
-    ) -> Any:
-        """Hand the message on, as JSON would have carried it."""
-        if isinstance(msg_or_type, (Message, dict)):
-            message = dict(msg_or_type)
-            buffers = buffers or message.get("buffers")
-        else:
-            message = self.msg(msg_or_type, content=content, parent=parent, header=header, metadata=metadata)
-        if self.receiver is not None:
-            message["content"] = self.unpack(self.pack(message["content"]))
-            message["buffers"] = [bytes(memoryview(buffer)) for buffer in buffers or ()]
-            self.receiver(message)
-        return message
-
-
-class ZMQInteractiveShell(ipykernel.zmqshell.ZMQInteractiveShell):
-    """A kernel's shell. It keeps its class name, by which libraries tell a notebook from a terminal."""
-
-    __module__ = "ipykernel.zmqshell"
-    exit_requested = False
-
-    def ask_exit(self) -> None:
-        """`exit()` ends the flow after this cell; there is no kernel to shut down."""
-        self.exit_requested = True
-
-    def enable_gui(self, gui: Any = None) -> None:
-        """Figures are drawn inline; there is no window system to serve."""
-        self.active_eventloop = gui
-
-
-class FlowKernel(IPythonKernel):
-    """A kernel without sockets."""
-
-
-_kernel: FlowKernel | None = None
-
-
-def build_kernel() -> FlowKernel:
-    """The kernel of this process; built ahead in a worker, so that forked children start with it."""
-    global _kernel
-    if _kernel is not None:
-        return _kernel
-    log = logging.getLogger("ductaflow.kernel")
-    log.propagate = False
-    log.addHandler(logging.NullHandler())
-    settings = TraitConfig()
-    settings.HistoryManager.hist_file = ":memory:"
-    settings.IPKernelApp.tqdm = "notebook widgets need this key to exist"
-    with _without_debugger():
-        kernel: FlowKernel = FlowKernel.instance(
-            config=settings,
-            session=DirectSession(key=b"", check_pid=False),
-            shell_class=ZMQInteractiveShell,
-            log=log,
-        )
-    kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
-    kernel.iopub_socket = object()
-    if not os.environ.get("MPLBACKEND"):
-        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    kernel.shell.display_formatter.format(0)  # type: ignore[union-attr] # builds what every child needs
-    NotebookClient(NotebookNode(cells=[], metadata={}), kernel_name="python3").reset_execution_trackers()
-    kernel.session.msg("status", {})
-    _kernel = kernel
-    return kernel
-
-
-@contextlib.contextmanager
-def _without_debugger() -> Any:
-    """Keep the kernel from importing debugpy, which nobody can attach to here."""
-    name = "ipykernel.debugger"
-    known = sys.modules.get(name)
-    sys.modules[name] = SimpleNamespace(_is_debugpy_available=False, Debugger=object)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if known is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = known
 
 
 @dataclass
@@ -323,10 +219,7 @@ class CellRunner:
 
 def settle(text: str) -> str:
     """Text as a terminal would show it in the end: what `\\r` overwrote is gone."""
-    lines = (
-        line.rstrip("\r").rpartition("\r")[2] + ("\r" if line.endswith("\r") else "")
-        for line in text.split("\n")
-    )
+    lines = (line.rstrip("\r").rpartition("\r")[2] + ("\r" if line.endswith("\r") else "") for line in text.split("\n"))
     return "\n".join(lines)
 
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import signal
 import sys
-import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +18,16 @@ from ductaflow_runtime import execution
 from ductaflow_runtime.config import texts_in
 from ductaflow_runtime.content import Contents
 from ductaflow_runtime.engine import Watch, save_notebook
-from ductaflow_runtime.errors import DuctaflowError, InstanceBusyError
+from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.fingerprint import fingerprint
 from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.instance import HIDDEN, LOG_NAME, locked
 from ductaflow_runtime.ledger import Entry, Job, open_entry
 from ductaflow_runtime.project import relative_to_root, set_import_path
 from ductaflow_runtime.record import Status
-from ductaflow_runtime.streams import Log, close_stdin, plain
+from ductaflow_runtime.streams import Log, close_stdin
 from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.verdict import Clock, describe, interruption, judge, number_cells, real_error
 from ductaflow_runtime.warned import count_warnings
 
 if TYPE_CHECKING:
@@ -38,38 +35,6 @@ if TYPE_CHECKING:
 
 Journal = Callable[[dict[str, Any]], None]
 Pipes = dict[str, tuple[int, int]] | None
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass
-class Clock:
-    """The time limit of one execution."""
-
-    limit: float | None
-    started: float
-
-    @staticmethod
-    def start(limit: float | None) -> Clock:
-        """A clock that starts now."""
-        return Clock(limit, time.monotonic())
-
-    @property
-    def deadline(self) -> float | None:
-        """The moment at which the time is over."""
-        return None if self.limit is None else self.started + self.limit
-
-    def expired(self) -> bool:
-        """Whether the limit is over."""
-        return self.limit is not None and time.monotonic() - self.started >= self.limit
-
-    def error(self, cell: int | None = None) -> dict[str, Any]:
-        """What the record says of it."""
-        return {
-            "type": "Timeout",
-            "message": f"timed out after {self.limit:g} s",
-            "cell": cell,
-            "traceback": None,
-        }
 
 
 def execute(job: Job, journal: Journal, started: float, pipes: Pipes = None) -> None:
@@ -81,9 +46,7 @@ def execute(job: Job, journal: Journal, started: float, pipes: Pipes = None) -> 
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory) as free:
         if not free:
-            raise InstanceBusyError(
-                f"{job.step}/{job.name} is being executed by another process at this moment"
-            )
+            raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
         entry = open_entry(job)
         journal({"foreign": entry.foreign})
         clock = Clock(job.timeout, started)
@@ -100,22 +63,6 @@ def _close_interrupted(entry: Entry, clock: Clock) -> None:
         entry.close(Status.FAILED, error=clock.error())
     else:
         entry.close(Status.INTERRUPTED, error=interruption())
-
-
-def interruption(cell: int | None = None) -> dict[str, Any]:
-    """What the record of an interrupted execution says."""
-    return {"type": "Interrupted", "message": "interrupted before it ended", "cell": cell, "traceback": None}
-
-
-def describe(error: BaseException, cell: int | None = None) -> dict[str, Any]:
-    """An exception as records hold it."""
-    lines = traceback.format_exception(error)
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "cell": cell,
-        "traceback": None if isinstance(error, DuctaflowError) else "".join(lines),
-    }
 
 
 def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes: Pipes) -> None:
@@ -156,9 +103,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
         error=cause,
         warnings=warned.count,
         results=running.results,
-        fingerprint=fingerprint(
-            job, code, running, contents_of(job), entry.record.started or "", kernel_name is None
-        ),
+        fingerprint=fingerprint(job, code, running, contents_of(job), entry.record.started or "", kernel_name is None),
     )
 
 
@@ -183,6 +128,7 @@ def _enter(job: Job, tracker: Tracker) -> execution.Execution:
 def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> tuple[NotebookNode, Exception | None]:
     """Execute through papermill in this process; gives the notebook and papermill's error, if any."""
     import papermill.execute
+
     kept: list[NotebookNode] = []
 
     def keep(first: dict[str, Any]) -> None:
@@ -226,66 +172,6 @@ def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> 
     text = f"Executed by ductaflow. To reproduce it, in the project's folder:\n\n```bash\n{command}\n```"
     cell = nbformat.v4.new_markdown_cell(text, id="ductaflow", metadata={"tags": ["ductaflow"]})
     notebook.cells.insert(0, cell)
-
-
-def number_cells(notebook: NotebookNode) -> dict[str, int]:
-    """Cell id -> its number among the flow's own code cells, from 1."""
-    codes = [cell["id"] for cell in notebook.cells if cell.cell_type == "code"]
-    return {cell_id: number for number, cell_id in enumerate(codes, 1)}
-
-
-def judge(
-    error: Exception | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
-) -> tuple[Status, dict[str, Any] | None]:
-    """What the record says of the cells' execution."""
-    cell = failed_cell(executed, numbers)
-    if clock.expired() and (error is None or getattr(error, "ename", "") == "KeyboardInterrupt"):
-        return Status.FAILED, clock.error(cell)
-    if error is None:
-        return Status.DONE, None
-    ename = getattr(error, "ename", type(error).__name__)
-    if ename == "KeyboardInterrupt":
-        return Status.INTERRUPTED, interruption(cell)
-    shown = "\n".join(getattr(error, "traceback", []))
-    return Status.FAILED, {
-        "type": ename,
-        "message": plain_text(getattr(error, "evalue", str(error))),
-        "cell": cell,
-        "traceback": _ANSI.sub("", shown),
-    }
-
-
-def plain_text(text: str) -> str:
-    """Text without colours, line by line."""
-    return "\n".join(plain(line) for line in text.split("\n"))
-
-
-def real_error(executed: NotebookNode, error: Exception | None) -> Exception | None:
-    """Papermill's error, unless it comes from a cell that is meant to raise, or from `sys.exit(0)`.
-
-    Papermill takes every error among the outputs for a failure; its engine marks the cell that ended the flow.
-    """
-    from papermill.exceptions import PapermillExecutionError
-
-    if not isinstance(error, PapermillExecutionError):
-        return error
-    for cell in executed.cells:
-        if cell.metadata.get("papermill", {}).get("exception") is True:
-            found = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-            if not found or found[-1].ename != "SystemExit" or found[-1].evalue not in ("", "0"):
-                return error
-    executed.cells = [
-        cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])
-    ]
-    return None
-
-
-def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
-    """The number of the cell that papermill marked as failed."""
-    for cell in executed.cells:
-        if cell.metadata.get("papermill", {}).get("exception") is True:
-            return numbers.get(cell["id"])
-    return None
 
 
 def interrupt_by_signal() -> None:

@@ -7,11 +7,12 @@ import datetime
 import functools
 import importlib.metadata
 import sys
+import time
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.content import Contents, Stat, stat_file
+from ductaflow_runtime.content import Contents, Stat, hash_names, stat_file
 from ductaflow_runtime.execution import Execution
 from ductaflow_runtime.flow import FlowCode, imported_names
 from ductaflow_runtime.ledger import Job
@@ -27,12 +28,13 @@ def fingerprint(
     handed = read_handoff(running) if not in_process else []
     paths = {path for path in [*seen, *handed] if path != job.flow}
     began = datetime.datetime.fromisoformat(started).timestamp() * 1e9
+    ended = time.time_ns()
     modules: dict[str, Any] = {}
     for path in sorted(paths):
         stat = stat_file(path)
         if stat is not None:
-            # Edited while the flow ran: nobody knows which text was imported.
-            edited = stat.mtime_ns > began
+            # Edited while the flow ran: nobody knows which text was imported. A time yet to come is a wrong clock.
+            edited = began < stat.mtime_ns <= ended
             modules[relative_to_root(path, running.root)] = (
                 {"changed": True} if edited else describe_input(path, stat, contents)
             )
@@ -60,7 +62,7 @@ def read_handoff(running: Execution) -> list[str]:
     running.results.update(seen["results"])
     for path, stat in seen["files"].items():
         running.tracker.files.setdefault(path, Stat(*stat) if stat else None)
-    running.tracker.folders.update(seen["folders"])
+    running.tracker.folders.update({path: hash_names(path) for path in seen["folders"]})
     return list(seen["modules"])
 
 

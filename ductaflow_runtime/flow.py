@@ -14,7 +14,7 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.record import write_atomically
@@ -92,7 +92,7 @@ def read_notebook(path: Path, content: bytes) -> NotebookNode:
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
     if not any(has_tag(cell, "parameters") for cell in notebook.cells):
         raise FlowFileError(PARAMETERS_HELP.format(path=path))
-    return notebook
+    return cast("NotebookNode", notebook)
 
 
 def has_tag(cell: NotebookNode, tag: str) -> bool:
@@ -107,10 +107,9 @@ def analyse(path: Path, cache: Path | None = None) -> FlowCode:
     stored = cache / f"{key}.json" if cache else None
     if stored is not None:
         try:
-            known = json.loads(stored.read_bytes())
-            return FlowCode(
-                **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
-            )
+            known: Any = json.loads(stored.read_bytes())
+            lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+            return FlowCode(**{**known, **lists})
         except (OSError, ValueError, TypeError):
             pass
     code = analyse_notebook(path, read_notebook(path, content))
@@ -140,9 +139,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
         cells.append(_short_hash(json.dumps([meaning, tags])))
     default = _default_config(trees)
-    text = json.dumps(
-        [[cell.cell_type, cell.source, cell.metadata.get("tags") or []] for cell in notebook.cells]
-    )
+    text = json.dumps([[cell.cell_type, cell.source, cell.metadata.get("tags") or []] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
         text=_short_hash(text),
@@ -177,15 +174,9 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
 
 
 def _literals(tree: ast.AST) -> Iterator[str]:
-    inside_f_strings = {
-        id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values
-    }
+    inside_f_strings = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
     for node in ast.walk(tree):
-        if (
-            not isinstance(node, ast.Constant)
-            or not isinstance(node.value, str)
-            or id(node) in inside_f_strings
-        ):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_f_strings:
             continue
         text = node.value
         if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
@@ -215,9 +206,7 @@ def language_of(notebook: NotebookNode) -> str:
     metadata = notebook.metadata
     kernelspec = metadata.get("kernelspec", {})
     jupytext_language = metadata.get("jupytext", {}).get("main_language")
-    language = (
-        kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
-    )
+    language = kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
     return str(language or "python").lower()
 
 

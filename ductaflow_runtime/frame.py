@@ -52,9 +52,7 @@ def _column_problems(frame: pd.DataFrame) -> list[str]:
             problems.append(f"{column!r}: a column is named with text, and dots only between names")
         elif column in OURS or column.startswith(RESULT):
             problems.append(f"{column}: ductaflow adds a column of this name to the results; rename yours")
-    problems += [
-        f"{column}: the column is there twice" for column in frame.columns[frame.columns.duplicated()]
-    ]
+    problems += [f"{column}: the column is there twice" for column in frame.columns[frame.columns.duplicated()]]
     if not problems:
         nest([(column, None) for column in frame.columns if column != NAME], problems)
     return problems
@@ -85,9 +83,7 @@ def _name_problems(names: Sequence[Any], own: bool) -> Iterable[tuple[int, str]]
 
 def _label(names: Sequence[Any], row: int) -> str:
     return (
-        f" ({names[row]})"
-        if row < len(names) and isinstance(names[row], str) and not name_problem(names[row])
-        else ""
+        f" ({names[row]})" if row < len(names) and isinstance(names[row], str) and not name_problem(names[row]) else ""
     )
 
 
@@ -125,9 +121,7 @@ def plan_frame(control_df: pd.DataFrame, reasons: Sequence[str | None]) -> pd.Da
     return _with(control_df, {"reason": pd.Series(list(reasons), index=control_df.index, dtype=object)})
 
 
-def outcome_frame(
-    control_df: pd.DataFrame, reasons: Sequence[str | None], records: Sequence[Record]
-) -> pd.DataFrame:
+def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], records: Sequence[Record]) -> pd.DataFrame:
     """The rows plus what became of them and what they saved."""
     index = control_df.index
 

@@ -60,13 +60,13 @@ def _warm_up() -> None:
     import nbformat.v4
 
     cells = [
-        nbformat.v4.new_markdown_cell("# A title, and $x^2$"),  # type: ignore[no-untyped-call]
-        nbformat.v4.new_code_cell(  # type: ignore[no-untyped-call]
+        nbformat.v4.new_markdown_cell("# A title, and $x^2$"),
+        nbformat.v4.new_code_cell(
             "print(1)",
-            outputs=[nbformat.v4.new_output("stream", text="1\n")],  # type: ignore[no-untyped-call]
+            outputs=[nbformat.v4.new_output("stream", text="1\n")],
         ),
     ]
-    notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=cells)
     for show_code in (True, False):
         _exporter(show_code).from_notebook_node(notebook)
 

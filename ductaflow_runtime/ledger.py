@@ -227,9 +227,7 @@ def snapshot(directory: Path, flow_stem: str) -> Snapshot:
         for name in names:
             path = os.path.join(folder, name)
             relative = relative_to_root(path, directory)
-            if relative in own or (
-                folder == os.fspath(directory) and name.endswith(".tmp") and name[0] == "."
-            ):
+            if relative in own or (folder == os.fspath(directory) and name.endswith(".tmp") and name[0] == "."):
                 continue
             stat = stat_file(path)
             if stat is not None:

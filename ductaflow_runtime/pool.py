@@ -44,7 +44,7 @@ class Worker:
     """One worker process and the pipe to it."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._complaints = tempfile.TemporaryFile()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ductaflow_runtime.worker"],
             stdin=subprocess.PIPE,

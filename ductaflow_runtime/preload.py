@@ -16,7 +16,31 @@ from pathlib import Path
 
 # Their import starts threads or takes hold of devices, which a fork does not survive.
 FORK_UNSAFE = frozenset(
-    ["cupy", "dask", "distributed", "duckdb", "gi", "grpc", "jax", "jpype", "mpi4py", "polars", "pyspark", "PyQt5", "PyQt6", "PySide2", "PySide6", "ray", "rpy2", "tensorflow", "tkinter", "torch", "wx", "xgboost", "lightgbm"]
+    [
+        "cupy",
+        "dask",
+        "distributed",
+        "duckdb",
+        "gi",
+        "grpc",
+        "jax",
+        "jpype",
+        "mpi4py",
+        "polars",
+        "pyspark",
+        "PyQt5",
+        "PyQt6",
+        "PySide2",
+        "PySide6",
+        "ray",
+        "rpy2",
+        "tensorflow",
+        "tkinter",
+        "torch",
+        "wx",
+        "xgboost",
+        "lightgbm",
+    ]
 )
 _ALWAYS = (
     "asyncio",

@@ -22,7 +22,8 @@ _OURS = ("ductaflow", "injected-parameters", "papermill-error-cell-tag")
 def refresh(instance: Instance, record: Record, present: Present, settings: Settings, html: bool) -> Record:
     """Execute nothing; rewrite the notebook if only its text changed, make a page that is missing."""
     code = present.code(instance.flow)
-    changed = text_changed(record, code)
+    # An accepted instance keeps the notebook that was executed: the flow may have other cells by now.
+    changed = record.accepted is None and text_changed(record, code)
     if changed:
         record = _refresh_notebook(instance, record, code.fingerprint())
     if html and record.notebook.is_file() and (changed or not record.html.is_file()):
@@ -30,7 +31,7 @@ def refresh(instance: Instance, record: Record, present: Present, settings: Sett
 
         from ductaflow_runtime.html import export_page
 
-        stored = nbformat.read(record.notebook, as_version=4)  # type: ignore[no-untyped-call]
+        stored = nbformat.read(record.notebook, as_version=4)
         export_page(stored, record.html, show_code=settings.code)
     return record.but(skipped=True, outcome=Outcome.REFRESHED if changed else Outcome.UP_TO_DATE)
 
@@ -41,7 +42,7 @@ def _refresh_notebook(instance: Instance, record: Record, code: dict[str, Any]) 
 
         from ductaflow_runtime.engine import save_notebook
 
-        stored = nbformat.read(record.notebook, as_version=4)  # type: ignore[no-untyped-call]
+        stored = nbformat.read(record.notebook, as_version=4)
         flow = read_notebook(instance.flow, read_bytes(instance.flow))
         save_notebook(merge(stored, flow), record.notebook)
     fingerprint = {**(record.fingerprint or {}), "code": code}

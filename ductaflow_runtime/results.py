@@ -35,9 +35,7 @@ def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | Non
     folder = _runs_dir(runs_dir)
     steps = list_steps(folder) if step is None else [check_name(step, "step name")]
     rows = [read_row(folder, each, name) for each in steps for name in list_instances(folder, each)]
-    given = dict.fromkeys(
-        key for row in rows for key in row if key not in _OWN and not key.startswith("result.")
-    )
+    given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
     results = dict.fromkeys(key for row in rows for key in row if key.startswith("result."))
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
     values = {key: typed([row.get(key) for row in rows], dates=key in given) for key in columns}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import builtins
+import contextlib
 import os
 import re
 import sys
@@ -34,9 +35,7 @@ def load_cli_config(default_config: str | os.PathLike[str], description: str = "
     exit code 2 and a message.
     """
     parser = argparse.ArgumentParser(description=description or None)
-    parser.add_argument(
-        "--config", metavar="FILE", help=f"JSON config (default: {os.fspath(default_config)})"
-    )
+    parser.add_argument("--config", metavar="FILE", help=f"JSON config (default: {os.fspath(default_config)})")
     parser.add_argument("--output-dir", metavar="DIR", help="folder for results, e.g. runs/my_step/my_run")
     parser.add_argument(
         "--set", metavar="KEY=JSON", action="append", default=[], help="change one value, e.g. --set a.b=3"
@@ -140,10 +139,8 @@ class Ending:
         self.running.tracker.active = True
 
     def _pass_on(self, name: str, text: str) -> None:
-        try:
+        with contextlib.suppress(OSError):  # nobody reads the terminal any more; the log has it
             os.write(self.capture.original(name), text.encode("utf-8", "replace"))
-        except OSError:
-            pass  # nobody reads the terminal any more; the log has it
 
     def _hook_exceptions(self) -> None:
         show = sys.excepthook

@@ -24,6 +24,8 @@ from ductaflow_runtime.record import Record, Status, read_record
 FORCED = "forced"
 _MOST_CAUSES = 8
 _MISSING = object()
+_DURING = " (it changed during the last execution)"
+_LONGEST = 60
 
 
 @dataclass
@@ -97,7 +99,8 @@ def _differences(instance: Instance, record: Record, was: dict[str, Any], presen
     for path, stored in (was.get("modules") or {}).items():
         if not present.contents.is_same(present.absolute(path), stored):
             exists = present.contents.stat(present.absolute(path)) is not None
-            yield f"module: {path}" if exists else f"module deleted: {path}"
+            during = _DURING if stored.get("changed") else ""
+            yield f"module: {path}{during}" if exists else f"module deleted: {path}"
     for path, stored in (was.get("inputs") or {}).items():
         cause = _input_change(path, stored, present)
         if cause:
@@ -121,7 +124,7 @@ def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
         elif after is _MISSING:
             yield f"config: {key} removed (was {_show(before)})"
         elif not same_types(before, after) or before != after:
-            yield f"config: {key} {_show(before)} -> {_show(after)}"
+            yield f"config: {key} {_show_pair(before, after)}"
 
 
 def same_types(old: object, new: object) -> bool:
@@ -137,7 +140,16 @@ def same_types(old: object, new: object) -> bool:
 
 def _show(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _show_pair(old: object, new: object) -> str:
+    """Two values so that one sees the difference, be it in the type or far into a long text."""
+    if _show(old) != _show(new):
+        return f"{_show(old)} -> {_show(new)}"
+    texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
+    skip = max(0, len(os.path.commonprefix(texts)) - 20)
+    return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 
 def _code_changes(was: dict[str, Any], code: FlowCode) -> Iterator[str]:
@@ -156,14 +168,10 @@ def text_changed(record: Record, code: FlowCode) -> bool:
 def _input_change(path: str, stored: dict[str, Any], present: Present) -> str | None:
     absolute = present.absolute(path)
     if "names" in stored:
-        return (
-            None
-            if present.contents.names(absolute) == stored["names"]
-            else f"input: {path} (its list of files)"
-        )
+        return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
     exists = present.contents.stat(absolute) is not None
     if stored.get("changed"):
-        return f"input: {path} (it changed during the last execution)"
+        return f"input: {path}{_DURING}"
     if stored.get("missing"):
         return f"input: {path} (was not there)" if exists else None
     if not exists:

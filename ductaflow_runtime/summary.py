@@ -25,7 +25,7 @@ def display_config_summary(config: dict[str, Any], title: str = "") -> None:
         return
     from IPython.display import display
 
-    display({"text/plain": text, "text/html": _table(title, rows)}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/plain": text, "text/html": _table(title, rows)}, raw=True)
 
 
 def _shown(value: object) -> str:

@@ -17,7 +17,7 @@ from ductaflow_runtime.instance import HEARTBEAT_S
 from ductaflow_runtime.record import FILE_NAME
 
 if TYPE_CHECKING:
-    from ductaflow_runtime.execute import Clock
+    from ductaflow_runtime.verdict import Clock
 
 Poll = Callable[[], int | None]
 

@@ -17,6 +17,7 @@ from ductaflow_runtime.pool import cpu_count, pool, run_job
 from ductaflow_runtime.progress import Progress
 from ductaflow_runtime.project import relative_to_root
 from ductaflow_runtime.record import Outcome, Record, Status
+from ductaflow_runtime.verdict import describe
 
 _TICK_S = 0.5
 _LAST_CHANCE_S = 15.0
@@ -106,8 +107,7 @@ def without_record(job: Job, outcome: Outcome, error: BaseException | None) -> R
         instance_name=job.name,
         status=Status.FAILED,
         reason=job.reason,
-        error=error
-        and {"type": type(error).__name__, "message": str(error), "cell": None, "traceback": None},
+        error=None if error is None else describe(error),
         directory=job.instance.directory,
         outcome=outcome,
     )

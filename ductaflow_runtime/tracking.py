@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from ductaflow_runtime.content import Contents, Stat, is_recent, stat_file
+from ductaflow_runtime.content import Contents, Stat, hash_names, is_recent, stat_file
 from ductaflow_runtime.project import relative_to_root
 
 _LISTINGS = ("os.listdir", "os.scandir")
@@ -31,8 +32,10 @@ class Tracker:
     own: str
     active: bool = False
     files: dict[str, Stat | None] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=set)
+    folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    _only_named: set[str] = field(default_factory=set)
+    _appended: dict[str, Stat] = field(default_factory=dict)
     _verdicts: dict[tuple[str, bool], str | None] = field(default_factory=dict)
     _inside: threading.local = field(default_factory=threading.local)
 
@@ -52,18 +55,34 @@ class Tracker:
             self._inside.busy = False
 
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
-        path = self.place(args[0] if args and args[0] is not None else ".")
+        given = args[0] if args and args[0] is not None else "."
+        path = self.place(_database(given) if event == "sqlite3.connect" else given)
         if path is None or _called_by_import(path):
             return
         if event in _LISTINGS:
-            self.folders.add(path)
+            if path not in self.folders:
+                self.folders[path] = hash_names(path)
             return
         flags = args[2] if event == "open" and len(args) > 2 and isinstance(args[2], int) else 0
-        if flags & os.O_ACCMODE == os.O_WRONLY or flags & os.O_TRUNC:
-            if path not in self.files:
-                self.written.add(path)
-        elif path not in self.files and path not in self.written:
-            self.files[path] = stat_file(path)
+        if flags & os.O_ACCMODE == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
+            self._note_writing(path, flags)
+            return
+        self._only_named.discard(path)
+        if path not in self.files and path not in self.written:
+            self.files[path] = self._appended.get(path) or stat_file(path)
+
+    def _note_writing(self, path: str, flags: int) -> None:
+        """What the flow itself puts there is no input, unless it has read or reads what was there before."""
+        if path in self._only_named:
+            self._only_named.discard(path)
+            self.files.pop(path, None)
+        if path in self.files or path in self.written:
+            return
+        before = stat_file(path)
+        if before is None or flags & os.O_TRUNC:
+            self.written.add(path)
+        elif not flags & os.O_EXCL:
+            self._appended.setdefault(path, before)
 
     def name(self, path: str | os.PathLike[str]) -> None:
         """Count a file as an input because the flow names it."""
@@ -72,6 +91,7 @@ class Tracker:
             found = stat_file(place)
             if found is not None:
                 self.files[place] = found
+                self._only_named.add(place)
 
     def name_all(self, texts: Iterable[str]) -> None:
         """Count those texts as inputs that name an existing file, seen from the project or the instance."""
@@ -111,6 +131,13 @@ def _is_below(path: str, folder: str) -> bool:
     return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
 
 
+def _database(given: object) -> object:
+    """The file that a SQLite address names."""
+    if isinstance(given, str) and given.startswith("file:"):
+        return unquote(urlsplit(given).path)
+    return given
+
+
 def _called_by_import(path: str) -> bool:
     """Whether the import system, or a reader of source code for a traceback, is what asks.
 
@@ -148,9 +175,7 @@ def _is_own(name: str) -> bool:
     return name.partition(".")[0] in ("ductaflow", "ductaflow_runtime")
 
 
-def fingerprint_inputs(
-    tracker: Tracker, modules: Iterable[str], contents: Contents
-) -> dict[str, dict[str, Any]]:
+def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Contents) -> dict[str, dict[str, Any]]:
     """The `inputs` part: project-relative path -> what was there when the execution first looked."""
     skip = set(modules)
     inputs: dict[str, dict[str, Any]] = {}
@@ -159,8 +184,8 @@ def fingerprint_inputs(
         if path in skip:
             continue
         inputs[relative_to_root(path, root)] = describe_input(path, before, contents)
-    for path in sorted(tracker.folders):
-        inputs[relative_to_root(path, root).rstrip("/") + "/"] = {"names": contents.names(path)}
+    for path, names in sorted(tracker.folders.items()):
+        inputs[relative_to_root(path, root).rstrip("/") + "/"] = {"names": names}
     return inputs
 
 

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.aftermath import describe_exit, entries, speak_for, unfinished
-from ductaflow_runtime.engine import build_kernel
 from ductaflow_runtime.errors import DuctaflowError
-from ductaflow_runtime.execute import Clock, describe, execute, interrupt_by_signal, interruption
+from ductaflow_runtime.execute import execute, interrupt_by_signal
 from ductaflow_runtime.fingerprint import packages
 from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.preload import is_part_of_known, preload, preload_runtime
 from ductaflow_runtime.record import Status
+from ductaflow_runtime.shell import build_kernel
 from ductaflow_runtime.streams import NAMES
 from ductaflow_runtime.supervise import (
     Commands,
@@ -39,6 +39,7 @@ from ductaflow_runtime.supervise import (
     poll_forked,
     supervise,
 )
+from ductaflow_runtime.verdict import Clock, describe, interruption
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 

@@ -73,9 +73,7 @@ class PageWriter:
         return page_html(self._title, blocks)
 
 
-def write_page(
-    runs_dir: Path, *, title: str, running: bool = False, is_alive: IsAlive = says_running
-) -> Path:
+def write_page(runs_dir: Path, *, title: str, running: bool = False, is_alive: IsAlive = says_running) -> Path:
     """Writes `runs_dir/index.html` once and returns its path."""
     return PageWriter(runs_dir, title, is_alive=is_alive).write(running)
 

@@ -34,8 +34,7 @@ SCRIPTS = (
 )
 STYLES = ("vendor/uPlot.min.css", "page.css")
 POLICY = (
-    "default-src 'none'; img-src data:; style-src {style}; script-src {script}; "
-    "base-uri 'none'; form-action 'none'"
+    "default-src 'none'; img-src data:; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
 )
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -43,9 +42,7 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 def page_html(title: str, blocks: dict[str, str]) -> str:
     """The whole page; `blocks`, as from `script_json`, become `<script type="application/json" id=...>`."""
     before, after = _frame()
-    data = "\n".join(
-        f'<script type="application/json" id="{name}">{block}</script>' for name, block in blocks.items()
-    )
+    data = "\n".join(f'<script type="application/json" id="{name}">{block}</script>' for name, block in blocks.items())
     return before.replace("{{title}}", html.escape(title, quote=True)) + data + after
 
 

@@ -109,7 +109,7 @@ def _folders(parent: str) -> list[str]:
 
 def _stamp(path: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116  (as above)
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size

@@ -72,9 +72,7 @@ def differences(probe_file: ProbeFile, probe: str, expected: list[Cell], got: li
         pair = [cells[index] if index < len(cells) else MISSING for cells in (expected, got)]
         if owner == probe and pair[0] != pair[1]:
             before, after = (pprint.pformat(cell, width=110, sort_dicts=False) for cell in pair)
-            lines += unified_diff(
-                before.splitlines(), after.splitlines(), "kernel", "engine", lineterm="", n=2
-            )
+            lines += unified_diff(before.splitlines(), after.splitlines(), "kernel", "engine", lineterm="", n=2)
     return "\n".join(line[:400] for line in lines[:60])
 
 

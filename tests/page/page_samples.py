@@ -102,15 +102,12 @@ def png(width: int = 48, height: int = 32, seed: int = 0) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
     body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def write_sweep(
-    runs_dir: Path, count: int, *, figures: bool = False, workers: int = 4, seed: int = 1
-) -> None:
+def write_sweep(runs_dir: Path, count: int, *, figures: bool = False, workers: int = 4, seed: int = 1) -> None:
     """`count` instances of a traffic assignment: some with warnings, some failed for two causes."""
     chance = random.Random(seed)
     lanes = [0.0] * workers

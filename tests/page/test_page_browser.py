@@ -32,9 +32,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("sweep") / "runs"
     write_sweep(runs, 180, figures=True)
-    write_instance(
-        runs, "compare_networks", "all", config={"networks": ["base", "toll"]}, results={"best": "toll"}
-    )
+    write_instance(runs, "compare_networks", "all", config={"networks": ["base", "toll"]}, results={"best": "toll"})
     return write_page(runs, title="Braess study")
 
 
@@ -64,9 +62,7 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 def text(browser: Any, selector: str) -> str:
-    return str(
-        browser.execute_script("return document.querySelector(arguments[0])?.innerText || ''", selector)
-    )
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText || ''", selector))
 
 
 def names(browser: Any) -> list[str]:
@@ -184,9 +180,7 @@ def test_a_row_opens_to_everything_about_it(show: Any, sweep: Path) -> None:
     assert f"runs/assign_traffic/{name}/config.json" in text(browser, "#command")
     assert f"reading network for {name}" in text(browser, "#detail .log")
     assert browser.execute_script("return document.querySelector('#detail img').naturalWidth") == 48
-    links = browser.execute_script(
-        "return [...document.querySelectorAll('.links a')].map(a => a.getAttribute('href'))"
-    )
+    links = browser.execute_script("return [...document.querySelectorAll('.links a')].map(a => a.getAttribute('href'))")
     assert f"assign_traffic/{name}/assign_traffic.ipynb" in links
 
 
@@ -212,9 +206,7 @@ def test_works_by_keyboard(show: Any, sweep: Path) -> None:
 
 def test_compares_chosen_instances(show: Any, sweep: Path) -> None:
     """Two chosen rows stand side by side: only what differs, differences to the baseline, figures."""
-    browser = show(
-        sweep, "step=assign_traffic&f.config.demand_factor==1.5&f.config.assignment.gap_target==0.001"
-    )
+    browser = show(sweep, "step=assign_traffic&f.config.demand_factor==1.5&f.config.assignment.gap_target==0.001")
     for at in (0, 1):
         browser.execute_script(f"{ROWS}[{at}].querySelector('input').click()")
     click(browser, "#tab-compare")
@@ -306,9 +298,7 @@ def test_refreshes_during_a_sweep_without_losing_the_view(show: Any, tmp_path: P
     write_sweep(runs, 120)
     writer = PageWriter(runs, "Live")
     page = writer.write(running=True)
-    browser = show(
-        page, "f.config.network=base&sort=about.name:desc&open=assign_traffic/toll_demand0.5000_gap0.001"
-    )
+    browser = show(page, "f.config.network=base&sort=about.name:desc&open=assign_traffic/toll_demand0.5000_gap0.001")
     assert "A sweep is running" in text(browser, "#live")
     browser.execute_script("document.getElementById('scroller').scrollTop = 260")
     write_instance(runs, "assign_traffic", "zz_late", config={"network": "base"})
@@ -349,14 +339,8 @@ def test_text_from_users_stays_text(show: Any, tmp_path: Path) -> None:
     assert EVIL in text(browser, "#detail")
     assert "abc⟨U+202E⟩gpj.exe" in text(browser, "#detail")
     assert "\u202e" not in browser.execute_script("return document.body.innerText")
-    assert (
-        browser.execute_script("return document.querySelectorAll('i, body img[src=x], main script').length")
-        == 0
-    )
-    assert (
-        browser.execute_script("return getComputedStyle(document.querySelector('td bdi')).unicodeBidi")
-        == "isolate"
-    )
+    assert browser.execute_script("return document.querySelectorAll('i, body img[src=x], main script').length") == 0
+    assert browser.execute_script("return getComputedStyle(document.querySelector('td bdi')).unicodeBidi") == "isolate"
 
 
 def test_links_reach_files_with_odd_names(show: Any, tmp_path: Path) -> None:

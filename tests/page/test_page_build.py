@@ -23,9 +23,7 @@ HOSTILE = "</script><script>alert(1)</script><!-- \" ' & \u2028 \u202e"
 
 def block(page: Path, name: str) -> Any:
     """One of the page's JSON blocks."""
-    match = re.search(
-        rf'<script type="application/json" id="{name}">(.*?)</script>', page.read_text(encoding="utf-8")
-    )
+    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page.read_text(encoding="utf-8"))
     assert match is not None
     return json.loads(match[1])
 
@@ -141,12 +139,8 @@ def test_failures_with_one_cause_form_one_group(runs: Path) -> None:
     """Messages that differ in numbers or in the instance's name are the same failure."""
     for name in ("north", "south"):
         message = f"no flow in {name}: gap 0.{len(name)}{ord(name[0])}"
-        write_instance(
-            runs, "step", name, status="failed", error={"type": "ValueError", "message": message, "cell": 4}
-        )
-    write_instance(
-        runs, "step", "x", status="failed", error={"type": "KeyError", "message": "'toll'", "cell": 2}
-    )
+        write_instance(runs, "step", name, status="failed", error={"type": "ValueError", "message": message, "cell": 4})
+    write_instance(runs, "step", "x", status="failed", error={"type": "KeyError", "message": "'toll'", "cell": 2})
     labels = column(write_page(runs, title=""), "about", "failure")
     assert labels == ["ValueError: no flow in …: gap … in cell 4"] * 2 + ["KeyError 'toll' in cell 2"]
 
@@ -154,9 +148,7 @@ def test_failures_with_one_cause_form_one_group(runs: Path) -> None:
 def test_nothing_from_a_user_can_end_a_script_or_start_a_tag(runs: Path) -> None:
     """Configs, names, errors, logs and the title stay data, whatever they hold."""
     error = {"type": HOSTILE, "message": HOSTILE, "cell": 1, "traceback": HOSTILE}
-    write_instance(
-        runs, "step", "a", config={HOSTILE: HOSTILE}, results={HOSTILE: [HOSTILE]}, error=error, log=HOSTILE
-    )
+    write_instance(runs, "step", "a", config={HOSTILE: HOSTILE}, results={HOSTILE: [HOSTILE]}, error=error, log=HOSTILE)
     page = write_page(runs, title=HOSTILE)
     text = page.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
@@ -308,7 +300,5 @@ def test_long_texts_are_cut_but_stay_different() -> None:
 
 def test_the_last_sweep_ends_where_nothing_ran_for_a_minute() -> None:
     """Executions from yesterday are not part of today's timeline."""
-    assert (
-        last_sweep_start([(0, 5_000), (900_000, 905_000), (906_000, 990_000), (991_000, 999_000)]) == 900_000
-    )
+    assert last_sweep_start([(0, 5_000), (900_000, 905_000), (906_000, 990_000), (991_000, 999_000)]) == 900_000
     assert last_sweep_start([]) is None

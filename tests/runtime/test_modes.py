@@ -52,7 +52,11 @@ def same(project: Project) -> Project:
 def script(project: Project, *arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the flow as a script from the project root."""
     ended = subprocess.run(
-        [sys.executable, "flow/costs.py", *arguments], cwd=project.root, capture_output=True, text=True, **options
+        [sys.executable, "flow/costs.py", *arguments],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        **options,
     )
     assert ended.returncode == code, ended.stderr
     return ended

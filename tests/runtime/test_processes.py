@@ -158,7 +158,13 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
     pool().close()
 
     def state() -> tuple[object, ...]:
-        return Path.cwd(), tuple(sys.path), dict(os.environ), threading.active_count(), len(os.listdir("/proc/self/fd"))
+        return (
+            Path.cwd(),
+            tuple(sys.path),
+            dict(os.environ),
+            threading.active_count(),
+            len(os.listdir("/proc/self/fd")),
+        )
 
     before = state()
     run_instances(frame, "flow/step.py", workers=4, force=True)
@@ -170,7 +176,8 @@ def test_workers_end_with_their_parent(project: Project) -> None:
     """A parent that is killed leaves no worker and no instance behind; the instance is interrupted."""
     project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(60)\n")
     script = project.write(
-        "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
+        "conductor.py",
+        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
     parent = subprocess.Popen([sys.executable, script], cwd=project.root)
     pids = project.root / "runs/step/x/pids"
@@ -186,7 +193,8 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     """Ctrl-C ends the conductor, and the record of what was running says interrupted."""
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
     script = project.write(
-        "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
+        "conductor.py",
+        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
     parent = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
     wait_for((project.root / "runs/step/x/here").is_file)
@@ -207,7 +215,8 @@ def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
     """An instance that another process is executing is refused with a message, not executed twice."""
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
     script = project.write(
-        "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
+        "conductor.py",
+        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
     other = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL)
     try:

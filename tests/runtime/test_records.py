@@ -13,10 +13,24 @@ import ductaflow
 from ductaflow import FlowError, FlowFileError, InstancesFailed, load_results, run_instances, run_notebook
 from tests.conftest import Project
 
-KEYS = (
-    "schema flow step instance_name status reason started finished duration_s command error warnings results "
-    "fingerprint outputs environment"
-).split()
+KEYS = [
+    "schema",
+    "flow",
+    "step",
+    "instance_name",
+    "status",
+    "reason",
+    "started",
+    "finished",
+    "duration_s",
+    "command",
+    "error",
+    "warnings",
+    "results",
+    "fingerprint",
+    "outputs",
+    "environment",
+]
 
 WORK = """
 # %%
@@ -56,7 +70,13 @@ def test_an_instance_leaves_everything_it_did(project: Project) -> None:
     log = (folder / "run.log").read_text()
     for line in ("out | to stdout", "err | to stderr", "err | logged", "careful"):
         assert line in log
-    assert {path.name for path in folder.iterdir()} == {"config.json", "run.json", "run.log", "step.ipynb", "out"}
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "run.json",
+        "run.log",
+        "step.ipynb",
+        "out",
+    }
     assert "--output-dir runs/step/one" in "".join(project.notebook("step", "one")["cells"][0]["source"])
 
 

@@ -56,7 +56,7 @@ NEW_CELL = "# %%\nprint('new')\n\n# %% tags=[\"cost\"]"
 SAME_TEXT = {"sum/a": "input: runs/cost/a/cost.csv", "sum/b": "input: runs/cost/b/cost.csv"}
 
 CASES = [
-    Case("code", edit(FLOW, "round(total)", "round(total, 0)"), each(OF_COST, "code: cell 5") | SAME_TEXT),
+    Case("code", edit(FLOW, "round(total)", "round(total, 0)"), each(OF_COST, "code: cell 5")),
     Case("comment", edit(FLOW, "# The links", "# All links"), refreshed=OF_COST),
     Case("comment added", edit(FLOW, "total = cost", "# why\ntotal = cost"), refreshed=OF_COST),
     Case("blank lines", edit(FLOW, "import pandas", "\n\nimport pandas"), refreshed=OF_COST),
@@ -68,7 +68,7 @@ CASES = [
         refreshed=OF_COST,
     ),
     Case("tag", edit(FLOW, 'tags=["cost"]', 'tags=["cost", "slides"]'), refreshed=OF_COST),
-    Case("title of a cell", edit(FLOW, '# %% tags=["cost"]', '# %% The sum tags=["cost"]'), refreshed=OF_COST),
+    Case("title of a cell", edit(FLOW, '# %% tags=["cost"]', '# %% The sum tags=["cost"]')),
     Case(
         "tag with a meaning",
         edit(FLOW, 'tags=["cost"]', 'tags=["cost", "raises-exception"]'),

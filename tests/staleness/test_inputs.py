@@ -21,9 +21,7 @@ def data(name: str) -> Callable[[Sample], None]:
 def inputs(kind: str, way: str) -> Case:
     ending = KINDS[kind]
     if way == "literal":
-        return Case(
-            f"{kind} by literal", data(f"literal.{ending}"), {"literal/all": f"input: data/literal.{ending}"}
-        )
+        return Case(f"{kind} by literal", data(f"literal.{ending}"), {"literal/all": f"input: data/literal.{ending}"})
     name = f"{kind}_{way}"
     seen = {f"read/{name}": f"input: data/{name}.{ending}"}
     # Arrow opens files natively, so a path that only the flow's code puts together stays unseen.
@@ -174,6 +172,7 @@ SEES = """
 import sqlite3, subprocess, sys
 from pathlib import Path
 root = Path.cwd().parents[2]
+b = root / "data" / ("b" + ".csv")
 """
 DURING = "input: data/b.csv (it changed during the last execution)"
 
@@ -181,11 +180,11 @@ DURING = "input: data/b.csv (it changed during the last execution)"
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        pytest.param("(root / 'data/b.csv').read_text()\n(root / 'data/b.csv').write_text('x')", DURING, id="rewrote"),
-        pytest.param("(root / 'data/b.csv').read_text()\nsubprocess.run(['touch', root / 'data/b.csv'])", DURING,
+        pytest.param("b.read_text()\nb.write_text('x')", DURING, id="rewrote"),
+        pytest.param("b.read_text()\nsubprocess.run(['touch', b])", DURING,
                      id="changed-by-another"),
-        pytest.param("open(root / 'data/b.csv', 'r+').write('x')", DURING, id="opened-to-change"),
-        pytest.param("open(root / 'data/b.csv', 'a').write('x')\nopen(root / 'data/b.csv').read()", DURING,
+        pytest.param("open(b, 'r+').write('x')", DURING, id="opened-to-change"),
+        pytest.param("open(b, 'a').write('x')\nopen(b).read()", DURING,
                      id="appended-then-read"),
         pytest.param("list((root / 'data/zones').iterdir())\nsubprocess.run(['touch', root / 'data/zones/late.csv'])",
                      "input: data/zones/ (its list of files)", id="folder-grew"),
@@ -206,9 +205,7 @@ def test_inputs_that_change_meanwhile(sample: Sample, body: str, reason: str | N
 
 def test_a_named_file_that_the_flow_only_writes(sample: Sample) -> None:
     """A file outside the instance's folder that the flow replaces is no input, though it is named."""
-    sample.flow(
-        "from ductaflow import project_path\nproject_path('data/table.csv').write_text('x')", "flow/seen.py"
-    )
+    sample.flow("from ductaflow import project_path\nproject_path('data/table.csv').write_text('x')", "flow/seen.py")
     sample.flows["seen"] = "seen"
     sample.rows = {"seen": [{"instance_name": "one"}]}
     for force in (False, True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from ductaflow_runtime.staleness import config_changes
 from tests.staleness.cases import COSTS, Case, check, each, parameters
 from tests.staleness.sample import Sample
 
@@ -113,3 +114,16 @@ CASES = [
 def test_rows_and_config(sample: Sample, case: Case) -> None:
     """Only instances whose own row changed execute; the reason shows the key with its old and new value."""
     check(sample, case)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (1, "1", '1 -> "1"'),
+        (None, "null", 'null -> "null"'),
+        ([*range(40), 7], [*range(40), 8], "...35, 36, 37, 38, 39, 7] -> ...35, 36, 37, 38, 39, 8]"),
+    ],
+)
+def test_values_that_look_alike(old: object, new: object, shown: str) -> None:
+    """A reason shows what differs, even if it is the type or the end of a long list."""
+    assert list(config_changes({"a": old}, {"a": new})) == [f"config: a {shown}"]

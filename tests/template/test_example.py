@@ -7,7 +7,6 @@ import re
 import shutil
 from pathlib import Path
 
-import ductaflow
 import jupytext
 import nbclient
 import networkx
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import ductaflow
 from ductaflow import InstancesFailed, run_instances
 
 from .helpers import ROOT, commit_all, git, run_python, tree

@@ -1,0 +1,227 @@
+"""What is installed is what the repository means to install, and its modules keep to their places."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import ductaflow
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNTIME = ROOT / "ductaflow_runtime"
+MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.name != "__init__.py")
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+# The names that users import. A change here is a change for every project out there.
+PUBLIC = [
+    "ConfigError",
+    "DuctaflowError",
+    "FlowError",
+    "FlowFileError",
+    "InstanceBusyError",
+    "InstancesFailed",
+    "MissingExtraError",
+    "ProjectError",
+    "RecordError",
+    "WorkerError",
+    "display_config_summary",
+    "instance_path",
+    "is_notebook_execution",
+    "load_cli_config",
+    "load_results",
+    "plan_instances",
+    "project_path",
+    "run_instances",
+    "run_notebook",
+    "run_step_flow",
+    "save_results",
+]
+
+# A library is used in the modules that are about it. `TOP`: where it is imported as soon as the module is.
+USERS = {
+    "jupytext": {"flow"},
+    "papermill": {"engine", "execute", "kernel", "papermill_engine"},
+    "nbclient": {"engine"},
+    "ipykernel": {"engine"},
+    "pandas": {"conduct", "errors", "frame", "results"},
+    "click": {"cli", "commands_report", "commands_state"},
+    "tqdm": {"progress"},
+    "nbconvert": {"html"},
+}
+TOP_USERS = {"jupytext": set(), "pandas": {"frame"}, "nbconvert": set(), "papermill": {"papermill_engine"}}
+
+
+def test_public_names_are_the_documented_ones() -> None:
+    """`__all__` is the agreed list, sorted, and every name in it is there."""
+    assert ductaflow.__all__ == PUBLIC == sorted(PUBLIC)
+    assert [name for name in PUBLIC if getattr(ductaflow, name, None) is None] == []
+    assert set(PUBLIC) <= set(dir(ductaflow))
+
+
+def test_type_checkers_see_the_names_that_python_sees() -> None:
+    """The imports for type checkers name each public name, from the module that it comes from."""
+    tree = ast.parse((ROOT / "ductaflow.py").read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    shown = {
+        alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert shown == {name: f"ductaflow_runtime.{home}" for name, home in ductaflow._HOMES.items()}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """A misspelt name fails as it does in any module."""
+    with pytest.raises(AttributeError, match="run_instance"):
+        _ = ductaflow.run_instance
+
+
+def test_the_import_loads_nothing_heavy() -> None:
+    """`import ductaflow` imports none of the packages that take long to import."""
+    code = "import sys, ductaflow; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pandas", "numpy", "papermill", "jupytext", "IPython", "nbformat", "nbclient", "ipykernel", "click"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_the_version_is_in_one_place() -> None:
+    """The version of pyproject.toml is the installed one and the changelog's newest, and stands nowhere else."""
+    declared = DECLARED["version"]
+    assert ductaflow.__version__ == version("ductaflow") == declared
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == declared
+    for path in [ROOT / "ductaflow.py", ROOT / "copier.yml", *MODULES]:
+        assert not re.search(r"__version__ *= ['\"]", path.read_text(encoding="utf-8")), path
+        assert f'"{declared}"' not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    """The wheel, built offline."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    folder = tmp_path_factory.mktemp("wheel")
+    (built,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    return zipfile.Path(built)
+
+
+def test_the_wheel_holds_the_runtime_and_nothing_else(wheel: zipfile.Path) -> None:
+    """All modules, the type marker and the page's assets are in the wheel; tests and template are not."""
+    names = set(wheel.root.namelist())
+    assert {"ductaflow.py", "ductaflow_runtime/py.typed"} <= names
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for path in RUNTIME.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert wanted <= names
+    info = f"ductaflow-{DECLARED['version']}.dist-info"
+    assert {name.partition("/")[0] for name in names} == {"ductaflow.py", "ductaflow_runtime", info}
+
+
+def test_the_wheel_carries_command_engine_and_licence(wheel: zipfile.Path) -> None:
+    """The `ductaflow` command, the papermill engine, the extras and the licence are declared in the wheel."""
+    info = wheel / f"ductaflow-{DECLARED['version']}.dist-info"
+    points = (info / "entry_points.txt").read_text(encoding="utf-8")
+    assert "ductaflow = ductaflow_runtime.cli:main" in points
+    assert "[papermill.engine]" in points
+    metadata = (info / "METADATA").read_text(encoding="utf-8")
+    assert "License-Expression: MIT" in metadata
+    for extra in ("html", "dask", "dev"):
+        assert f"Provides-Extra: {extra}" in metadata
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """A module's syntax."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def at_import(nodes: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The import statements that run when the module is imported, those for type checkers left out."""
+    for node in nodes:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield node
+        elif isinstance(node, ast.If) and re.search("TYPE_CHECKING|__main__", ast.unparse(node.test)):
+            yield from at_import(node.orelse)
+        else:
+            inner = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield from at_import([child for part in inner for child in part])
+
+
+def imported(statements: Iterator[ast.stmt] | Iterator[ast.AST]) -> set[str]:
+    """The dotted names that import statements ask for."""
+    names: set[str] = set()
+    for node in statements:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def dotted(path: Path) -> str:
+    """A module's dotted name."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def test_imports_go_in_one_direction() -> None:
+    """No two modules of the runtime need each other to be imported."""
+    known = {dotted(path) for path in MODULES}
+    needs = {dotted(path): imported(at_import(tree_of(path).body)) & known for path in MODULES}
+    order = list(TopologicalSorter(needs).static_order())  # raises CycleError
+    assert set(order) == known
+
+
+def test_the_lowest_modules_know_nothing_of_each_other() -> None:
+    """Config and records need nothing but the errors, and the errors need nothing."""
+    known = {dotted(path) for path in MODULES}
+    for name, allowed in {"errors": set(), "config": {"errors"}, "project": {"errors"}, "record": {"errors"}}.items():
+        used = imported(at_import(tree_of(RUNTIME / f"{name}.py").body)) & known
+        assert used <= {f"ductaflow_runtime.{other}" for other in allowed}, name
+
+
+def users_of(library: str, *, only_at_import: bool = False) -> set[str]:
+    """The modules that import a library, type checkers' imports left out of the second kind."""
+    return {
+        path.stem
+        for path in MODULES
+        for name in imported(at_import(tree_of(path).body) if only_at_import else ast.walk(tree_of(path)))
+        if name.partition(".")[0] == library
+    }
+
+
+@pytest.mark.parametrize("library", USERS)
+def test_a_library_is_used_where_it_belongs(library: str) -> None:
+    """Each library has its own modules, so that leaving it changes few files."""
+    assert users_of(library) <= USERS[library]
+
+
+@pytest.mark.parametrize("library", TOP_USERS)
+def test_slow_libraries_are_imported_when_needed(library: str) -> None:
+    """A library that takes long to import is not imported along with a module that may not need it."""
+    assert users_of(library, only_at_import=True) <= TOP_USERS[library]
+
+
+def test_dask_is_nobodys_dependency() -> None:
+    """The runtime takes any executor and knows of no scheduler."""
+    assert users_of("dask") | users_of("distributed") == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    """Each module opens with a docstring."""
+    assert ast.get_docstring(tree_of(path))
