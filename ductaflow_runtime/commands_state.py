@@ -83,10 +83,11 @@ def accept(step: str, names: tuple[str, ...]) -> None:
     config that has changed in the control dataframe cannot be accepted; that instance executes.
     """
     from ductaflow_runtime import status as states
+    from ductaflow_runtime.instance import check_name
 
     present = _present()
     _known_step(present, step)
-    chosen = states.examine(present, step, names or None)
+    chosen = states.examine(present, step, [check_name(name) for name in names] or None)
     if names:
         states.check_acceptable(chosen)
     else:

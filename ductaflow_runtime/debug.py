@@ -216,13 +216,15 @@ def open_command(path: Path) -> list[str]:
 def _markdown_cell(text: str, cell_id: str) -> NotebookNode:
     import nbformat.v4
 
-    return nbformat.v4.new_markdown_cell(text, id=cell_id, metadata={"tags": [_TAG]})
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id=cell_id, metadata={"tags": [_TAG]})
+    return cell
 
 
 def _code_cell(source: str, cell_id: str) -> NotebookNode:
     import nbformat.v4
 
-    return nbformat.v4.new_code_cell(source, id=cell_id, metadata={"tags": [_TAG]})
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, id=cell_id, metadata={"tags": [_TAG]})
+    return cell
 
 
 def _save(notebook: NotebookNode, path: Path) -> Path:

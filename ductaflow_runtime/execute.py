@@ -72,7 +72,6 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     numbers = number_cells(notebook)
     tracker = Tracker(root=job.root, own=str(job.instance.directory))
     running = _enter(job, tracker)
-    known = set(sys.modules)
     tracker.name_all([*code.literals, *texts_in(job.config)])
     log = Log(job.instance.directory / LOG_NAME)
     warned = count_warnings()
@@ -91,7 +90,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     finally:
         log.close()
     error = real_error(executed, error)
-    journal({"imported": sorted(set(sys.modules) - known)})
+    journal({"imported": sorted(set(sys.modules) - running.preloaded)})
     save_notebook(executed, entry.record.notebook)
     status, cause = judge(error, executed, numbers, clock)
     if job.export_html:
@@ -119,7 +118,9 @@ def _enter(job: Job, tracker: Tracker) -> execution.Execution:
     set_import_path(Path(job.flow).parent, Path(job.root))
     sys.argv = [job.flow]
     close_stdin()
-    running = execution.Execution(Path(job.root), directory, Path(job.runs_dir), tracker)
+    running = execution.Execution(
+        Path(job.root), directory, Path(job.runs_dir), tracker, preloaded=frozenset(sys.modules)
+    )
     execution.begin(running)
     tracker.install()
     return running
@@ -170,8 +171,8 @@ def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> 
             "name": "python3",
         }
     text = f"Executed by ductaflow. To reproduce it, in the project's folder:\n\n```bash\n{command}\n```"
-    cell = nbformat.v4.new_markdown_cell(text, id="ductaflow", metadata={"tags": ["ductaflow"]})
-    notebook.cells.insert(0, cell)
+    cell = {"cell_type": "markdown", "id": "ductaflow", "metadata": {"tags": ["ductaflow"]}, "source": text}
+    notebook.cells.insert(0, nbformat.from_dict(cell))
 
 
 def interrupt_by_signal() -> None:

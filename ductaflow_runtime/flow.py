@@ -73,6 +73,20 @@ def read_bytes(path: Path) -> bytes:
 
 def read_notebook(path: Path, content: bytes) -> NotebookNode:
     """The flow as a notebook (nbformat 4) without outputs; raises `FlowFileError`."""
+    import nbformat
+
+    key = (path, content)
+    if key not in _parsed:
+        _parsed.clear()  # one flow at a time: a sweep is of one
+        _parsed[key] = json.dumps(_read_notebook(path, content))
+    return cast("NotebookNode", nbformat.from_dict(json.loads(_parsed[key])))
+
+
+# What a worker has parsed already; its children start with it.
+_parsed: dict[tuple[Path, bytes], str] = {}
+
+
+def _read_notebook(path: Path, content: bytes) -> NotebookNode:
     import jupytext
     import nbformat
 

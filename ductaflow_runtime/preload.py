@@ -43,6 +43,10 @@ FORK_UNSAFE = frozenset(
     ]
 )
 _ALWAYS = (
+    "ductaflow_runtime.interactive",
+    "ductaflow_runtime.script",
+    "ductaflow_runtime.summary",
+   
     "asyncio",
     "jupytext",
     "nbclient",

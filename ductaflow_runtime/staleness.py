@@ -148,7 +148,8 @@ def _show_pair(old: object, new: object) -> str:
     if _show(old) != _show(new):
         return f"{_show(old)} -> {_show(new)}"
     texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
-    skip = max(0, len(os.path.commonprefix(texts)) - 20)
+    differs = next((i for i, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
+    skip = max(0, differs - 20)
     return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 

@@ -191,7 +191,9 @@ def plan_removal(runs_dir: Path, step: str, name: str) -> Removal:
         return Removal(instance, (), (), damage or f"no {FILE_NAME}, so nobody knows whose files these are")
     if is_alive(record):
         return Removal(instance, (), (), "it is being executed at this moment")
-    contents, own, ours, foreign = Contents(), written_by_runtime(record.flow_stem), [], []
+    contents, own = Contents(), written_by_runtime(record.flow_stem)
+    ours: list[str] = []
+    foreign: list[str] = []
     for folder, _, names in os.walk(instance.directory):
         for each in names:
             path = os.path.join(folder, each)

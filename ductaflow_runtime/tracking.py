@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,13 @@ def _called_by_import(path: str) -> bool:
     return False
 
 
-def local_modules(root: str) -> dict[str, str]:
-    """Project-local modules that this process has imported: absolute path -> module name."""
+def local_modules(root: str, preloaded: Container[str] = ()) -> dict[str, str]:
+    """Project-local modules that this process has imported since: absolute path -> module name."""
     installed = tuple(f"{folder}{os.sep}" for folder in {sys.prefix, sys.base_prefix})
     found: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
+        if name in preloaded:
+            continue
         path = getattr(module, "__file__", None)
         if not isinstance(path, str) or not path.endswith(".py") or path.startswith(installed):
             continue
