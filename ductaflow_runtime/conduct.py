@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.config import to_config
-from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
-from ductaflow_runtime.flow import find_flow
-from ductaflow_runtime.instance import Instance, check_name, default_name, is_alive
+from ductaflow_runtime.errors import ConfigError, FlowError, InstancesFailed
+from ductaflow_runtime.html import require_extra
+from ductaflow_runtime.instance import Instance, check_name, default_name
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.live import LivePage, write_at_exit
-from ductaflow_runtime.project import ENGINES, Settings, find_root, load_settings, resolve_runs_dir
-from ductaflow_runtime.record import Outcome, Record, Status
+from ductaflow_runtime.plan import Options, Plan, Setting, instances_of, locate, make_plans, wants_html
+from ductaflow_runtime.record import Outcome, Record
 from ductaflow_runtime.refresh import refresh
-from ductaflow_runtime.staleness import FORCED, Present, last_record, why_stale
+from ductaflow_runtime.staleness import Present
+from ductaflow_runtime.status import remember_control
 from ductaflow_runtime.surroundings import git_state
 from ductaflow_runtime.sweep import Sweep, announce
 
@@ -33,36 +32,6 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 OnError = Literal["raise", "continue", "stop"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a call asks for beyond flow and configs."""
-
-    force: bool = False
-    timeout: float | None = None
-    export_html: bool = False
-    kernel_name: str | None = None
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where a call takes place."""
-
-    root: Path
-    settings: Settings
-    flow: Path
-    step: str
-    runs_dir: Path
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One instance, its last record, and why it must run (`None`: it need not)."""
-
-    instance: Instance
-    record: Record | None
-    reason: str | None
 
 
 def run_notebook(
@@ -135,7 +104,9 @@ def run_instances(
         raise ConfigError(f"workers must be a whole number above 0, not {workers!r}")
     options = Options(force, timeout, export_html)
     place = locate(notebook_file, step_name, runs_dir)
-    plans = make_plans(place, instances_of(control_df, place), options)
+    instances = instances_of(control_df, place)
+    plans = make_plans(place, instances, options)
+    remember_control(place.runs_dir, place.step, [instance.name for instance in instances])
     records = carry_out(place, plans, options, workers, executor, stop=on_error == "stop")
     from ductaflow_runtime.frame import outcome_frame
 
@@ -163,48 +134,6 @@ def plan_instances(
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
-def locate(notebook_file: PathLike, step_name: str | None, runs_dir: PathLike | None) -> Setting:
-    """Project, settings, flow and step of a call; raises for a flow that is not there."""
-    root = find_root()
-    settings = load_settings(root)
-    flow = find_flow(notebook_file, root)
-    step = check_name(flow.stem if step_name is None else step_name, "step name")
-    return Setting(root, settings, flow, step, resolve_runs_dir(root, settings, runs_dir))
-
-
-def instances_of(control_df: pd.DataFrame, place: Setting) -> list[Instance]:
-    """The rows as instances, all validated."""
-    from ductaflow_runtime.frame import read_rows
-
-    return [Instance(place.flow, place.step, name, config, place.runs_dir) for name, config in read_rows(control_df)]
-
-
-def make_plans(place: Setting, instances: Sequence[Instance], options: Options) -> list[Plan]:
-    """Decide for each instance whether it must run; reads only."""
-    if options.timeout is not None and not options.timeout > 0:
-        raise ConfigError(f"timeout must be a number of seconds above 0, not {options.timeout!r}")
-    present = Present(place.root, place.runs_dir)
-    present.code(place.flow)  # a flow that cannot be executed is an error before anything runs
-    html = wants_html(place, options)
-    return [plan_one(instance, present, options.force, html) for instance in instances]
-
-
-def plan_one(instance: Instance, present: Present, force: bool = False, html: bool = False) -> Plan:
-    """The plan of one instance."""
-    record, damage = last_record(instance)
-    if record is not None and record.status is Status.RUNNING and is_alive(record):
-        raise InstanceBusyError(
-            f"{instance.step}/{instance.name} is being executed by process "
-            f"{(record.environment or {}).get('pid')} since {record.started}; wait for it, or end that process"
-        )
-    if force:
-        return Plan(instance, record, FORCED)
-    reason = damage or why_stale(instance, record, present)
-    if reason is None and html and record is not None and not record.notebook.is_file():
-        reason = "no stored notebook to make the HTML page of"
-    return Plan(instance, record, reason)
-
-
 def carry_out(
     place: Setting,
     plans: Sequence[Plan],
@@ -216,6 +145,8 @@ def carry_out(
     quiet: bool = False,
 ) -> list[Record]:
     """Execute what must be, refresh what only reads differently, skip the rest; one record a plan."""
+    if wants_html(place, options):
+        require_extra()
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
     page = LivePage(place.runs_dir, place.root.name) if stale and not quiet else None
     sweep = Sweep(
@@ -244,15 +175,9 @@ def carry_out(
     return [records[index] for index in range(len(plans))]
 
 
-def wants_html(place: Setting, options: Options) -> bool:
-    """Whether a call asks for pages."""
-    return options.export_html or place.settings.export_html
-
-
 def make_job(place: Setting, plan: Plan, options: Options, threads: int, around: dict[str, Any]) -> Job:
     """What a worker needs to know of one instance."""
     settings, instance = place.settings, plan.instance
-    assert settings.engine in ENGINES
     return Job(
         root=str(place.root),
         runs_dir=str(place.runs_dir),

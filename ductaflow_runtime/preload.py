@@ -46,7 +46,6 @@ _ALWAYS = (
     "ductaflow_runtime.interactive",
     "ductaflow_runtime.script",
     "ductaflow_runtime.summary",
-   
     "asyncio",
     "jupytext",
     "nbclient",

@@ -44,14 +44,10 @@ def example(request):
 
 @pytest.mark.parametrize("editor_files", [True, False])
 @pytest.mark.parametrize("html_reports", [True, False])
-def test_project_holds_exactly_the_files_of_its_answers(
-    released, generate, example, editor_files, html_reports
-):
+def test_project_holds_exactly_the_files_of_its_answers(released, generate, example, editor_files, html_reports):
     """A fresh project holds the files that its answers ask for, and no others."""
     project = generate(released, example=example, editor_files=editor_files, html_reports=html_reports)
-    assert tree(project) == FRAMEWORK | EVERY_EXAMPLE | EXAMPLES[example] | (
-        EDITOR if editor_files else set()
-    )
+    assert tree(project) == FRAMEWORK | EVERY_EXAMPLE | EXAMPLES[example] | (EDITOR if editor_files else set())
 
 
 def test_nothing_of_the_template_language_is_left_over(released, generate, example):

@@ -130,9 +130,7 @@ def test_minimal_conductor_prints_a_row_for_each_instance(released, generate):
         "free": "done",
         "today": "done",
     }
-    shares = {
-        name: record["results"]["bus_share"] for name, record in records(project, "my_analysis").items()
-    }
+    shares = {name: record["results"]["bus_share"] for name, record in records(project, "my_analysis").items()}
     assert shares["today"] < shares["free"]
     assert shares["today"] < shares["fast_bus"]
 
@@ -155,9 +153,7 @@ def test_commands_of_the_projects_readme_work(released, generate, example, flow)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not SIOUX_FALLS.is_dir(), reason="the Sioux Falls network is not at ../shared/data/sioux_falls"
-)
+@pytest.mark.skipif(not SIOUX_FALLS.is_dir(), reason="the Sioux Falls network is not at ../shared/data/sioux_falls")
 def test_sioux_falls_reaches_the_published_equilibrium(traffic):
     """A real network dropped into data/networks/ is solved to the best known flows, and beyond its demand."""
     shutil.copytree(SIOUX_FALLS, traffic / "data" / "networks" / "sioux_falls")
@@ -242,9 +238,7 @@ def test_bad_data_is_named_with_file_line_and_column(traffic):
     errors = {name: record["error"]["message"] for name, record in records(traffic, "assign_traffic").items()}
     for name, (_, _, expected) in BAD_NETWORKS.items():
         assert expected in errors[name]
-    assert (
-        "no network 'nowhere' in data/networks; there are: braess_base, braess_shortcut," in errors["unknown"]
-    )
+    assert "no network 'nowhere' in data/networks; there are: braess_base, braess_shortcut," in errors["unknown"]
     assert len(caught.value.results) == len(rows)
 
 
@@ -277,9 +271,7 @@ def test_comparison_says_what_is_missing_or_unlike(traffic):
     )
     with pytest.raises(InstancesFailed):
         run_instances(pairs, "flow/compare_networks.py")
-    errors = {
-        name: record["error"]["message"] for name, record in records(traffic, "compare_networks").items()
-    }
+    errors = {name: record["error"]["message"] for name, record in records(traffic, "compare_networks").items()}
     assert "assign_traffic/not_there has no flows.csv: run that instance first" in errors["gone"]
     assert "carry different demand (2,000 and 4,000 vehicles)" in errors["unlike"]
 

@@ -75,9 +75,7 @@ def test_update_keeps_what_is_the_analysts_and_brings_what_is_the_frameworks(tem
     """Edits stay byte for byte, deleted files stay deleted, changes of the framework arrive."""
     release(template)
     update(edited)
-    assert {name: (edited / name).read_bytes() for name in MINE} == {
-        name: text.encode() for name, text in MINE.items()
-    }
+    assert {name: (edited / name).read_bytes() for name in MINE} == {name: text.encode() for name, text in MINE.items()}
     assert not [name for name in [*DELETED, "flow/new_flow.py"] if (edited / name).exists()]
     settings = tomllib.loads((edited / "pyproject.toml").read_text(encoding="utf-8"))
     assert settings["project"]["dependencies"][0].endswith(f"@{NEXT_TAG}")
