@@ -26,7 +26,7 @@ check: $(VENV)/.installed ## lint, format, types, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed ## put the code in its standard form
 	$(BIN)/ruff check --fix .

@@ -72,3 +72,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if __name__ == "__main__":
+    from ductaflow_runtime.cli import main
+
+    main()

@@ -31,16 +31,16 @@ def add_to(group: click.Group, instance_options: Any) -> None:
 
 def plan(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
     """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
-    from ductaflow_runtime import conduct
+    from ductaflow_runtime import plan
     from ductaflow_runtime.cli import config_from
     from ductaflow_runtime.config import to_config
     from ductaflow_runtime.instance import Instance, check_name, default_name
 
-    place = conduct.locate(flow, step, None)
+    place = plan.locate(flow, step, None)
     given = to_config(config_from(config, settings))
     called = default_name(given) if name is None else check_name(name)
     instance = Instance(place.flow, place.step, called, given, place.runs_dir)
-    (planned,) = conduct.make_plans(place, [instance], conduct.Options())
+    (planned,) = plan.make_plans(place, [instance], plan.Options())
     click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
 
 

@@ -57,7 +57,7 @@ def run_notebook(
     clean = to_config(config)
     name = default_name(clean) if instance_name is None else check_name(_as_text(instance_name))
     instance = Instance(place.flow, place.step, name, clean, place.runs_dir)
-    plan = make_plans(place, [instance], options)[0]
+    plan = make_plans(place, [instance], options, whole=True)[0]
     (record,) = carry_out(place, [plan], options, workers=1, quiet=True)
     if record.outcome is Outcome.FAILED:
         raise FlowError(record)
@@ -164,7 +164,7 @@ def carry_out(
     records: dict[int, Record] = {}
     for index, plan in enumerate(plans):
         if plan.record is not None and index not in stale:
-            records[index] = refresh(plan.instance, plan.record, present, place.settings, html)
+            records[index] = refresh(plan, plan.record, present, place.settings, html)
     try:
         records.update(sweep.run(jobs))
     finally:

@@ -63,6 +63,20 @@ def hash_names(path: str | os.PathLike[str]) -> str | None:
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def hash_record(path: str | os.PathLike[str]) -> str | None:
+    """One digest of what an instance's record tells others: status, config and results, not when or how long.
+
+    `None` if the file is no record.
+    """
+    try:
+        with open(path, "rb") as file:
+            stored = json.load(file)
+        told = [stored["status"], stored["results"], (stored["fingerprint"] or {}).get("config")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @dataclass
 class Contents:
     """Remembers what files hold, for one sweep in memory and between sweeps in a cache folder."""
@@ -71,6 +85,7 @@ class Contents:
     _stats: dict[str, Stat | None] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str | None] = field(default_factory=dict)
+    _records: dict[str, str | None] = field(default_factory=dict)
 
     def stat(self, path: str) -> Stat | None:
         """Size and time, asked of the file system once."""
@@ -84,6 +99,12 @@ class Contents:
             self._names[path] = hash_names(path)
         return self._names[path]
 
+    def record(self, path: str) -> str | None:
+        """The digest of a record, read once."""
+        if path not in self._records:
+            self._records[path] = hash_record(path)
+        return self._records[path]
+
     def sha256(self, path: str) -> str:
         """The hash of a file, computed once for as long as its size and time stay the same."""
         if path not in self._hashes:
@@ -92,6 +113,8 @@ class Contents:
 
     def is_same(self, path: str, stored: dict[str, Any]) -> bool:
         """Whether a file still holds what `describe` once said of it."""
+        if "record" in stored:
+            return bool(self.record(path) == stored["record"])
         found = self.stat(path)
         if found is None or found.size != stored.get("size"):
             return False

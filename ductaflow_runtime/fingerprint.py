@@ -26,7 +26,7 @@ def fingerprint(
     """`config`, `code`, `modules`, `inputs` and `packages` of the execution that has just ended."""
     seen = local_modules(job.root, running.preloaded) if in_process else {}
     handed = read_handoff(running) if not in_process else []
-    paths = {path for path in [*seen, *handed] if path != job.flow}
+    paths = {path for path in [*seen, *handed, *running.tracker.sources] if path != job.flow}
     began = datetime.datetime.fromisoformat(started).timestamp() * 1e9
     ended = time.time_ns()
     modules: dict[str, Any] = {}

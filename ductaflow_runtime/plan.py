@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ductaflow_runtime.flow import find_flow
 from ductaflow_runtime.instance import Instance, check_name, is_alive
 from ductaflow_runtime.project import Settings, find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.record import Record, Status
-from ductaflow_runtime.staleness import FORCED, Present, last_record, why_stale
+from ductaflow_runtime.staleness import FORCED, Present, last_record, text_changed, why_stale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,13 @@ class Plan:
     instance: Instance
     record: Record | None
     reason: str | None
+    only_text_changed: bool = False
+
+    def without_long_parts(self) -> Plan:
+        """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
+        if self.record is None:
+            return self
+        return replace(self, record=self.record.but(fingerprint=None, outputs=None, environment=None))
 
 
 def locate(notebook_file: PathLike, step_name: str | None, runs_dir: PathLike | None) -> Setting:
@@ -67,14 +74,15 @@ def instances_of(control_df: pd.DataFrame, place: Setting) -> list[Instance]:
     return [Instance(place.flow, place.step, name, config, place.runs_dir) for name, config in read_rows(control_df)]
 
 
-def make_plans(place: Setting, instances: Sequence[Instance], options: Options) -> list[Plan]:
-    """Decide for each instance whether it must run; reads only."""
+def make_plans(place: Setting, instances: Sequence[Instance], options: Options, *, whole: bool = False) -> list[Plan]:
+    """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
     if options.timeout is not None and not options.timeout > 0:
         raise ConfigError(f"timeout must be a number of seconds above 0, not {options.timeout!r}")
     present = Present(place.root, place.runs_dir)
     present.code(place.flow)  # a flow that cannot be executed is an error before anything runs
     html = wants_html(place, options)
-    return [plan_one(instance, present, options.force, html) for instance in instances]
+    plans = (plan_one(instance, present, options.force, html) for instance in instances)
+    return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 
 
 def plan_one(instance: Instance, present: Present, force: bool = False, html: bool = False) -> Plan:
@@ -87,10 +95,12 @@ def plan_one(instance: Instance, present: Present, force: bool = False, html: bo
         )
     if force:
         return Plan(instance, record, FORCED)
+    # An accepted instance keeps the notebook that was executed: the flow may have other cells by now.
+    text = record is not None and record.accepted is None and text_changed(record, present.code(instance.flow))
     reason = damage or why_stale(instance, record, present)
     if reason is None and html and record is not None and not record.notebook.is_file():
         reason = "no stored notebook to make the HTML page of"
-    return Plan(instance, record, reason)
+    return Plan(instance, record, reason, text)
 
 
 def wants_html(place: Setting, options: Options) -> bool:

@@ -5,28 +5,28 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.errors import FlowFileError, RecordError
 from ductaflow_runtime.flow import read_bytes, read_notebook
 from ductaflow_runtime.instance import Instance
-from ductaflow_runtime.record import Outcome, Record, write_record
-from ductaflow_runtime.staleness import Present, text_changed
+from ductaflow_runtime.record import Outcome, Record, read_record, write_record
+from ductaflow_runtime.staleness import Present
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+    from ductaflow_runtime.plan import Plan
     from ductaflow_runtime.project import Settings
 
 _OURS = ("ductaflow", "injected-parameters", "papermill-error-cell-tag")
 
 
-def refresh(instance: Instance, record: Record, present: Present, settings: Settings, html: bool) -> Record:
+def refresh(plan: Plan, record: Record, present: Present, settings: Settings, html: bool) -> Record:
     """Execute nothing; rewrite the notebook if only its text changed, make a page that is missing."""
-    code = present.code(instance.flow)
-    # An accepted instance keeps the notebook that was executed: the flow may have other cells by now.
-    changed = record.accepted is None and text_changed(record, code)
+    changed = plan.only_text_changed
     if changed:
-        record = _refresh_notebook(instance, record, code.fingerprint())
-    if html and record.notebook.is_file() and (changed or not record.html.is_file()):
+        record = _refresh_notebook(plan.instance, present.code(plan.instance.flow).fingerprint())
+    has_page = record.html.is_file()
+    if record.notebook.is_file() and (changed if has_page else html):
         import nbformat
 
         from ductaflow_runtime.html import export_page
@@ -36,7 +36,10 @@ def refresh(instance: Instance, record: Record, present: Present, settings: Sett
     return record.but(skipped=True, outcome=Outcome.REFRESHED if changed else Outcome.UP_TO_DATE)
 
 
-def _refresh_notebook(instance: Instance, record: Record, code: dict[str, Any]) -> Record:
+def _refresh_notebook(instance: Instance, code: dict[str, Any]) -> Record:
+    record = read_record(instance.directory)
+    if record is None:
+        raise RecordError(f"{instance.directory} has lost its run.json; run the conductor again")
     if record.notebook.is_file():
         import nbformat
 

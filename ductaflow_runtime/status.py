@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config import read_config, texts_in
-from ductaflow_runtime.content import Contents, hash_names, is_recent
+from ductaflow_runtime.content import Contents, hash_names, stat_file
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.instance import (
     CONFIG_NAME,
@@ -30,7 +30,7 @@ from ductaflow_runtime.ledger import previous_folder
 from ductaflow_runtime.project import relative_to_root
 from ductaflow_runtime.record import FILE_NAME, Record, Status, now, write_atomically, write_record
 from ductaflow_runtime.staleness import Present, last_record, why_stale
-from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.tracking import Tracker, describe_input
 
 DAMAGED = "damaged"
 
@@ -156,21 +156,18 @@ def _present_fingerprint(instance: Instance, record: Record, present: Present) -
 
 
 def _describe(present: Present, path: str) -> dict[str, Any]:
-    return _describe_file(present.contents, present.absolute(path)) or {"missing": True}
-
-
-def _describe_file(contents: Contents, path: str) -> dict[str, Any] | None:
-    stat = contents.stat(path)
-    if stat is None:
-        return None
-    time = None if is_recent(stat.mtime_ns) else stat.mtime_ns
-    return {"size": stat.size, "sha256": contents.sha256(path), "mtime_ns": time}
+    where = present.absolute(path)
+    return describe_input(where, stat_file(where), present.contents)
 
 
 def _present_outputs(record: Record) -> dict[str, dict[str, Any]]:
-    contents = Contents()
-    there = {name: _describe_file(contents, str(record.directory / name)) for name in record.outputs or {}}
-    return {name: described for name, described in there.items() if described is not None}
+    contents, outputs = Contents(), {}
+    for name in record.outputs or {}:
+        path = str(record.directory / name)
+        stat = stat_file(path)
+        if stat is not None:
+            outputs[name] = describe_input(path, stat, contents)
+    return outputs
 
 
 @dataclass(frozen=True)

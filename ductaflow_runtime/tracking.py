@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 from ductaflow_runtime.content import Contents, Stat, hash_names, is_recent, stat_file
 from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.record import FILE_NAME
 
 _LISTINGS = ("os.listdir", "os.scandir")
-_WATCHED = frozenset(("open", "sqlite3.connect", *_LISTINGS))
+_WATCHED = frozenset(("open", "exec", "sqlite3.connect", *_LISTINGS))
 _PASSED_OVER = frozenset((".git", "__pycache__", ".ipynb_checkpoints", ".ductaflow", "node_modules"))
 _SOURCE_READERS = ("/linecache.py", "/inspect.py", "/pkgutil.py", "/importlib/metadata/__init__.py")
 
@@ -34,6 +35,7 @@ class Tracker:
     files: dict[str, Stat | None] = field(default_factory=dict)
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
     _only_named: set[str] = field(default_factory=set)
     _appended: dict[str, Stat] = field(default_factory=dict)
     _verdicts: dict[tuple[str, bool], str | None] = field(default_factory=dict)
@@ -55,6 +57,9 @@ class Tracker:
             self._inside.busy = False
 
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "exec":
+            self._note_source(getattr(args[0], "co_filename", ""))
+            return
         given = args[0] if args and args[0] is not None else "."
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
         if path is None or _called_by_import(path):
@@ -70,6 +75,12 @@ class Tracker:
         self._only_named.discard(path)
         if path not in self.files and path not in self.written:
             self.files[path] = self._appended.get(path) or stat_file(path)
+
+    def _note_source(self, name: str) -> None:
+        """A file of code that is executed, also one that is loaded by its path and leaves no module behind."""
+        path = self.place(name) if name.endswith(".py") else None
+        if path is not None:
+            self.sources.add(path)
 
     def _note_writing(self, path: str, flags: int) -> None:
         """What the flow itself puts there is no input, unless it has read or reads what was there before."""
@@ -192,7 +203,15 @@ def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Conte
 
 
 def describe_input(path: str, before: Stat | None, contents: Contents) -> dict[str, Any]:
-    """`{size, sha256, mtime_ns}`; `{missing}` if it was not there; `{changed}` if it changed meanwhile."""
+    """What a file holds, compared with `before`, its state when the execution first looked.
+
+    `{size, sha256, mtime_ns}`, of a record `{record}`; `{missing}` if there was none, `{changed}` if it
+    changed meanwhile.
+    """
+    if before is not None and os.path.basename(path) == FILE_NAME:
+        told = contents.record(path)
+        if told is not None:
+            return {"record": told} if stat_file(path) == before else {"changed": True}
     after = stat_file(path)
     if before is None:
         return {"changed": True} if after is not None else {"missing": True}

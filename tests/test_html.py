@@ -187,6 +187,13 @@ def test_local_images_are_put_into_the_page(tmp_path: Path) -> None:
     assert 'src="data:image/png;base64,' in page
 
 
+def test_an_image_from_outside_becomes_a_link(tmp_path: Path) -> None:
+    """Opening a page asks nobody for anything, so an image elsewhere is named but not loaded."""
+    page = page_of([new_markdown_cell('![a "map"](https://example.com/map.png)')], tmp_path / "p.html")
+    assert "<img" not in page
+    assert '<a href="https://example.com/map.png">a "map"</a>' in page
+
+
 def test_page_is_replaced_whole(tmp_path: Path) -> None:
     """Nothing but the page is left in the folder."""
     page_of([new_markdown_cell("one")], tmp_path / "p.html")

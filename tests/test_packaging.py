@@ -56,7 +56,7 @@ USERS = {
     "ipykernel": {"shell"},
     "nbconvert": {"exporter"},
     "jinja2": {"exporter"},
-    "pandas": {"conduct", "errors", "frame", "results"},
+    "pandas": {"conduct", "errors", "frame", "plan", "results"},
     "click": {"cli", "commands_report", "commands_state"},
     "tqdm": {"progress"},
 }

@@ -43,6 +43,12 @@ class Renderer(IPythonRenderer):
         """A formula given as an environment."""
         return environment_to_mathml(name, body)
 
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        """A local image inside the page; one that lies outside would be asked for, so it becomes a link."""
+        if url.startswith(("http:", "https:", "//")):
+            return str(self.link(text or "image", url, title))
+        return str(super().image(text, url, title))
+
 
 class PageExporter(HTMLExporter):
     """Notebook to page."""

@@ -20,7 +20,8 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?", "<time>"),  # the clock
     (r"CPU times: user .*", "CPU times: <times>"),  # %time
     (r"Wall time: .*", "Wall time: <time>"),
-    (r"[\d.]+ (ns|μs|us|ms|s) ± [\d.]+ (ns|μs|us|ms|s) per loop", "<time> per loop"),  # %timeit
+    (r"The slowest run took .*\n", ""),  # %timeit on a busy machine
+    (r"\S+ \S+ ± \S+ \S+ per loop", "<time> per loop"),  # %timeit
     (
         r"\|[^|]*\| (\d+/\d+) \[[^\]]*\]",
         r"| \1 [<rate>]",

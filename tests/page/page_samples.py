@@ -132,7 +132,8 @@ def _row(index: int, count: int, chance: random.Random) -> tuple[str, dict[str, 
     networks = ("base", "shortcut", "toll")
     network = networks[index % 3]
     steps = max(1, math.ceil(count / 9) - 1)
-    demand = round(0.5 + (index // 9) / steps, 4)
+    places = max(4, len(str(steps)))
+    demand = round(0.5 + (index // 9) / steps, places)
     gap = (1e-3, 1e-4, 1e-5)[index // 3 % 3]
     config = {
         "network": network,
@@ -141,7 +142,7 @@ def _row(index: int, count: int, chance: random.Random) -> tuple[str, dict[str, 
         "value_of_time": 18.5,
         "year": 2030,
     }
-    return f"{network}_demand{demand:.4f}_gap{gap:g}", config
+    return f"{network}_demand{demand:.{places}f}_gap{gap:g}", config
 
 
 def _outcome(config: Mapping[str, Any], chance: random.Random) -> dict[str, Any]:

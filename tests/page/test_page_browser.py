@@ -249,8 +249,9 @@ for (let y = Math.ceil(area.top) + 4; y < area.bottom; y += 6) {
   for (let x = Math.ceil(area.left) + 4; x < area.right; x += 6) {
     over.dispatchEvent(new MouseEvent('mousemove', { clientX: x, clientY: y, bubbles: true }));
     const tip = document.querySelector('.tip');
-    const middle = [area.left + area.width / 2, area.top + area.height / 2];
-    if (!tip.hidden) return [Math.round(x - middle[0]), Math.round(y - middle[1]), tip.querySelector('b').innerText];
+    const right = Math.round(x - area.left - area.width / 2);
+    const down = Math.round(y - area.top - area.height / 2);
+    if (!tip.hidden) return [right, down, tip.querySelector('b').innerText];
   }
 }
 """

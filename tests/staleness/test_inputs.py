@@ -244,3 +244,55 @@ def test_a_file_outside_the_project_counts_when_it_is_named(sample: Sample, tmp_
     assert sample.plan("read") == {}
     write_data(outside, [2])
     assert sample.plan("read") == {"read/csv_config": f"input: {outside.as_posix()}"}
+
+
+def one_more(sample: Sample, body: str) -> None:
+    """Replace all steps but `cost` by one with this flow, and run it."""
+    sample.flow(body, "flow/seen.py")
+    sample.flows["seen"] = "seen"
+    sample.rows = {"cost": sample.rows["cost"], "seen": [{"instance_name": "one"}]}
+    assert sample.run("seen")["error"].tolist() == [None]
+    assert sample.plan("seen") == {}
+
+
+def test_results_of_another_step(sample: Sample) -> None:
+    """`load_results` in a flow counts what the step's records tell: status, config and results, not the time."""
+    one_more(sample, 'from ductaflow import load_results\nload_results("cost")')
+    sample.edit("flow/cost.py", "# The links", "# All links")
+    sample.run("cost")
+    assert sample.plan("seen") == {}
+    sample.run("cost", force=True)
+    assert sample.plan("seen") == {}
+    sample.row("cost", "b")["fare.base"] = 9
+    sample.run("cost")
+    assert sample.plan("seen") == {"seen/one": "input: runs/cost/b/run.json"}
+    sample.run("seen")
+    sample.rows["cost"].append({**sample.row("cost", "b"), "instance_name": "d"})
+    sample.run("cost")
+    assert sample.plan("seen") == {"seen/one": "input: runs/cost/ (its list of files)"}
+
+
+def test_a_module_loaded_by_its_path(sample: Sample) -> None:
+    """Code of the project that is loaded by its path, and leaves no module behind, counts as a module."""
+    sample.write("tools/tool.py", "V = 1\n")
+    one_more(
+        sample,
+        """
+        import runpy
+        from importlib.util import module_from_spec, spec_from_file_location
+        from pathlib import Path
+        spec = spec_from_file_location("tool", Path.cwd().parents[2] / "tools" / ("to" + "ol.py"))
+        tool = module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        """,
+    )
+    sample.write("tools/tool.py", "V = 22\n")
+    assert sample.plan("seen") == {"seen/one": "module: tools/tool.py"}
+
+
+def test_a_module_from_the_future(sample: Sample) -> None:
+    """A module whose time is yet to come, by a wrong clock somewhere, does not execute its users for ever."""
+    ahead = 4e9
+    os.utime(sample.root / "lib/rates.py", (ahead, ahead))
+    sample.run("cost", force=True)
+    assert sample.plan("cost") == {}

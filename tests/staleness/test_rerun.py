@@ -132,7 +132,7 @@ def test_a_page_follows_the_text(sample: Sample) -> None:
     page = sample.folder("second/a") / "cost.html"
     assert "What a link costs" in page.read_text(encoding="utf-8")
     sample.edit("flow/cost.py", "# # What a link costs", "# # The price of a link")
-    sample.run("second", export_html=True)
+    sample.run("second")
     assert "The price of a link" in page.read_text(encoding="utf-8")
     assert sample.starts() == started
 

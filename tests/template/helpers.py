@@ -12,12 +12,11 @@ FIRST_TAG = "v0.1.0"
 def isolation(home):
     """Environment variables that give a process a home and a git identity of its own."""
     who = {"NAME": "Tester", "EMAIL": "tester@example.invalid"}
-    (home / "gitconfig").write_text("[core]\n\tfsync = none\n", encoding="utf-8")
     return {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_CACHE_HOME": str(home / "cache"),
-        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_SYSTEM": os.devnull,
         **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()},
     }

@@ -45,7 +45,7 @@ function renderChart(rows, stepRows) {
   const note = left ? `${counted(points.length, "point")}; ${counted(left, "instance")} without both values.` : `${counted(points.length, "point")}.`;
   const plot = el("div", { class: "plot-box" });
   fill(box, chartControls(choice), colour && legendList(scheme, colour.name), plot,
-    el("p", { class: "note" }, note, " Click a point to open it, drag to zoom, double-click to see all."));
+    el("p", { class: "note" }, note, el("span", { class: "hint" }, " Click a point to open it, drag to zoom, double-click to see all.")));
   if (points.length) makePlot(plot, scatter(points, x, y, colour, scheme));
   else fill(plot, el("p", { class: "empty" }, "No instance here has both values."));
 }

@@ -76,11 +76,10 @@ function renderViewFor(keys, rowsChanged) {
 }
 
 function showDetail(keys) {
-  const wasHidden = byId("detail").hidden;
   const focusInside = byId("detail").contains(document.activeElement);
   if (keys.has("open") || state.open) renderDetail();
   markRows();
-  if (keys.has("open") && !byId("detail").hidden && (focusInside || !wasHidden === false)) byId("detail").scrollTop = 0;
+  if (keys.has("open")) byId("detail").scrollTop = 0;
   if (focusInside && !byId("detail").hidden) byId("detail").querySelector("h2").focus({ preventScroll: true });
 }
 
@@ -104,6 +103,7 @@ function showNothing() {
 
 function start() {
   fill(byId("title"), el("bdi", {}, page.title));
+  document.title = visible(page.title);
   if (!page.rows) {
     renderLive("");
     showNothing();

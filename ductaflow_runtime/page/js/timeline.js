@@ -52,7 +52,7 @@ function renderTimeline(rows) {
   const plot = el("div", { class: "plot-box" });
   const scheme = statusColouring(spans.map(({ row }) => row));
   fill(box, el("p", { class: "note" }, `The last sweep: ${counted(spans.length, "instance")} from ${localTime(spans[0].from)} in ${duration(wall)}${share}.`),
-    legendList(scheme, "Outcome"), plot, el("p", { class: "note" }, "Click a bar to open it, drag to zoom, double-click to see all."));
+    legendList(scheme, "Outcome"), plot, el("p", { class: "note hint" }, "Click a bar to open it, drag to zoom, double-click to see all."));
   makePlot(plot, lanePlot(spans, names, scheme));
 }
 
