@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -40,7 +41,7 @@ class Instance:
     runs_dir: Path
     folder: Path | None = None
 
-    @property
+    @functools.cached_property
     def directory(self) -> Path:
         """The instance's folder; a script may have been given one outside `runs/`."""
         return self.folder or self.runs_dir / self.step / self.name
