@@ -32,7 +32,7 @@ format: $(VENV)/.installed ## put the code in its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-bench ## measure against the other ways to execute a flow
+bench: $(VENV)/.installed ## measure against the other ways to execute a flow
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
 wheel-check: $(VENV)/.installed ## build the wheel, install it alone, run a flow with it
@@ -53,6 +53,3 @@ $(VENV)/.installed: pyproject.toml
 	$(PIP) install --editable '.[dev]'
 	touch $@
 
-$(VENV)/.installed-bench: $(VENV)/.installed
-	$(PIP) install --editable '.[bench]'
-	touch $@

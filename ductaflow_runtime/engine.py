@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from nbclient import NotebookClient
 from nbclient.client import timestamp
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError
 
-from ductaflow_runtime.shell import build_kernel
+from ductaflow_runtime.shell import build_kernel, encodable
 from ductaflow_runtime.streams import NAMES, Capture, FlowStream, Log
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _LONGEST_STREAM = 10_000_000
 _FLUSH_AT = 250_000
 _TOO_LONG = "\n[more than 10 million characters: the rest of this cell's output is in run.log only]\n"
 _SAVE_EVERY_S = 1.0
+_REQUEST: dict[str, Any] = {"silent": False, "store_history": True, "user_expressions": {}}
 
 
 @dataclass
@@ -69,7 +71,7 @@ class CellRunner:
         self.watch = watch
         self.kernel = build_kernel()
         self.shell: Any = self.kernel.shell
-        self.client = NotebookClient(nb_man.nb, kernel_name="python3")
+        self.client = NotebookClient(nb_man.nb, kernel_name="python3", log=self.kernel.log)
         self.client.reset_execution_trackers()
         self.capture = Capture(watch.log or NullLog(), self._text, watch.pipes)
         self._pending: list[tuple[str, str]] = []
@@ -83,6 +85,7 @@ class CellRunner:
     def run(self) -> None:
         """All cells, in one event loop, as a kernel would have it."""
         streams = sys.stdout, sys.stderr
+        self.shell.user_ns["_dh"][:] = [os.getcwd()]
         self.capture.start()
         sys.stdout, sys.stderr = (FlowStream(name, self.capture) for name in NAMES)
         faulthandler.enable(2)
@@ -128,7 +131,8 @@ class CellRunner:
         cell.outputs = []
         self.client.clear_before_next_output = False
         self.client.code_cells_executed += 1
-        request = self.kernel.session.msg("execute_request", {"code": cell.source})
+        content = {"code": cell.source, **_REQUEST, "allow_stdin": False, "stop_on_error": True}
+        request = self.kernel.session.msg("execute_request", content)
         self._parent = request
         self.kernel.set_parent([], request)
         self._stamp("iopub.status.busy", "iopub.execute_input")
@@ -146,9 +150,7 @@ class CellRunner:
         if tracker is not None:
             tracker.active = True
         try:
-            reply: dict[str, Any] = await self.kernel.do_execute(
-                source, silent=False, store_history=True, user_expressions={}, allow_stdin=False
-            )
+            reply: dict[str, Any] = await self.kernel.do_execute(source, **_REQUEST, allow_stdin=False)
             await asyncio.sleep(0)  # tasks that the cell started may take a step, as in a kernel
         finally:
             if tracker is not None:
@@ -165,6 +167,7 @@ class CellRunner:
         """Printed text, collected until something else is shown; called with the capture's lock held."""
         if self._streamed > _LONGEST_STREAM:
             return
+        text = encodable(text) if not text.isascii() else text
         self._streamed += len(text)
         if self._streamed > _LONGEST_STREAM:
             text = text[: _LONGEST_STREAM - self._streamed] + _TOO_LONG
@@ -219,8 +222,14 @@ class CellRunner:
 
 def settle(text: str) -> str:
     """Text as a terminal would show it in the end: what `\\r` overwrote is gone."""
-    lines = (line.rstrip("\r").rpartition("\r")[2] + ("\r" if line.endswith("\r") else "") for line in text.split("\n"))
-    return "\n".join(lines)
+    return "\n".join(_overlaid(line) for line in text.split("\n"))
+
+
+def _overlaid(line: str) -> str:
+    shown = ""
+    for piece in line.rstrip("\r").split("\r"):
+        shown = piece + shown[len(piece) :]
+    return shown + ("\r" if line.endswith("\r") else "")
 
 
 def save_notebook(notebook: NotebookNode, path: Path) -> None:

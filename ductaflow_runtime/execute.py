@@ -117,7 +117,11 @@ def _enter(job: Job, tracker: Tracker) -> execution.Execution:
     os.chdir(directory)
     set_import_path(Path(job.flow).parent, Path(job.root))
     sys.argv = [job.flow]
+    sys.breakpointhook = lambda *_args, **_options: None  # as in a kernel that no debugger is attached to
     close_stdin()
+    if "numpy.random" in sys.modules:
+        # Forked children would all draw the same numbers; the newer generators seed themselves.
+        sys.modules["numpy.random"].seed()
     running = execution.Execution(
         Path(job.root), directory, Path(job.runs_dir), tracker, preloaded=frozenset(sys.modules)
     )

@@ -44,8 +44,8 @@ class Execution:
         seen = {
             "results": self.results,
             "files": {path: stat and [stat.size, stat.mtime_ns] for path, stat in self.tracker.files.items()},
-            "folders": sorted(self.tracker.folders),
-            "modules": sorted(local_modules(str(self.root))),
+            "folders": self.tracker.folders,
+            "modules": sorted({*local_modules(str(self.root)), *self.tracker.sources}),
         }
         with contextlib.suppress(OSError):
             write_atomically(self.handoff, json.dumps(seen))

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.content import Contents, Stat, hash_names, stat_file
+from ductaflow_runtime.content import Contents, Stat, stat_file
 from ductaflow_runtime.execution import Execution
 from ductaflow_runtime.flow import FlowCode, imported_names
 from ductaflow_runtime.ledger import Job
@@ -57,12 +57,13 @@ def read_handoff(running: Execution) -> list[str]:
         return []
     try:
         seen = json.loads(running.handoff.read_bytes())
+        running.handoff.unlink()
     except (OSError, ValueError):
         return []  # a kernel of another language or environment, which reports nothing
     running.results.update(seen["results"])
     for path, stat in seen["files"].items():
         running.tracker.files.setdefault(path, Stat(*stat) if stat else None)
-    running.tracker.folders.update({path: hash_names(path) for path in seen["folders"]})
+    running.tracker.folders.update(seen["folders"])
     return list(seen["modules"])
 
 

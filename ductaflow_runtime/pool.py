@@ -40,6 +40,9 @@ _REASONS: dict[str, type[DuctaflowError]] = {
 }
 
 
+Key = tuple[str, int]
+
+
 class Worker:
     """One worker process and the pipe to it."""
 
@@ -103,17 +106,17 @@ class Worker:
 class Pool:
     """The warm workers of this process."""
 
-    idle: dict[str, list[Worker]] = field(default_factory=dict)
+    idle: dict[Key, list[Worker]] = field(default_factory=dict)
     busy: dict[Worker, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
 
-    def take(self, key: str, environment: dict[str, str]) -> tuple[Worker, int]:
+    def take(self, key: Key, environment: dict[str, str]) -> tuple[Worker, int]:
         """An idle worker of the right kind, or a new one; and its lane, the smallest number not in use."""
         with self.lock:
-            stale = [worker for other, workers in self.idle.items() if other != key for worker in workers]
-            known = self.idle.get(key, [])
-            self.idle = {key: known}
+            outdated = [other for other in self.idle if other[0] != key[0]]
+            stale = [worker for other in outdated for worker in self.idle.pop(other)]
+            known = self.idle.get(key)
             worker = known.pop() if known else None
         for old in stale:
             old.close()
@@ -123,7 +126,7 @@ class Pool:
             self.busy[worker] = lane
         return worker, lane
 
-    def give_back(self, worker: Worker, key: str, usable: bool) -> None:
+    def give_back(self, worker: Worker, key: Key, usable: bool) -> None:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
         with self.lock:
             self.busy.pop(worker, None)
@@ -182,20 +185,20 @@ def worker_environment(threads: int) -> dict[str, str]:
     return environment
 
 
-def worker_key(environment: dict[str, str]) -> str:
-    """What makes a warm worker fit to serve: the same environment and the same installed packages."""
+def worker_key(environment: dict[str, str], threads: int) -> Key:
+    """What makes a warm worker fit to serve: the same environment, installed packages and number of threads."""
     installed = []
     for folder in [*site.getsitepackages(), sys.prefix]:
         with contextlib.suppress(OSError):
             installed.append((folder, os.stat(folder).st_mtime_ns))
     text = json.dumps([sorted(environment.items()), installed, sys.executable])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), threads
 
 
 def run_job(job: Job) -> Record:
     """Have one instance executed and give its record; whatever happens ends in a record or an error."""
     environment = worker_environment(job.threads)
-    key = worker_key(environment)
+    key = worker_key(dict(os.environ), job.threads)
     workers = pool()
     worker, lane = workers.take(key, environment)
     usable = False

@@ -42,6 +42,8 @@ FORK_UNSAFE = frozenset(
         "lightgbm",
     ]
 )
+# Their import changes the terminal settings that every later child would see.
+_NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))
 _ALWAYS = (
     "ductaflow_runtime.interactive",
     "ductaflow_runtime.script",
@@ -82,13 +84,15 @@ def preload(names: Iterable[str], export_html: bool = False) -> None:
 def is_part_of_known(name: str) -> bool:
     """Whether a module belongs to the standard library or to a package that is loaded already."""
     top = name.partition(".")[0]
-    return top in sys.stdlib_module_names or (top in sys.modules and top not in FORK_UNSAFE and _is_installed(top))
+    if top in sys.stdlib_module_names:
+        return top not in _NEVER
+    return top in sys.modules and top not in FORK_UNSAFE and _is_installed(top)
 
 
 def _is_installed(name: str) -> bool:
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names:
-        return top not in ("antigravity", "this", "__main__", "idlelib")
+        return top not in _NEVER
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):

@@ -162,7 +162,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old content or the new one, never a part."""
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
         os.replace(temporary, path)
     except BaseException:

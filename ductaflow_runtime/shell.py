@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import ipykernel.zmqshell
 from ipykernel.ipkernel import IPythonKernel
+from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Message, Session
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -44,7 +46,11 @@ class DirectSession(Session):
         else:
             message = self.msg(msg_or_type, content=content, parent=parent, header=header, metadata=metadata)
         if self.receiver is not None:
-            message["content"] = self.unpack(self.pack(message["content"]))
+            try:
+                message["content"] = self.unpack(self.pack(message["content"]))
+            except UnicodeEncodeError:  # a lone surrogate, as in a file name that is not UTF-8
+                text = json.dumps(message["content"], default=json_default, ensure_ascii=False)
+                message["content"] = json.loads(encodable(text))
             message["buffers"] = [bytes(memoryview(buffer)) for buffer in buffers or ()]
             self.receiver(message)
         return message
@@ -74,6 +80,17 @@ class FlowKernel(IPythonKernel):
 _kernel: FlowKernel | None = None
 
 
+def draw_inline() -> None:
+    """Let matplotlib draw into the notebook; before anything imports it, or the first figure is lost."""
+    if not os.environ.get("MPLBACKEND"):
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: lone surrogates replaced."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
 def build_kernel() -> FlowKernel:
     """The kernel of this process; built ahead in a worker, so that forked children start with it."""
     global _kernel
@@ -88,16 +105,17 @@ def build_kernel() -> FlowKernel:
     with _without_debugger():
         kernel: FlowKernel = FlowKernel.instance(
             config=settings,
+            user_ns=None,
             session=DirectSession(key=b"", check_pid=False),
             shell_class=ZMQInteractiveShell,
             log=log,
         )
     kernel.shell_channel_thread = SimpleNamespace(parent_thread=threading.main_thread())
     kernel.iopub_socket = object()
-    if not os.environ.get("MPLBACKEND"):
-        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    kernel.shell.extension_manager.load_extension("storemagic")  # type: ignore[union-attr]
     kernel.shell.display_formatter.format(0)  # type: ignore[union-attr] # builds what every child needs
-    NotebookClient(NotebookNode(cells=[], metadata={}), kernel_name="python3").reset_execution_trackers()
+    client = NotebookClient(NotebookNode(cells=[], metadata={}), kernel_name="python3", log=log)
+    client.reset_execution_trackers()
     kernel.session.msg("status", {})
     _kernel = kernel
     return kernel

@@ -174,10 +174,10 @@ class FlowStream(io.TextIOBase):
     """`sys.stdout` or `sys.stderr` of an executing flow."""
 
     encoding = "UTF-8"
-    errors = "backslashreplace"
+    errors = None
 
     def __init__(self, name: str, capture: Capture) -> None:
-        self.name = f"<{name}>"
+        self.name = name
         self._stream = name
         self._capture = capture
         self._descriptor = 1 + NAMES.index(name)

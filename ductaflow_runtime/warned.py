@@ -18,18 +18,21 @@ class Counter:
 def count_warnings() -> Counter:
     """Begin to count, without changing what is shown or logged."""
     counter = Counter()
-    show: Any = warnings.showwarning
+    module: Any = warnings
+    show, plainly = module._showwarnmsg, module._showwarnmsg_impl
     make: Any = logging.getLogRecordFactory()
 
-    def shown(*args: Any, **kwargs: Any) -> None:
-        counter.count += 1
-        show(*args, **kwargs)
+    def shown(message: Any) -> None:
+        # Not while the flow collects warnings itself, nor when logging passes them on and counts them.
+        collected = module._showwarnmsg_impl is not plainly
+        counter.count += not collected and module.showwarning is not getattr(logging, "_showwarning", None)
+        show(message)
 
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record: logging.LogRecord = make(*args, **kwargs)
         counter.count += record.levelno >= logging.WARNING and not record.name.startswith("ductaflow.")
         return record
 
-    warnings.showwarning = shown
+    module._showwarnmsg = shown
     logging.setLogRecordFactory(made)
     return counter

@@ -28,7 +28,7 @@ from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.preload import is_part_of_known, preload, preload_runtime
 from ductaflow_runtime.record import Status
-from ductaflow_runtime.shell import build_kernel
+from ductaflow_runtime.shell import build_kernel, draw_inline
 from ductaflow_runtime.streams import NAMES
 from ductaflow_runtime.supervise import (
     Commands,
@@ -50,6 +50,7 @@ _learned: set[str] = set()
 
 def main(arguments: list[str]) -> None:
     """Serve jobs until the parent goes away; or, as `--child`, execute the one given."""
+    draw_inline()
     if arguments[:1] == ["--child"]:
         run_child(Child.from_text(sys.stdin.readline()))
         return

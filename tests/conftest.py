@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ class Project:
     def notebook(self, step: str, name: str) -> dict[str, Any]:
         """The content of an instance's notebook."""
         return json.loads((self.root / "runs" / step / name / f"{step}.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Workers stay warm between tests: pytest's note of the current test would give each test new ones."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    return (yield)
 
 
 @pytest.fixture

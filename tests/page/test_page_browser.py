@@ -293,6 +293,14 @@ def test_a_link_keeps_the_view(show: Any, sweep: Path) -> None:
     until(lambda: browser.current_url == "about:blank")
 
 
+def test_a_link_to_an_instance_shows_its_row(show: Any, sweep: Path) -> None:
+    """Whoever opens a link sees the instance in the table too, however far down it is."""
+    name = "toll_demand1.5000_gap0.001"
+    browser = show(sweep, f"step=assign_traffic&open=assign_traffic/{name}")
+    until(lambda: name in names(browser))
+    assert text(browser, "#detail h2") == name
+
+
 def test_refreshes_during_a_sweep_without_losing_the_view(show: Any, tmp_path: Path) -> None:
     """A page rewritten by a running sweep shows the new rows, in the same view, until the sweep ends."""
     runs = tmp_path / "runs"

@@ -122,6 +122,7 @@ function start() {
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
   notify(ALL_KEYS);
+  revealOpen();
   startLive();
 }
 

@@ -161,6 +161,14 @@ function moveTo(index) {
   drawRows();
 }
 
+// A link may lead to a row far down.
+function revealOpen() {
+  const at = shown.findIndex((row) => idOf(row) === state.open);
+  if (at < 0) return;
+  active = at;
+  if (at > PAGE_ROWS) byId("scroller").scrollTop = (at - PAGE_ROWS / 2) * ROW_HEIGHT;
+}
+
 function openNeighbour(offset) {
   const at = shown.findIndex((row) => idOf(row) === state.open);
   if (at >= 0 || shown.length) moveTo((at < 0 ? active : at) + offset);
