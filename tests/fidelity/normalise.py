@@ -21,7 +21,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"CPU times: user .*", "CPU times: <times>"),  # %time
     (r"Wall time: .*", "Wall time: <time>"),
     (r"The slowest run took .*\n", ""),  # %timeit on a busy machine
-    (r"\S+ \S+ ± \S+ \S+ per loop", "<time> per loop"),  # %timeit
+    (r"(?<!\S)\S{1,12} \S{1,6} ± \S{1,12} \S{1,6} per loop", "<time> per loop"),  # %timeit
     (
         r"\|[^|]*\| (\d+/\d+) \[[^\]]*\]",
         r"| \1 [<rate>]",
