@@ -122,19 +122,18 @@ def read_record(directory: Path) -> Record | None:
 
 def from_json(stored: object, directory: Path) -> Record:
     """A record from the content of `run.json`; raises `RecordError` that says what is wrong with it."""
-    where = directory / FILE_NAME
     if not isinstance(stored, dict):
-        raise RecordError(f"{where} does not hold a JSON object")
+        raise RecordError(f"{directory / FILE_NAME} does not hold a JSON object")
     if stored.get("schema") != SCHEMA:
-        raise RecordError(f"{where} has schema {stored.get('schema')!r}; this version reads {SCHEMA}")
+        raise RecordError(f"{directory / FILE_NAME} has schema {stored.get('schema')!r}; this version reads {SCHEMA}")
     known = {name: stored[name] for name in _STORED if name in stored}
     try:
         known["status"] = Status(known.get("status", ""))
     except ValueError:
-        raise RecordError(f"{where} has the unknown status {stored.get('status')!r}") from None
+        raise RecordError(f"{directory / FILE_NAME} has the unknown status {stored.get('status')!r}") from None
     for name, kind in _SHAPES.items():
         if not isinstance(known.get(name), (kind, type(None))):
-            raise RecordError(f"{where}: {name} has the wrong type ({type(known[name]).__name__})")
+            raise RecordError(f"{directory / FILE_NAME}: {name} has the wrong type ({type(known[name]).__name__})")
     return Record(directory=directory, **known)
 
 

@@ -34,7 +34,7 @@ def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | Non
 
     folder = _runs_dir(runs_dir)
     steps = list_steps(folder) if step is None else [check_name(step, "step name")]
-    rows = [read_row(folder, each, name) for each in steps for name in list_instances(folder, each)]
+    rows = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
     results = dict.fromkeys(key for row in rows for key in row if key.startswith("result."))
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
@@ -50,11 +50,11 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
     return resolve_runs_dir(root, load_settings(root), runs_dir)
 
 
-def read_row(runs_dir: Path, step: str, name: str) -> dict[str, Any]:
+def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any]:
     """One instance as a row; a record that is damaged or missing is one too."""
     from ductaflow_runtime.frame import error_text
 
-    directory = runs_dir / step / name
+    directory = step_dir / name
     row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory)}
     try:
         record = read_record(directory)
