@@ -71,16 +71,16 @@ class Log:
             os.close(self._handle)
 
     def _write(self, name: str, lines: list[str], ended: bool = True) -> None:
+        if not ended and not lines[-1]:
+            lines, ended = lines[:-1], True
+        if not lines:
+            return
         moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         head = f"{moment} {_LABELS[name]} | "
         text = "\n".join(head + plain(line) for line in lines)
         if self._unended is not None:
             # The last line in the file goes on, unless the other stream has something to say meanwhile.
             text = text[len(head) :] if self._unended == name else "\n" + text
-        if not ended and not lines[-1]:
-            text, ended = text.removesuffix(head).removesuffix("\n"), True
-            if not text:
-                return
         self._unended = None if ended else name
         with contextlib.suppress(OSError):  # a full disk must not turn print() into an error
             os.write(self._handle, (text + "\n" * ended).encode("utf-8", "backslashreplace"))
