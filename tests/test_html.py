@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -226,19 +224,3 @@ def test_text_around_formulas_stays_text() -> None:
     assert shown.count('display="block"') == 3
     assert "(1)" not in shown
     assert shown.endswith(r"for \$5")
-
-
-@pytest.mark.slow
-def test_pages_of_a_sweep_cost_less_than_three_times_the_sweep(project: Path) -> None:
-    """Pages are made in the warm workers: 100 light instances with pages take under 3 times the time."""
-    light = rows(*range(4, 104))
-
-    def timed(export_html: bool) -> float:
-        started = time.perf_counter()
-        run_instances(light, "flow/volumes.py", workers=2, export_html=export_html, force=True)
-        return time.perf_counter() - started
-
-    timed(True)
-    without = min(timed(False) for _ in range(2))
-    assert min(timed(True) for _ in range(2)) < 3 * without
-    assert nbformat.read(project / "runs/volumes/n4/volumes.ipynb", as_version=4).cells
