@@ -105,9 +105,6 @@ class CellRunner:
         self.manager.nb.metadata["language_info"] = dict(self.kernel.language_info)
 
     async def _run_cells(self) -> None:
-        from tornado.ioloop import IOLoop
-
-        self.kernel.io_loop = IOLoop.current()
         self._journal({"notebook": self.manager.nb})
         for index, cell in enumerate(self.manager.nb.cells):
             try:

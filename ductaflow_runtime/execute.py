@@ -7,12 +7,14 @@ instance's own.
 from __future__ import annotations
 
 import atexit
+import functools
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime import execution
 from ductaflow_runtime.config import texts_in
@@ -20,13 +22,13 @@ from ductaflow_runtime.content import Contents
 from ductaflow_runtime.engine import Watch, save_notebook
 from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.fingerprint import fingerprint
-from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
+from ductaflow_runtime.flow import FlowCode, analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.instance import HIDDEN, LOG_NAME, locked
 from ductaflow_runtime.ledger import Entry, Job, open_entry
 from ductaflow_runtime.project import relative_to_root, set_import_path
 from ductaflow_runtime.record import Status
 from ductaflow_runtime.streams import Log, close_stdin
-from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.tracking import Tracker, imported_since
 from ductaflow_runtime.verdict import Clock, describe, interruption, judge, number_cells, real_error
 from ductaflow_runtime.warned import count_warnings
 
@@ -67,8 +69,7 @@ def _close_interrupted(entry: Entry, clock: Clock) -> None:
 
 def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes: Pipes) -> None:
     flow = Path(job.flow)
-    notebook = read_notebook(flow, read_bytes(flow))
-    code = analyse_notebook(flow, notebook)
+    notebook, code = study(flow, read_bytes(flow))
     numbers = number_cells(notebook)
     tracker = Tracker(root=job.root, own=str(job.instance.directory))
     running = _enter(job, tracker)
@@ -81,22 +82,22 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     try:
         if kernel_name is None:
             atexit._clear()
-            executed, error = run_cells(job, notebook, watch)
+            error = run_cells(job, notebook, watch)
             atexit._run_exitfuncs()
         else:
             from ductaflow_runtime.kernel import run_on_kernel
 
-            executed, error = run_on_kernel(job, notebook, kernel_name, running, log)
+            notebook, error = run_on_kernel(job, notebook, kernel_name, running, log)
     finally:
         log.close()
-    error = real_error(executed, error)
-    journal({"imported": sorted(set(sys.modules) - running.preloaded)})
-    save_notebook(executed, entry.record.notebook)
-    status, cause = judge(error, executed, numbers, clock)
+    error = real_error(notebook, error)
+    journal({"imported": sorted(imported_since(running.last_import))})
+    save_notebook(notebook, entry.record.notebook)
+    status, cause = judge(error, notebook, numbers, clock)
     if job.export_html:
         from ductaflow_runtime.html import export_page
 
-        export_page(executed, entry.record.html, show_code=job.show_code)
+        export_page(notebook, entry.record.html, show_code=job.show_code)
     entry.close(
         status,
         error=cause,
@@ -123,45 +124,54 @@ def _enter(job: Job, tracker: Tracker) -> execution.Execution:
         # Forked children would all draw the same numbers; the newer generators seed themselves.
         sys.modules["numpy.random"].seed()
     running = execution.Execution(
-        Path(job.root), directory, Path(job.runs_dir), tracker, preloaded=frozenset(sys.modules)
+        Path(job.root), directory, Path(job.runs_dir), tracker, last_import=next(reversed(sys.modules))
     )
     execution.begin(running)
     tracker.install()
     return running
 
 
-def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> tuple[NotebookNode, Exception | None]:
-    """Execute through papermill in this process; gives the notebook and papermill's error, if any."""
-    import papermill.execute
+def study(flow: Path, content: bytes) -> tuple[NotebookNode, FlowCode]:
+    """The flow's notebook as papermill takes it, and what its code says."""
+    import nbformat
 
-    kept: list[NotebookNode] = []
+    text, code = _studied(flow, content)
+    return nbformat.from_dict(json.loads(text)), code
 
-    def keep(first: dict[str, Any]) -> None:
-        if "notebook" in first:
-            kept.append(first["notebook"])
-        if journal is not None:
-            journal(first)
 
-    journal, watch.journal = watch.journal, keep
-    error: Exception | None = None
+@functools.lru_cache(maxsize=8)
+def _studied(flow: Path, content: bytes) -> tuple[str, FlowCode]:
+    # Remembered, for a worker studies a flow once, and its children start with the answer.
+    from papermill.iorw import load_notebook_node
+
+    notebook = read_notebook(flow, content)
+    code = analyse_notebook(flow, notebook)
+    return json.dumps(load_notebook_node(notebook)), code
+
+
+def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> Exception | None:
+    """Execute the notebook in this process, through papermill; gives papermill's error, if any.
+
+    These are the steps of `papermill.execute_notebook` without those that write the whole notebook as text
+    once before and once after, for a caller that asked for no file.
+    """
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
+    from papermill.parameterize import parameterize_notebook
+
+    kernel = {"kernel_name": "python3", "engine_name": "ductaflow"}
+    parameterize_notebook(notebook, {"config": job.config}, language="python", **kernel)
+    flow = relative_to_root(job.flow, Path(job.root))
+    prepare_notebook_metadata(notebook, flow, f"{Path(job.flow).stem}.ipynb", report_mode=False)
     try:
-        papermill.execute.execute_notebook(
-            notebook,
-            None,
-            parameters={"config": job.config},
-            engine_name="ductaflow",
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            autosave_cell_every=0,
-            watch=watch,
+        papermill_engines.execute_notebook_with_engine(
+            nb=notebook, progress_bar=False, autosave_cell_every=0, watch=watch, **kernel
         )
-    except papermill.PapermillExecutionError as failed:
-        error = failed
-    executed = kept[0]
-    executed.metadata["papermill"]["input_path"] = relative_to_root(job.flow, Path(job.root))
-    executed.metadata["papermill"]["output_path"] = f"{Path(job.flow).stem}.ipynb"
-    return executed, error
+        raise_for_execution_errors(notebook, None)
+    except PapermillExecutionError as failed:
+        return cast(Exception, failed)
+    return None
 
 
 def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> None:

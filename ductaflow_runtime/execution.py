@@ -35,7 +35,7 @@ class Execution:
     results: dict[str, Any] = field(default_factory=dict)
     handoff: Path | None = None
     script: bool = False
-    preloaded: frozenset[str] = frozenset()
+    last_import: str | None = None
 
     def hand_over(self) -> None:
         """Leave what this kernel saw for the process that started it."""

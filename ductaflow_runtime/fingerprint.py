@@ -24,7 +24,7 @@ def fingerprint(
     job: Job, code: FlowCode, running: Execution, contents: Contents, started: str, in_process: bool = True
 ) -> dict[str, Any]:
     """`config`, `code`, `modules`, `inputs` and `packages` of the execution that has just ended."""
-    seen = local_modules(job.root, running.preloaded) if in_process else {}
+    seen = local_modules(job.root, running.last_import) if in_process else {}
     handed = read_handoff(running) if not in_process else []
     paths = {path for path in [*seen, *handed, *running.tracker.sources] if path != job.flow}
     began = datetime.datetime.fromisoformat(started).timestamp() * 1e9

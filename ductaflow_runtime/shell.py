@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -76,6 +77,13 @@ class FlowKernel(IPythonKernel):
 
     session: DirectSession = Instance(DirectSession)  # type: ignore[assignment]
 
+    @property
+    def io_loop(self) -> Any:  # type: ignore[override]
+        """The loop that the cells run in; most flows never ask for it."""
+        from tornado.ioloop import IOLoop
+
+        return IOLoop.current()
+
 
 _kernel: FlowKernel | None = None
 
@@ -117,8 +125,18 @@ def build_kernel() -> FlowKernel:
     client = NotebookClient(NotebookNode(cells=[], metadata={}), kernel_name="python3", log=log)
     client.reset_execution_trackers()
     kernel.session.msg("status", {})
+    _run_nothing(kernel)
     _kernel = kernel
     return kernel
+
+
+def _run_nothing(kernel: FlowKernel) -> None:
+    """One silent cell, so that what the first cell of all sets up is there when a child is forked."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(kernel.do_execute("pass", silent=True, store_history=False))
+    finally:
+        loop.close()
 
 
 @contextlib.contextmanager

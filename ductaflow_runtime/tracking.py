@@ -6,10 +6,13 @@ and in the code that name an existing file count as inputs too.
 
 from __future__ import annotations
 
+import functools
+import itertools
+import operator
 import os
 import sys
 import threading
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,13 +170,20 @@ def _called_by_import(path: str) -> bool:
     return False
 
 
-def local_modules(root: str, preloaded: Container[str] = ()) -> dict[str, str]:
+def imported_since(last: str | None) -> list[str]:
+    """The modules imported after `last`, newest first; `None` asks for all of them.
+
+    Read from the end: in a forked child, touching the thousands of older names would copy their memory.
+    """
+    return list(itertools.takewhile(functools.partial(operator.ne, last), reversed(sys.modules)))
+
+
+def local_modules(root: str, last_import: str | None = None) -> dict[str, str]:
     """Project-local modules that this process has imported since: absolute path -> module name."""
     installed = tuple(f"{folder}{os.sep}" for folder in {sys.prefix, sys.base_prefix})
     found: dict[str, str] = {}
-    for name, module in list(sys.modules.items()):
-        if name in preloaded:
-            continue
+    for name in imported_since(last_import):
+        module = sys.modules.get(name)
         path = getattr(module, "__file__", None)
         if not isinstance(path, str) or not path.endswith(".py") or path.startswith(installed):
             continue

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.aftermath import describe_exit, entries, speak_for, unfinished
-from ductaflow_runtime.errors import DuctaflowError
-from ductaflow_runtime.execute import execute, interrupt_by_signal
+from ductaflow_runtime.execute import execute, interrupt_by_signal, study
 from ductaflow_runtime.fingerprint import packages
-from ductaflow_runtime.flow import analyse_notebook, read_bytes, read_notebook
+from ductaflow_runtime.flow import read_bytes
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.preload import is_part_of_known, preload, preload_runtime
 from ductaflow_runtime.record import Status
@@ -119,22 +118,16 @@ def serve(job: Job, commands: Commands, replies: int) -> dict[str, Any]:
 
 
 def warm_up(job: Job) -> None:
-    """Import ahead what this flow imports."""
+    """Do ahead what every execution of this flow needs: read it, and import what it imports."""
+    flow = Path(job.flow)
     names: tuple[str, ...] = ()
-    with contextlib.suppress(DuctaflowError):
-        names = flow_imports(job.flow, Path(job.flow).stat().st_mtime_ns)
+    with contextlib.suppress(Exception):  # what is wrong with the flow, the execution will say
+        names = study(flow, read_bytes(flow))[1].imports
     shell: Any = build_kernel().shell
     with shell.builtin_trap:  # pandas looks for a notebook when it is imported
         preload([*names, *_learned] if job.preload is None else job.preload, job.export_html)
         _learned.clear()
     packages(names)
-
-
-@functools.lru_cache(maxsize=64)
-def flow_imports(flow: str, mtime_ns: int) -> tuple[str, ...]:
-    """What the flow imports; reading it here also warms what every child needs to read it."""
-    path = Path(flow)
-    return analyse_notebook(path, read_notebook(path, read_bytes(path))).imports
 
 
 def fork_child(child: Child, commands: Commands, replies: int) -> tuple[int, Poll]:
