@@ -27,6 +27,7 @@ from ductaflow_runtime.instance import HIDDEN, LOG_NAME, locked
 from ductaflow_runtime.ledger import Entry, Job, open_entry
 from ductaflow_runtime.project import relative_to_root, set_import_path
 from ductaflow_runtime.record import Status
+from ductaflow_runtime.shell import build_kernel
 from ductaflow_runtime.streams import Log, close_stdin
 from ductaflow_runtime.tracking import Tracker, imported_since
 from ductaflow_runtime.verdict import Clock, describe, interruption, judge, number_cells, real_error
@@ -75,9 +76,11 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     running = _enter(job, tracker)
     tracker.name_all([*code.literals, *texts_in(job.config)])
     log = Log(job.instance.directory / LOG_NAME)
-    warned = count_warnings()
     watch = Watch(log=log, pipes=pipes, tracker=tracker, journal=journal, expired=clock.expired)
     kernel_name = job.kernel_name or code.kernel
+    if kernel_name is None:
+        build_kernel()  # before warnings are counted: it has one of its own
+    warned = count_warnings()
     prepare_notebook(notebook, entry.record.command or "", own_kernel=kernel_name is None)
     try:
         if kernel_name is None:

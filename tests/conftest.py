@@ -27,13 +27,14 @@ if not is_notebook_execution():
 class Project:
     """A project folder to fill."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, engine: str = "fork") -> None:
         self.root = root
+        self.engine = engine
         self.settings()
 
     def settings(self, **values: Any) -> None:
         """Write pyproject.toml with these `[tool.ductaflow]` settings."""
-        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        lines = [f"{name} = {json.dumps(value)}" for name, value in {"engine": self.engine, **values}.items()]
         table = "\n".join(["[project]", 'name = "tiny"', "", "[tool.ductaflow]", *lines, ""])
         (self.root / "pyproject.toml").write_text(table, encoding="utf-8")
 
@@ -64,13 +65,19 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
     return (yield)
 
 
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """How the instances of a test's project are executed; folders of tests that try several override it."""
+    return "fork"
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> Project:
     """An empty project that is the working directory."""
     root = tmp_path / "project"
     root.mkdir()
     monkeypatch.chdir(root)
-    return Project(root)
+    return Project(root, engine)
 
 
 @pytest.fixture(scope="session")

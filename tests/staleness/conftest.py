@@ -9,12 +9,18 @@ import pytest
 from tests.staleness.sample import Sample, copy_of
 
 
+@pytest.fixture(scope="session", params=["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """What is promised here holds for each engine."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def built(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Sample:
     """The project, every step executed once."""
     root = tmp_path_factory.mktemp("built") / "project"
     root.mkdir()
-    sample = Sample(root)
+    sample = Sample(root, engine)
     sample.fill()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)

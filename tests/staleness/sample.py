@@ -122,8 +122,8 @@ def write_data(path: Path, lengths: list[int]) -> None:
 class Sample(Project):
     """A project with its control dataframes."""
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
+    def __init__(self, root: Path, engine: str) -> None:
+        super().__init__(root, engine)
         self.settings(workers=2)
         self.flows = {"cost": "cost", "second": "cost", "sum": "sum", "read": "read"}
         self.flows |= {"literal": "literal", "folder": "folder"}
@@ -212,7 +212,7 @@ class Sample(Project):
 def copy_of(sample: Sample, root: Path) -> Sample:
     """The same project elsewhere, times kept."""
     shutil.copytree(sample.root, root)
-    return Sample(root)
+    return Sample(root, sample.engine)
 
 
 def _reading(kind: str, way: str) -> dict[str, Any]:
