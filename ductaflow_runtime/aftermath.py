@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +84,3 @@ def cell_at_end(notebook: Any) -> int | None:
         if cell["metadata"].get("papermill", {}).get("status") == "running":
             return number
     return None
-
-
-def describe_exit(code: int) -> str:
-    """How a process ended, in words; `code` is negative for a signal."""
-    if code >= 0:
-        return f"the process ended with exit code {code} before the flow did"
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
-        return f"the process was killed by {name} (signal {-code}){hint}"
-    return f"the process was killed by signal {-code}"

@@ -138,7 +138,7 @@ class CellRunner:
         reply = await self._execute(cell.source)
         self._flush()
         self._stamp("shell.execute_reply", "iopub.status.idle")
-        self._tidy_streams(cell)
+        tidy_streams(cell)
         if reply["status"] == "error" and "raises-exception" not in tags:
             raise CellExecutionError.from_cell_and_msg(cell, reply)
 
@@ -202,12 +202,6 @@ class CellRunner:
             if self._cell is not None:
                 self.client.process_message(message, self._cell, self._index)
 
-    def _tidy_streams(self, cell: NotebookNode) -> None:
-        """A progress bar leaves its last state, not each of its thousand states."""
-        for output in cell.outputs:
-            if output.output_type == "stream" and "\r" in output.text:
-                output.text = settle(output.text)
-
     def _journal(self, entry: dict[str, Any]) -> None:
         if self.watch.journal is not None:
             self.watch.journal(entry)
@@ -215,6 +209,13 @@ class CellRunner:
     def _journal_cell(self) -> None:
         self._saved = time.monotonic()
         self._journal({"index": self._index, "cell": self._cell})
+
+
+def tidy_streams(cell: NotebookNode) -> None:
+    """A progress bar leaves its last state, not each of its thousand states."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream" and "\r" in output.text:
+            output.text = settle(output.text)
 
 
 def settle(text: str) -> str:

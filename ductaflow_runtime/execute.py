@@ -80,7 +80,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     kernel_name = job.kernel_name or code.kernel
     if kernel_name is None:
         build_kernel()  # before warnings are counted: it has one of its own
-    warned = count_warnings()
+    running.warned = count_warnings()
     prepare_notebook(notebook, entry.record.command or "", own_kernel=kernel_name is None)
     try:
         if kernel_name is None:
@@ -101,13 +101,8 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
         from ductaflow_runtime.html import export_page
 
         export_page(notebook, entry.record.html, show_code=job.show_code)
-    entry.close(
-        status,
-        error=cause,
-        warnings=warned.count,
-        results=running.results,
-        fingerprint=fingerprint(job, code, running, contents_of(job), entry.record.started or "", kernel_name is None),
-    )
+    seen = fingerprint(job, code, running, contents_of(job), entry.record.started or "", kernel_name is None)
+    entry.close(status, error=cause, warnings=running.warned.count, results=running.results, fingerprint=seen)
 
 
 def contents_of(job: Job) -> Contents:

@@ -20,6 +20,7 @@ from ductaflow_runtime.instance import check_name
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.record import write_atomically
 from ductaflow_runtime.tracking import Tracker, local_modules
+from ductaflow_runtime.warned import Counter, count_warnings
 
 HANDOFF = "DUCTAFLOW_EXECUTION"
 
@@ -36,6 +37,7 @@ class Execution:
     handoff: Path | None = None
     script: bool = False
     last_import: str | None = None
+    warned: Counter = field(default_factory=Counter)
 
     def hand_over(self) -> None:
         """Leave what this kernel saw for the process that started it."""
@@ -43,8 +45,8 @@ class Execution:
             return
         seen = {
             "results": self.results,
-            "files": {path: stat and [stat.size, stat.mtime_ns] for path, stat in self.tracker.files.items()},
-            "folders": self.tracker.folders,
+            "warnings": self.warned.count,
+            "seen": self.tracker.told(),
             "modules": sorted({*local_modules(str(self.root)), *self.tracker.sources}),
         }
         with contextlib.suppress(OSError):
@@ -84,6 +86,7 @@ def _adopt(told: dict[str, str]) -> None:
         runs_dir=Path(told["runs_dir"]),
         tracker=tracker,
         handoff=Path(told["handoff"]),
+        warned=count_warnings(),
     )
     begin(execution)
     shell = sys.modules["IPython"].get_ipython()

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.content import Contents, Stat, stat_file
+from ductaflow_runtime.content import Contents, stat_file
 from ductaflow_runtime.execution import Execution
 from ductaflow_runtime.flow import FlowCode, imported_names
 from ductaflow_runtime.ledger import Job
@@ -61,9 +61,8 @@ def read_handoff(running: Execution) -> list[str]:
     except (OSError, ValueError):
         return []  # a kernel of another language or environment, which reports nothing
     running.results.update(seen["results"])
-    for path, stat in seen["files"].items():
-        running.tracker.files.setdefault(path, Stat(*stat) if stat else None)
-    running.tracker.folders.update(seen["folders"])
+    running.warned.count += seen["warnings"]
+    running.tracker.take_over(seen["seen"])
     return list(seen["modules"])
 
 

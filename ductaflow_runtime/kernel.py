@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+
+from ductaflow_runtime.engine import tidy_streams
 from ductaflow_runtime.execution import HANDOFF, Execution
 from ductaflow_runtime.flow import language_of
 from ductaflow_runtime.ledger import Job
+from ductaflow_runtime.verdict import describe_exit
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -34,34 +40,37 @@ class LogStream:
         """The log is not buffered."""
 
 
+class Left(Exception):  # noqa: N818 - no error
+    """The flow called `exit()`."""
+
+
+class Died(Exception):  # noqa: N818 - the word in records
+    """The kernel's process ended before the flow did."""
+
+
+class KernelManager(AsyncKernelManager):
+    """A kernel whose end is noted."""
+
+    ended: ClassVar[int | None] = None
+
+    async def is_alive(self) -> bool:  # type: ignore[override]
+        """Whether it runs; if not, with which code it ended."""
+        alive = await self._async_is_alive()
+        if not alive and self.provisioner is not None:
+            KernelManager.ended = await self.provisioner.poll()
+        return alive
+
+
 def run_on_kernel(
     job: Job, notebook: NotebookNode, kernel_name: str, running: Execution, log: Log
 ) -> tuple[NotebookNode, Exception | None]:
     """Execute on the named kernel; gives the notebook and papermill's error, if any."""
     import papermill.execute
-    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.engines import papermill_engines
 
+    _prepare_environment(job, running)
     kept: list[NotebookNode] = []
-
-    class KeepingEngine(NBClientEngine):  # type: ignore[misc]
-        """Papermill's own engine; keeps hold of the notebook for the case of an error."""
-
-        @classmethod
-        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-            kept.append(nb_man.nb)
-            super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-    handle, handoff = tempfile.mkstemp(prefix="ductaflow-", suffix=".json")
-    os.close(handle)
-    running.handoff = Path(handoff)
-    told = {
-        "root": job.root,
-        "directory": str(running.directory),
-        "runs_dir": job.runs_dir,
-        "handoff": handoff,
-    }
-    os.environ[HANDOFF] = json.dumps(told)
-    papermill_engines.register("ductaflow-kernel", KeepingEngine)
+    papermill_engines.register("ductaflow-kernel", _keeping_engine(kept))
     _interrupt_kernel_too()
     target = str(running.directory / f"{Path(job.flow).stem}.ipynb")
     error: Exception | None = None
@@ -76,12 +85,63 @@ def run_on_kernel(
             progress_bar=False,
             stdout_file=LogStream(log, "stdout"),
             stderr_file=LogStream(log, "stderr"),
+            kernel_manager_class=KernelManager,
+            on_cell_executed=_leave,
         )
     except Exception as failed:
         error = failed
         if not kept:
             raise
+    for cell in kept[0].cells:
+        tidy_streams(cell)
+    if isinstance(error, DeadKernelError):
+        error = _death(kept[0], error)
     return kept[0], error
+
+
+def _keeping_engine(kept: list[NotebookNode]) -> type:
+    from papermill.engines import NBClientEngine
+
+    class KeepingEngine(NBClientEngine):  # type: ignore[misc]
+        """Papermill's own engine; keeps hold of the notebook for the case of an error."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+            kept.append(nb_man.nb)
+            with contextlib.suppress(Left):
+                super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    return KeepingEngine
+
+
+def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+    """End the flow after a cell that called `exit()`; papermill would go on."""
+    if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
+        raise Left
+
+
+def _death(notebook: NotebookNode, error: Exception) -> Exception:
+    """What the kernel died of; marks the cell that it was executing."""
+    started = [cell for cell in notebook.cells if cell.metadata["papermill"]["start_time"] is not None]
+    for cell in started[-1:]:
+        cell.metadata["papermill"].update(status="failed", exception=True)
+    return error if KernelManager.ended is None else Died(describe_exit(KernelManager.ended))
+
+
+def _prepare_environment(job: Job, running: Execution) -> None:
+    """What the kernel process is told: where it is, and where the project's modules are."""
+    handle, handoff = tempfile.mkstemp(prefix="ductaflow-", suffix=".json")
+    os.close(handle)
+    running.handoff = Path(handoff)
+    told = {
+        "root": job.root,
+        "directory": str(running.directory),
+        "runs_dir": job.runs_dir,
+        "handoff": handoff,
+    }
+    os.environ[HANDOFF] = json.dumps(told)
+    known = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(job.flow).parent), job.root, *known])
 
 
 def _interrupt_kernel_too() -> None:

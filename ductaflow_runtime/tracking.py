@@ -98,6 +98,19 @@ class Tracker:
         elif not flags & os.O_EXCL:
             self._appended.setdefault(path, before)
 
+    def told(self) -> dict[str, Any]:
+        """What was seen, as JSON, for the process that this one works for."""
+        files = {path: stat and [stat.size, stat.mtime_ns] for path, stat in self.files.items()}
+        return {"files": files, "folders": self.folders, "written": sorted(self.written)}
+
+    def take_over(self, told: dict[str, Any]) -> None:
+        """Add what another process saw and told."""
+        for path in self._only_named.intersection(told["written"]):
+            self.files.pop(path, None)
+        for path, stat in told["files"].items():
+            self.files.setdefault(path, Stat(*stat) if stat else None)
+        self.folders.update(told["folders"])
+
     def name(self, path: str | os.PathLike[str]) -> None:
         """Count a file as an input because the flow names it."""
         place = self.place(path, anywhere=True)

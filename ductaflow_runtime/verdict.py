@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import time
 import traceback
 from dataclasses import dataclass
@@ -123,3 +125,14 @@ def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
         if cell.metadata.get("papermill", {}).get("exception") is True:
             return numbers.get(cell["id"])
     return None
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, in words; `code` is negative for a signal."""
+    if code >= 0:
+        return f"the process ended with exit code {code} before the flow did"
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-code).name
+        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+        return f"the process was killed by {name} (signal {-code}){hint}"
+    return f"the process was killed by signal {-code}"

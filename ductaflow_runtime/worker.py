@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.aftermath import describe_exit, entries, speak_for, unfinished
+from ductaflow_runtime.aftermath import entries, speak_for, unfinished
 from ductaflow_runtime.execute import execute, interrupt_by_signal, study
 from ductaflow_runtime.fingerprint import packages
 from ductaflow_runtime.flow import read_bytes
@@ -38,7 +38,7 @@ from ductaflow_runtime.supervise import (
     poll_forked,
     supervise,
 )
-from ductaflow_runtime.verdict import Clock, describe, interruption
+from ductaflow_runtime.verdict import Clock, describe, describe_exit, interruption
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -23,6 +24,21 @@ if not is_notebook_execution():
 
 """
 
+ENGINES = ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "kernel"))]
+
+# A flow that names a kernel of its own is executed on it.
+KERNEL = "tests-python"
+KERNEL_HEADER = f"""\
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python of the tests
+#     language: python
+#     name: {KERNEL}
+# ---
+
+"""
+
 
 class Project:
     """A project folder to fill."""
@@ -34,7 +50,8 @@ class Project:
 
     def settings(self, **values: Any) -> None:
         """Write pyproject.toml with these `[tool.ductaflow]` settings."""
-        lines = [f"{name} = {json.dumps(value)}" for name, value in {"engine": self.engine, **values}.items()]
+        engine = "spawn" if self.engine == "spawn" else "fork"
+        lines = [f"{name} = {json.dumps(value)}" for name, value in {"engine": engine, **values}.items()]
         table = "\n".join(["[project]", 'name = "tiny"', "", "[tool.ductaflow]", *lines, ""])
         (self.root / "pyproject.toml").write_text(table, encoding="utf-8")
 
@@ -47,7 +64,11 @@ class Project:
 
     def flow(self, body: str, name: str = "flow/step.py") -> Path:
         """Write a flow: the head that every flow has, then `body`."""
-        return self.write(name, HEAD + textwrap.dedent(body))
+        return self.write_flow(name, HEAD + textwrap.dedent(body))
+
+    def write_flow(self, name: str, text: str) -> Path:
+        """Write a flow's whole text, made to run on the project's engine."""
+        return self.write(name, (KERNEL_HEADER if self.engine == "kernel" else "") + text)
 
     def record(self, step: str, name: str) -> dict[str, Any]:
         """The content of an instance's run.json."""
@@ -69,6 +90,17 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
 def engine() -> str:
     """How the instances of a test's project are executed; folders of tests that try several override it."""
     return "fork"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernel_of_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A Jupyter kernel with a name of its own, this Python behind it."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    spec = folder / "kernels" / KERNEL / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": command, "display_name": "Python of the tests", "language": "python"}))
+    os.environ["JUPYTER_PATH"] = str(folder)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ENGINES
 from tests.staleness.sample import Sample, copy_of
 
 
-@pytest.fixture(scope="session", params=["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """What is promised here holds for each engine."""
     return str(request.param)

@@ -141,7 +141,7 @@ class Sample(Project):
 
     def fill(self) -> None:
         """Write flows, modules and data."""
-        self.write("flow/cost.py", COST)
+        self.write_flow("flow/cost.py", COST)
         for name, body in (("sum", SUM), ("read", READ), ("literal", LITERAL), ("folder", FOLDER)):
             self.flow(body, f"flow/{name}.py")
         self.write("lib/__init__.py", "")

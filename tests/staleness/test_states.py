@@ -170,6 +170,8 @@ def test_a_damaged_record(sample: Sample, text: str, reason: str) -> None:
 
 def test_an_upgrade_of_ductaflow_executes_nothing(sample: Sample) -> None:
     """The fingerprint holds the packages that the flow imports, ductaflow not among them."""
+    if sample.engine == "kernel":
+        pytest.skip("which packages another kernel's environment holds is not looked up")
     assert set(sample.record("cost", "a")["fingerprint"]["packages"]) == {"pandas"}
     assert set(sample.record("sum", "a")["fingerprint"]["packages"]) == set()
     assert set(sample.record("read", "csv_config")["fingerprint"]["packages"]) == {"numpy", "pandas"}
