@@ -12,6 +12,7 @@ from typing import Any
 
 from ductaflow_runtime.engine import save_notebook
 from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.folder import Snapshot
 from ductaflow_runtime.instance import LOG_NAME
 from ductaflow_runtime.ledger import Entry, Job
 from ductaflow_runtime.record import Record, Status, read_record
@@ -35,7 +36,7 @@ def speak_for(job: Job, journal: Path, status: Status, error: dict[str, Any], la
             if cell.get("metadata", {}).get("papermill", {}).get("status") == "running":
                 cell["metadata"]["papermill"].update(status="failed", exception=True)
         save_notebook(notebook, record.notebook)
-    entry = Entry(job, record, {name: tuple(stat) for name, stat in foreign.items()})
+    entry = Entry(job, record, foreign)
     return entry.close(status, error=error)
 
 
@@ -48,14 +49,15 @@ def unfinished(job: Job) -> Record | None:
     return None
 
 
-def read_journal(path: Path) -> tuple[dict[str, Any], Any]:
-    """What a child left behind: the files that were not its own, and its notebook so far."""
+def read_journal(path: Path) -> tuple[Snapshot | None, Any]:
+    """What a child left behind: the files that were not its own, if it told, and its notebook so far."""
     import nbformat
 
-    foreign: dict[str, Any] = {}
+    foreign: Snapshot | None = None
     notebook: Any = None
     for entry in entries(path):
-        foreign = entry.get("foreign", foreign)
+        if "foreign" in entry:
+            foreign = {name: tuple(stat) for name, stat in entry["foreign"].items()}
         notebook = entry.get("notebook", notebook)
         if notebook is not None and entry.get("cell"):
             notebook["cells"][entry["index"]] = entry["cell"]

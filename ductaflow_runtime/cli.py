@@ -69,10 +69,26 @@ def run(
     click.echo(f"  {record.directory}")
 
 
+@main.command("plan")
+@instance_options
+def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
+    """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
+    from ductaflow_runtime import plan
+    from ductaflow_runtime.config import to_config
+    from ductaflow_runtime.instance import Instance, check_name, default_name
+
+    place = plan.locate(flow, step, None)
+    given = to_config(config_from(config, settings))
+    called = default_name(given) if name is None else check_name(name)
+    instance = Instance(place.flow, place.step, called, given, place.runs_dir)
+    (planned,) = plan.make_plans(place, [instance], plan.Options())
+    click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
+
+
 def config_from(path: Path | None, settings: tuple[str, ...]) -> Config:
     """The config that `--config` and `--set` ask for."""
     return apply_settings(read_config(path) if path is not None else {}, settings)
 
 
 for commands in ("commands_state", "commands_report"):
-    importlib.import_module(f"ductaflow_runtime.{commands}").add_to(main, instance_options)
+    importlib.import_module(f"ductaflow_runtime.{commands}").add_to(main)

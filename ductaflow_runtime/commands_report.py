@@ -5,19 +5,17 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ductaflow_runtime.errors import DuctaflowError, RecordError
-from ductaflow_runtime.instance import check_name, is_alive, list_instances
+from ductaflow_runtime.instance import check_name, list_instances
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.record import read_record
 
 
-def add_to(group: click.Group, instance_options: Any) -> None:
+def add_to(group: click.Group) -> None:
     """Add the commands of this module to the `ductaflow` command."""
     group.add_command(report)
     group.add_command(debug)
@@ -42,20 +40,12 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
 
 def write_index(root: Path, runs_dir: Path) -> Path:
     """Write the page of all instances."""
+    from ductaflow_runtime.live import still_runs
     from ductaflow_runtime.page.build import write_page
 
     if not runs_dir.is_dir():
         raise DuctaflowError(f"there are no results yet: {runs_dir} does not exist")
     return write_page(runs_dir, title=root.name, is_alive=still_runs)
-
-
-def still_runs(directory: Path, _stored: Mapping[str, Any]) -> bool:
-    """Whether somebody is executing an instance that its record calls running."""
-    try:
-        record = read_record(directory)
-    except RecordError:
-        return False
-    return record is not None and is_alive(record)
 
 
 def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:

@@ -1,47 +1,31 @@
-"""`ductaflow plan`, `status`, `accept` and `prune`: what is up to date, and what to do about it."""
+"""`ductaflow status`, `accept` and `prune`: what is up to date, and what to do about it."""
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ductaflow_runtime.staleness import Present
-    from ductaflow_runtime.status import Found
+    from ductaflow_runtime.status import Found, Removal
 
 _MOST_NAMES = 5
 _MOST_LINES = 20
 _SLOWEST = 3
 
 
-def add_to(group: click.Group, instance_options: Any) -> None:
+def add_to(group: click.Group) -> None:
     """Add the commands of this module to the `ductaflow` command."""
-    group.command()(instance_options(plan))
     for command in (status, accept, prune):
         group.add_command(command)
-
-
-def plan(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
-    """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
-    from ductaflow_runtime import plan
-    from ductaflow_runtime.cli import config_from
-    from ductaflow_runtime.config import to_config
-    from ductaflow_runtime.instance import Instance, check_name, default_name
-
-    place = plan.locate(flow, step, None)
-    given = to_config(config_from(config, settings))
-    called = default_name(given) if name is None else check_name(name)
-    instance = Instance(place.flow, place.step, called, given, place.runs_dir)
-    (planned,) = plan.make_plans(place, [instance], plan.Options())
-    click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
 
 
 @click.command()
@@ -62,6 +46,8 @@ def status(step: str | None) -> None:
     everything = [one for each in steps for one in found[each]]
     console = _console()
     _show_counts(console, found, {each: str(len(gone[each])) if known[each] else "?" for each in steps})
+    if not all(known.values()):
+        click.echo("?  not known: no run_instances has said which instances of this step there should be")
     _show_list(console, "Failures", _grouped((failure_text(one), one) for one in _in(everything, "failed")))
     _show_list(console, "Interrupted", [one.address for one in _in(everything, "interrupted")])
     damaged = [f"{one.address}: {one.reason}" for one in _in(everything, "damaged")]
@@ -69,7 +55,7 @@ def status(step: str | None) -> None:
     stale = [(one.reason, one) for one in _in(everything, "done") if one.reason]
     _show_list(console, "No longer up to date", _grouped(stale))
     absent = [f"{each}/{name}" for each in steps for name in gone[each]]
-    _show_list(console, "Not in the last control dataframe (ductaflow prune STEP removes them)", absent)
+    _show_list(console, "Not in the last control dataframe (ductaflow prune STEP removes them, after asking)", absent)
     _show_list(console, "Slowest", _slowest(everything))
 
 
@@ -96,9 +82,12 @@ def accept(step: str, names: tuple[str, ...]) -> None:
     for one in chosen:
         if one.reason is None:
             click.echo(f"{one.address}: up to date, nothing to accept")
-        else:
+            continue
+        try:
             states.accept(one, present)
             click.echo(f"{one.address}: accepted ({one.reason})")
+        except DuctaflowError as error:
+            click.echo(f"{one.address}: left as it is ({error})")
     if not chosen:
         click.echo(f"{step}: no instance is done, nothing to accept")
 
@@ -107,30 +96,49 @@ def accept(step: str, names: tuple[str, ...]) -> None:
 @click.argument("step")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(step: str, yes: bool) -> None:
-    """Remove the instances of STEP that are not in the last control dataframe.
+    """Remove the instances of STEP that an earlier control dataframe named and the last one does not.
 
-    Lists them and asks first. Deletes only what executions wrote; files that somebody else put there, or
-    has edited, stay.
+    The last one is the one that run_instances was given last, be it whole or a part: run the whole one before.
+    Lists the instances and asks. Deletes record, config, log, notebook and page, edited or not, and outputs
+    that are as they were written. Edited outputs, and files that no execution wrote, stay.
     """
     from ductaflow_runtime import status as states
 
     present = _present()
     _known_step(present, step)
-    if states.last_control(present.runs_dir, step) is None:
+    control = states.last_control(present.runs_dir, step)
+    if control is None:
         raise ConfigError(f"the last control dataframe of {step} is not known; run its conductor once")
     gone = states.not_in_control(present.runs_dir, step)
     removals = [states.plan_removal(present.runs_dir, step, name) for name in gone]
+    rows = f"the {_count(len(control.names), 'row')} of the control dataframe that ran last ({_local(control.at)})"
+    if removals:
+        click.echo(f"{step}: not among {rows}:")
     for one in removals:
-        click.echo(f"{step}/{one.instance.name}: {_removal_text(one)}")
+        when = f"executed {_local(one.record.started)}, " if one.record is not None else ""
+        click.echo(f"  {step}/{one.instance.name}: {when}{_removal_text(one)}")
     doable = [one for one in removals if not one.obstacle and one.ours]
     if not doable:
         click.echo(f"{step}: nothing to remove")
         return
     if not yes:
+        click.echo("If those were only a part of your rows, answer no and run the whole control dataframe first.")
         click.confirm(f"Remove {_count(len(doable), 'instance')} from {present.runs_dir / step}?", abort=True)
-    for one in doable:
-        states.remove(one)
-    click.echo(f"{step}: removed {_count(len(doable), 'instance')}")
+    _remove_all(step, doable)
+
+
+def _remove_all(step: str, removals: Sequence[Removal]) -> None:
+    from ductaflow_runtime import status as states
+
+    removed = 0
+    for one in removals:
+        try:
+            states.remove(one)
+        except DuctaflowError as error:
+            click.echo(f"{step}/{one.instance.name}: left alone ({error})")
+        else:
+            removed += 1
+    click.echo(f"{step}: removed {_count(removed, 'instance')}")
 
 
 def failure_text(one: Found) -> str:
@@ -220,12 +228,20 @@ def _slowest(found: Iterable[Found]) -> list[str]:
     return [f"{seconds:>8.1f} s  {address}" for seconds, address in slow]
 
 
-def _removal_text(one: Any) -> str:
+def _removal_text(one: Removal) -> str:
     if one.obstacle:
         return f"left alone ({one.obstacle})"
     if not one.foreign:
         return f"{_count(len(one.ours), 'file')}, the whole folder"
     return f"{_count(len(one.ours), 'file')}; not written by an execution, so they stay: {_some(one.foreign)}"
+
+
+def _local(time: object) -> str:
+    """A stored time on the reader's clock, to the minute."""
+    try:
+        return f"{datetime.datetime.fromisoformat(str(time)).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return "at an unknown time"
 
 
 def _count(number: int, what: str) -> str:

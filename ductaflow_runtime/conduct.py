@@ -10,18 +10,18 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.config import to_config
-from ductaflow_runtime.errors import ConfigError, FlowError, InstancesFailed
+from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.html import require_extra
-from ductaflow_runtime.instance import Instance, check_name, default_name
+from ductaflow_runtime.instance import Instance, as_name, check_name, default_name
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.live import LivePage, write_at_exit
-from ductaflow_runtime.plan import Options, Plan, Setting, instances_of, locate, make_plans, wants_html
+from ductaflow_runtime.plan import Options, Plan, Setting, announce, instances_of, locate, make_plans, wants_html
 from ductaflow_runtime.record import Outcome, Record
 from ductaflow_runtime.refresh import refresh
 from ductaflow_runtime.staleness import Present
 from ductaflow_runtime.status import remember_control
 from ductaflow_runtime.surroundings import git_state
-from ductaflow_runtime.sweep import Sweep, announce
+from ductaflow_runtime.sweep import Sweep, without_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def run_notebook(
     notebook_file: PathLike,
     config: dict[str, Any] | None = None,
     *,
-    instance_name: str | None = None,
+    instance_name: str | int | None = None,
     step_name: str | None = None,
     runs_dir: PathLike | None = None,
     force: bool = False,
@@ -50,16 +50,22 @@ def run_notebook(
 
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
-    seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs.
+    seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
+    `InstanceBusyError` while another process executes the instance.
     """
     options = Options(force, timeout, export_html, kernel_name)
     place = locate(notebook_file, step_name, runs_dir)
     clean = to_config(config)
-    name = default_name(clean) if instance_name is None else check_name(_as_text(instance_name))
+    name = default_name(clean) if instance_name is None else check_name(as_name(instance_name))
     instance = Instance(place.flow, place.step, name, clean, place.runs_dir)
     plan = make_plans(place, [instance], options, whole=True)[0]
+    if plan.busy:
+        raise InstanceBusyError(plan.busy)
     (record,) = carry_out(place, [plan], options, workers=1, quiet=True)
     if record.outcome is Outcome.FAILED:
+        error = record.error or {}
+        if record.started is None and error.get("type") == InstanceBusyError.__name__:
+            raise InstanceBusyError(error["message"])
         raise FlowError(record)
     return record
 
@@ -67,7 +73,7 @@ def run_notebook(
 def run_step_flow(
     notebook_file: PathLike,
     step_name: str,
-    instance_name: str,
+    instance_name: str | int,
     config: dict[str, Any] | None = None,
     **options: Any,
 ) -> Record:
@@ -94,9 +100,9 @@ def run_instances(
     The result has the control dataframe's rows, in order, plus `status`, `reason`, `duration_s` (seconds),
     `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
 
-    `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"`
-    does not raise; `"stop"` starts nothing new after the first failure, then raises. Rows are all
-    validated before the first runs; `ConfigError` lists every problem.
+    `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
+    raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
+    counts as failed. Rows are all validated before the first runs; `ConfigError` lists every problem.
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
@@ -126,7 +132,10 @@ def plan_instances(
     export_html: bool = False,
     runs_dir: PathLike | None = None,
 ) -> pd.DataFrame:
-    """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing."""
+    """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
+
+    A row that is being executed at this moment has the reason `running in another process`.
+    """
     from ductaflow_runtime.frame import plan_frame
 
     place = locate(notebook_file, step_name, runs_dir)
@@ -156,15 +165,13 @@ def carry_out(
         quiet=quiet,
         tick=page.tick if page else None,
     )
-    around = git_state(place.root) if stale else {}
+    around = git_state(place.root, place.runs_dir) if stale else {}
     jobs = {index: make_job(place, plan, options, sweep.threads, around) for index, plan in stale.items()}
+    records = refresh_all(place, plans, options)
     if not quiet:
-        print(announce(place.step, [plan.reason for plan in plans]), file=sys.stderr, flush=True)  # noqa: T201
-    present, html = Present(place.root, place.runs_dir), wants_html(place, options)
-    records: dict[int, Record] = {}
-    for index, plan in enumerate(plans):
-        if plan.record is not None and index not in stale:
-            records[index] = refresh(plan, plan.record, present, place.settings, html)
+        refreshed = sum(record.outcome is Outcome.REFRESHED for record in records.values())
+        print(announce(place.step, plans, refreshed), file=sys.stderr, flush=True)  # noqa: T201
+    records.update(put_aside(jobs, plans, stop))
     try:
         records.update(sweep.run(jobs))
     finally:
@@ -173,6 +180,25 @@ def carry_out(
         elif stale:
             write_at_exit(place.runs_dir, place.root.name)
     return [records[index] for index in range(len(plans))]
+
+
+def refresh_all(place: Setting, plans: Sequence[Plan], options: Options) -> dict[int, Record]:
+    """The records of those that need not run."""
+    present, html = Present(place.root, place.runs_dir), wants_html(place, options)
+    return {
+        index: refresh(plan, plan.record, present, place.settings, html)
+        for index, plan in enumerate(plans)
+        if plan.record is not None and not plan.reason
+    }
+
+
+def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[int, Record]:
+    """Take out the jobs that another process is doing, which count as failed; with `stop`, all others too."""
+    busy = {index: InstanceBusyError(plan.busy) for index, plan in enumerate(plans) if plan.busy}
+    aside = {index: without_record(jobs.pop(index), Outcome.FAILED, error) for index, error in busy.items()}
+    if stop and busy:
+        aside |= {index: without_record(jobs.pop(index), Outcome.NOT_RUN, None) for index in list(jobs)}
+    return aside
 
 
 def make_job(place: Setting, plan: Plan, options: Options, threads: int, around: dict[str, Any]) -> Job:
@@ -195,7 +221,3 @@ def make_job(place: Setting, plan: Plan, options: Options, threads: int, around:
         threads=threads,
         environment=dict(around),
     )
-
-
-def _as_text(name: object) -> object:
-    return str(name) if type(name) is int else name

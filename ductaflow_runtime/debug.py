@@ -19,8 +19,8 @@ from ductaflow_runtime import execution
 from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.flow import analyse_notebook, find_flow, has_tag, read_bytes, read_notebook
+from ductaflow_runtime.folder import snapshot
 from ductaflow_runtime.instance import CONFIG_NAME
-from ductaflow_runtime.ledger import snapshot
 from ductaflow_runtime.project import find_root, relative_to_root, set_import_path
 from ductaflow_runtime.record import Record, Status, read_record
 from ductaflow_runtime.tracking import Tracker

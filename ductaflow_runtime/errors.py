@@ -44,7 +44,7 @@ class ConfigError(DuctaflowError):
 
 
 class ProjectError(DuctaflowError):
-    """A wrong setting in pyproject.toml, or a path that leaves the project."""
+    """A wrong setting in pyproject.toml, or a path that leaves the project or an instance's folder."""
 
 
 class FlowFileError(DuctaflowError):
@@ -56,7 +56,7 @@ class RecordError(DuctaflowError):
 
 
 class InstanceBusyError(DuctaflowError):
-    """Another process is executing this instance at this moment."""
+    """Another process is executing this instance at this moment, or has done so since it was looked at."""
 
 
 class WorkerError(DuctaflowError):

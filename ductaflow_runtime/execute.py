@@ -6,11 +6,9 @@ instance's own.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,31 +17,35 @@ from typing import TYPE_CHECKING, Any, cast
 from ductaflow_runtime import execution
 from ductaflow_runtime.config import texts_in
 from ductaflow_runtime.content import Contents
-from ductaflow_runtime.engine import Watch, save_notebook
+from ductaflow_runtime.engine import save_notebook
 from ductaflow_runtime.errors import InstanceBusyError
+from ductaflow_runtime.filing import Watch
 from ductaflow_runtime.fingerprint import fingerprint
 from ductaflow_runtime.flow import FlowCode, analyse_notebook, read_bytes, read_notebook
+from ductaflow_runtime.imports import imported_since
 from ductaflow_runtime.instance import HIDDEN, LOG_NAME, locked
+from ductaflow_runtime.leaving import Leaving
 from ductaflow_runtime.ledger import Entry, Job, open_entry
 from ductaflow_runtime.project import relative_to_root, set_import_path
 from ductaflow_runtime.record import Status
 from ductaflow_runtime.shell import build_kernel
 from ductaflow_runtime.streams import Log, close_stdin
-from ductaflow_runtime.tracking import Tracker, imported_since
-from ductaflow_runtime.verdict import Clock, describe, interruption, judge, number_cells, real_error
+from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.verdict import Clock, advise, describe, interruption, judge, number_cells, real_error
 from ductaflow_runtime.warned import count_warnings
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 Journal = Callable[[dict[str, Any]], None]
-Pipes = dict[str, tuple[int, int]] | None
+Pipes = dict[str, tuple[int, int]]
 
 
-def execute(job: Job, journal: Journal, started: float, pipes: Pipes = None) -> None:
+def execute(job: Job, journal: Journal, started: float, pipes: Pipes, scratch: Path) -> None:
     """Execute the instance and write its record; raises only if there is no folder to write it in.
 
-    `started` is the worker's `time.monotonic()` from which the time limit counts.
+    `started` is the worker's `time.monotonic()` from which the time limit counts, `scratch` a folder for
+    files that nobody keeps.
     """
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,7 @@ def execute(job: Job, journal: Journal, started: float, pipes: Pipes = None) -> 
         journal({"foreign": entry.foreign})
         clock = Clock(job.timeout, started)
         try:
-            _execute_flow(job, entry, clock, journal, pipes)
+            _execute_flow(job, entry, clock, journal, pipes, scratch)
         except KeyboardInterrupt:
             _close_interrupted(entry, clock)
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
@@ -68,11 +70,11 @@ def _close_interrupted(entry: Entry, clock: Clock) -> None:
         entry.close(Status.INTERRUPTED, error=interruption())
 
 
-def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes: Pipes) -> None:
+def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes: Pipes, scratch: Path) -> None:
     flow = Path(job.flow)
     notebook, code = study(flow, read_bytes(flow))
     numbers = number_cells(notebook)
-    tracker = Tracker(root=job.root, own=str(job.instance.directory))
+    tracker = Tracker(root=job.root, own=str(job.instance.directory), runs_dir=job.runs_dir)
     running = _enter(job, tracker)
     tracker.name_all([*code.literals, *texts_in(job.config)])
     log = Log(job.instance.directory / LOG_NAME)
@@ -84,19 +86,22 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
     prepare_notebook(notebook, entry.record.command or "", own_kernel=kernel_name is None)
     try:
         if kernel_name is None:
-            atexit._clear()
+            watch.at_end = Leaving()
             error = run_cells(job, notebook, watch)
-            atexit._run_exitfuncs()
         else:
             from ductaflow_runtime.kernel import run_on_kernel
 
+            running.handoff = scratch / "kernel.json"
             notebook, error = run_on_kernel(job, notebook, kernel_name, running, log)
     finally:
+        if clock.expired():
+            log.feed("stderr", f"ductaflow: {clock.error()['message']}\n")
         log.close()
     error = real_error(notebook, error)
     journal({"imported": sorted(imported_since(running.last_import))})
     save_notebook(notebook, entry.record.notebook)
     status, cause = judge(error, notebook, numbers, clock)
+    cause = cause and advise(cause, Path(job.root))
     if job.export_html:
         from ductaflow_runtime.html import export_page
 
@@ -147,8 +152,8 @@ def _studied(flow: Path, content: bytes) -> tuple[str, FlowCode]:
     return json.dumps(load_notebook_node(notebook)), code
 
 
-def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> Exception | None:
-    """Execute the notebook in this process, through papermill; gives papermill's error, if any.
+def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> BaseException | None:
+    """Execute the notebook in this process, through papermill; gives the error that ended it, if any.
 
     These are the steps of `papermill.execute_notebook` without those that write the whole notebook as text
     once before and once after, for a caller that asked for no file.
@@ -168,7 +173,11 @@ def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> Exception | Non
         )
         raise_for_execution_errors(notebook, None)
     except PapermillExecutionError as failed:
+        if watch.failure is not None and failed.ename == "CellExecutionError":  # a cell that failed without a traceback
+            failed.ename, failed.evalue = watch.failure["ename"], watch.failure["evalue"]
         return cast(Exception, failed)
+    except (Exception, KeyboardInterrupt) as failed:  # noqa: BLE001 - the notebook is kept, and the record says it
+        return failed
     return None
 
 
@@ -185,8 +194,3 @@ def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> 
     text = f"Executed by ductaflow. To reproduce it, in the project's folder:\n\n```bash\n{command}\n```"
     cell = {"cell_type": "markdown", "id": "ductaflow", "metadata": {"tags": ["ductaflow"]}, "source": text}
     notebook.cells.insert(0, nbformat.from_dict(cell))
-
-
-def interrupt_by_signal() -> None:
-    """Let SIGINT raise `KeyboardInterrupt`, whatever the process that started this one does with it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config import to_json
-from ductaflow_runtime.errors import ConfigError, DuctaflowError
+from ductaflow_runtime.errors import ConfigError, ProjectError
+from ductaflow_runtime.imports import local_modules
 from ductaflow_runtime.instance import check_name
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.record import write_atomically
-from ductaflow_runtime.tracking import Tracker, local_modules
+from ductaflow_runtime.tracking import Tracker
 from ductaflow_runtime.warned import Counter, count_warnings
 
 HANDOFF = "DUCTAFLOW_EXECUTION"
@@ -78,7 +79,7 @@ def in_kernel() -> bool:
 
 def _adopt(told: dict[str, str]) -> None:
     """In a kernel that the runtime started through papermill: track, and report after each cell."""
-    tracker = Tracker(root=told["root"], own=told["directory"], active=True)
+    tracker = Tracker(root=told["root"], own=told["directory"], runs_dir=told["runs_dir"], active=True, late=True)
     tracker.install()
     execution = Execution(
         root=Path(told["root"]),
@@ -117,7 +118,7 @@ def save_results(**values: object) -> None:
 def project_path(*parts: str | os.PathLike[str]) -> Path:
     """An absolute path under the project root, the same however the flow is run.
 
-    A file that exists counts as an input of the running instance. Raises `DuctaflowError` for a path that
+    A file that exists counts as an input of the running instance. Raises `ProjectError` for a path that
     leaves the project.
     """
     execution = current()
@@ -144,7 +145,7 @@ def instance_path(step: str, instance_name: str, *parts: str | os.PathLike[str])
 def _below(folder: Path, parts: tuple[str | os.PathLike[str], ...], what: str) -> Path:
     path = Path(os.path.normpath(folder.joinpath(*parts)))
     if path != folder and folder not in path.parents:
-        raise DuctaflowError(f"{'/'.join(os.fspath(part) for part in parts)} lies outside {what} ({folder})")
+        raise ProjectError(f"{'/'.join(os.fspath(part) for part in parts)} lies outside {what} ({folder})")
     return path
 
 

@@ -15,9 +15,10 @@ from typing import Any
 from ductaflow_runtime.content import Contents, stat_file
 from ductaflow_runtime.execution import Execution
 from ductaflow_runtime.flow import FlowCode, imported_names
+from ductaflow_runtime.imports import local_modules
 from ductaflow_runtime.ledger import Job
 from ductaflow_runtime.project import relative_to_root
-from ductaflow_runtime.tracking import describe_input, fingerprint_inputs, local_modules
+from ductaflow_runtime.tracking import describe_input, fingerprint_inputs
 
 
 def fingerprint(
@@ -26,7 +27,8 @@ def fingerprint(
     """`config`, `code`, `modules`, `inputs` and `packages` of the execution that has just ended."""
     seen = local_modules(job.root, running.last_import) if in_process else {}
     handed = read_handoff(running) if not in_process else []
-    paths = {path for path in [*seen, *handed, *running.tracker.sources] if path != job.flow}
+    places = map(running.tracker.place, [*seen, *handed, *running.tracker.sources])
+    paths = {path for path in places if path is not None and path != job.flow}
     began = datetime.datetime.fromisoformat(started).timestamp() * 1e9
     ended = time.time_ns()
     modules: dict[str, Any] = {}
@@ -67,6 +69,8 @@ def read_handoff(running: Execution) -> list[str]:
 
 
 def _imports_of(path: str) -> list[str]:
+    if not path.endswith(".py"):
+        return []  # compiled: what it imports cannot be read from it
     try:
         return list(imported_names(ast.parse(Path(path).read_bytes())))
     except (OSError, SyntaxError, ValueError):

@@ -152,7 +152,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
             meaning += "\n;"  # it hides the cell's last value
         tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
         cells.append(_short_hash(json.dumps([meaning, tags])))
-    default = _default_config(trees)
+    default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     text = json.dumps([[cell.cell_type, cell.source, cell.metadata.get("tags") or []] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
@@ -195,10 +195,6 @@ def _literals(tree: ast.AST) -> Iterator[str]:
         text = node.value
         if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
             yield text
-
-
-def _default_config(trees: list[ast.Module]) -> str | None:
-    return next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
 
 
 def default_config_in(tree: ast.AST) -> str | None:

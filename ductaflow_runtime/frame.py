@@ -11,7 +11,7 @@ import pandas as pd
 
 from ductaflow_runtime.config import Config, Json, digest, nest, to_json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.instance import folded, name_problem
+from ductaflow_runtime.instance import as_name, folded, name_problem
 from ductaflow_runtime.record import Record
 
 NAME = "instance_name"
@@ -61,7 +61,7 @@ def _column_problems(frame: pd.DataFrame) -> list[str]:
 def _names(frame: pd.DataFrame) -> tuple[list[Any], bool]:
     if NAME not in frame.columns:
         return [], False
-    return [str(name) if type(name) is int else name for name in frame[NAME].tolist()], True
+    return [as_name(name) for name in frame[NAME].tolist()], True
 
 
 def _name_problems(names: Sequence[Any], own: bool) -> Iterable[tuple[int, str]]:
@@ -92,7 +92,8 @@ def _column(series: pd.Series[Any], name: str, found: list[tuple[int, str]]) -> 
     kind = getattr(series.dtype, "kind", "O")
     if kind in "biu" and series.dtype.__class__.__module__.startswith("numpy"):
         return values
-    if kind == "f" and all(map(math.isfinite, (v for v in values if isinstance(v, float)))):
+    plain = kind == "f" and getattr(series.dtype, "itemsize", 8) <= 8  # not numpy's longdouble
+    if plain and all(map(math.isfinite, (v for v in values if isinstance(v, float)))):
         return [value if isinstance(value, float) else None for value in values]
     clean: list[Json] = []
     for row, value in enumerate(values):

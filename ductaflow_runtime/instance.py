@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import Config, digest
+from ductaflow_runtime.config import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.record import FILE_NAME, Record, Status
 
@@ -74,6 +74,12 @@ def name_problem(name: object, what: str = "instance name") -> str | None:
     return None
 
 
+def as_name(given: object) -> object:
+    """A name given as text or as a whole number, numpy's included, as plain text; anything else as it is."""
+    plain = to_json(given, "", [])
+    return str(plain) if type(plain) is int or (type(plain) is str and isinstance(given, str)) else given
+
+
 def check_name(name: object, what: str = "instance name") -> str:
     """The name, if it can be a folder everywhere; else a `ConfigError`."""
     problem = name_problem(name, what)
@@ -85,9 +91,7 @@ def check_name(name: object, what: str = "instance name") -> str:
 def default_name(config: Config) -> str:
     """The config's `instance_name`, else a short stable digest of the config."""
     name = config.get("instance_name")
-    if name is None:
-        return digest(config)
-    return check_name(str(name) if type(name) is int else name)
+    return digest(config) if name is None else check_name(as_name(name))
 
 
 def folded(name: str) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,14 +129,11 @@ def _death(notebook: NotebookNode, error: Exception) -> Exception:
 
 def _prepare_environment(job: Job, running: Execution) -> None:
     """What the kernel process is told: where it is, and where the project's modules are."""
-    handle, handoff = tempfile.mkstemp(prefix="ductaflow-", suffix=".json")
-    os.close(handle)
-    running.handoff = Path(handoff)
     told = {
         "root": job.root,
         "directory": str(running.directory),
         "runs_dir": job.runs_dir,
-        "handoff": handoff,
+        "handoff": str(running.handoff),
     }
     os.environ[HANDOFF] = json.dumps(told)
     known = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []

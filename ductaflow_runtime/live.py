@@ -9,19 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.instance import is_alive
-from ductaflow_runtime.record import from_json
+from ductaflow_runtime.record import Status
+from ductaflow_runtime.staleness import look
 
 if TYPE_CHECKING:
     from ductaflow_runtime.page.build import PageWriter
 
 _owed: dict[Path, str] = {}
-
-
-def write_status_page(runs_dir: Path, title: str) -> Path:
-    """Write the page from the records as they are."""
-    return _writer(runs_dir, title).write()
 
 
 class LivePage:
@@ -68,11 +62,10 @@ def _write_owed() -> None:
 def _writer(runs_dir: Path, title: str) -> PageWriter:
     from ductaflow_runtime.page.build import PageWriter
 
-    return PageWriter(runs_dir, title, is_alive=_is_alive)
+    return PageWriter(runs_dir, title, is_alive=still_runs)
 
 
-def _is_alive(directory: Path, record: Mapping[str, Any]) -> bool:
-    try:
-        return is_alive(from_json(dict(record), directory))
-    except RecordError:
-        return False
+def still_runs(directory: Path, _stored: Mapping[str, Any]) -> bool:
+    """Whether an instance that its record called running is executed at this moment, or has ended since."""
+    seen = look(directory)
+    return seen.record is not None and seen.state != Status.INTERRUPTED

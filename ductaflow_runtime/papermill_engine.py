@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
-    from ductaflow_runtime.engine import Watch
+    from ductaflow_runtime.filing import Watch
 
 
 class InProcessEngine(Engine):  # type: ignore[misc]
@@ -24,7 +24,8 @@ class InProcessEngine(Engine):  # type: ignore[misc]
         cls, nb_man: NotebookExecutionManager, kernel_name: str, *, watch: Watch | None = None, **_: Any
     ) -> None:
         """Execute the cells one after the other, up to the first error."""
-        from ductaflow_runtime.engine import CellRunner, Watch
+        from ductaflow_runtime.engine import CellRunner
+        from ductaflow_runtime.filing import Watch
 
         CellRunner(nb_man, watch or Watch()).run()
 

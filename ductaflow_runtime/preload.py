@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
+import os
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 # Their import starts threads or takes hold of devices, which a fork does not survive.
 FORK_UNSAFE = frozenset(
@@ -44,6 +47,7 @@ FORK_UNSAFE = frozenset(
 )
 # Their import changes the terminal settings that every later child would see.
 _NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))
+_MODULE_ENDINGS = tuple(importlib.machinery.all_suffixes())
 _ALWAYS = (
     "ductaflow_runtime.interactive",
     "ductaflow_runtime.script",
@@ -64,12 +68,23 @@ def preload_runtime() -> None:
         importlib.import_module(name)
 
 
-def preload(names: Iterable[str], export_html: bool = False) -> None:
-    """Import modules ahead; one that fails is left for the flow itself to fail on."""
+# Top-level names that the runtime itself has loaded: in a fork, no module of the project can take their place.
+_taken: set[str] = set()
+
+
+def preload(names: Iterable[str], export_html: bool = False, folders: Iterable[str | os.PathLike[str]] = ()) -> None:
+    """Import modules ahead; one that fails is left for the flow itself to fail on.
+
+    `folders` come first when the flow imports: an installed package whose name a module there bears is not loaded,
+    or forgotten again, so that the flow gets the one that a fresh interpreter would give it.
+    """
+    if not _taken:
+        _taken.update(_top(name) for name in list(sys.modules))
+    local = {top for folder in folders for top in _modules_in(folder)}
+    avoided = FORK_UNSAFE | local
     for name in names:
-        if name not in sys.modules and name.partition(".")[0] not in FORK_UNSAFE and _is_installed(name):
-            with warnings.catch_warnings(), contextlib.suppress(BaseException):
-                warnings.simplefilter("ignore")
+        if name not in sys.modules and _top(name) not in avoided and _is_installed(name):
+            with _quietly(), contextlib.suppress(BaseException):
                 importlib.import_module(name)
     if "matplotlib" in sys.modules:
         with contextlib.suppress(ImportError):
@@ -79,18 +94,51 @@ def preload(names: Iterable[str], export_html: bool = False) -> None:
 
         with contextlib.suppress(Exception):
             warm_up()
+    shadowed = {top for top in local - _taken if top in sys.modules}
+    for name in [name for name in sys.modules if _top(name) in shadowed] if shadowed else ():
+        del sys.modules[name]
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Show no warnings; the filters that a library sets as it is imported stay, as in any other process."""
+    module: Any = warnings
+    show = module._showwarnmsg
+    module._showwarnmsg = lambda _message: None
+    try:
+        yield
+    finally:
+        module._showwarnmsg = show
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _modules_in(folder: str | os.PathLike[str]) -> list[str]:
+    """The top-level names that a folder on the import path provides; one without `__init__.py` yields to others."""
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return []
+    return [
+        _top(entry)
+        for entry in entries
+        if entry.endswith(_MODULE_ENDINGS)
+        or ("." not in entry and os.path.exists(os.path.join(folder, entry, "__init__.py")))
+    ]
 
 
 def is_part_of_known(name: str) -> bool:
     """Whether a module belongs to the standard library or to a package that is loaded already."""
-    top = name.partition(".")[0]
+    top = _top(name)
     if top in sys.stdlib_module_names:
         return top not in _NEVER
     return top in sys.modules and top not in FORK_UNSAFE and _is_installed(top)
 
 
 def _is_installed(name: str) -> bool:
-    top = name.partition(".")[0]
+    top = _top(name)
     if top in sys.stdlib_module_names:
         return top not in _NEVER
     try:

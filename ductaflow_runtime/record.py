@@ -64,6 +64,7 @@ class Record:
     outputs: dict[str, dict[str, Any]] | None = None
     environment: dict[str, Any] | None = None
     accepted: str | None = None
+    links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
     outcome: Outcome | None = field(default=None, compare=False)
@@ -111,13 +112,25 @@ def read_record(directory: Path) -> Record | None:
             text = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except IsADirectoryError:
+        raise RecordError(_IS_FOLDER.format(path=path)) from None
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error}") from None
     try:
-        stored = json.loads(text)
-    except ValueError as error:
+        stored = _DECODER.decode(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not valid JSON ({error})") from None
     return from_json(stored, directory)
+
+
+_IS_FOLDER = "{path} is a folder, where the record should be; move it away to run the instance"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def from_json(stored: object, directory: Path) -> Record:
@@ -125,36 +138,89 @@ def from_json(stored: object, directory: Path) -> Record:
     if not isinstance(stored, dict):
         raise RecordError(f"{directory / FILE_NAME} does not hold a JSON object")
     if stored.get("schema") != SCHEMA:
-        raise RecordError(f"{directory / FILE_NAME} has schema {stored.get('schema')!r}; this version reads {SCHEMA}")
+        raise RecordError(
+            f"{directory / FILE_NAME} has schema {stored.get('schema')!r}; this version reads {SCHEMA}: "
+            "update ductaflow in this environment, or run the instance again"
+        )
     known = {name: stored[name] for name in _STORED if name in stored}
     try:
         known["status"] = Status(known.get("status", ""))
     except ValueError:
         raise RecordError(f"{directory / FILE_NAME} has the unknown status {stored.get('status')!r}") from None
-    for name, kind in _SHAPES.items():
-        if not isinstance(known.get(name), (kind, type(None))):
-            raise RecordError(f"{directory / FILE_NAME}: {name} has the wrong type ({type(known[name]).__name__})")
+    misfit = next((name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds)), None)
+    if misfit or (misfit := _deeper_misfit(known)):
+        raise RecordError(f"{directory / FILE_NAME}: {misfit} is not as an execution writes it")
     return Record(directory=directory, **known)
 
 
-_SHAPES: dict[str, Any] = {
-    "flow": str,
-    "step": str,
-    "instance_name": str,
-    "duration_s": (int, float),
-    "error": dict,
-    "warnings": int,
-    "results": dict,
-    "fingerprint": dict,
-    "outputs": dict,
-    "environment": dict,
+_NONE = type(None)
+_TEXTS = ("flow", "step", "instance_name", "reason", "started", "finished", "command", "accepted")
+_OBJECTS = ("error", "results", "fingerprint", "outputs", "environment")
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_TEXTS, (str, _NONE)),
+    **dict.fromkeys(_OBJECTS, (dict, _NONE)),
+    "duration_s": (int, float, _NONE),
+    "warnings": (int, _NONE),
+    "links": (list, _NONE),
 }
+_ODD = {"", ".", ".."}
+
+
+def _deeper_misfit(known: dict[str, Any]) -> str | None:
+    """The first part inside a record that is not what its readers rely on."""
+    error, outputs, links = known.get("error") or {}, known.get("outputs") or {}, known.get("links") or []
+    parts = known.get("fingerprint") or {}
+    checks = {
+        "flow": _is_path(known.get("flow") or ""),
+        "error": isinstance(error.get("message"), (str, _NONE)),
+        "outputs": _are_files(outputs) and all(map(_is_inside, outputs)),
+        "links": all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in links),
+        "fingerprint.config": isinstance(parts.get("config"), (dict, _NONE)),
+        "fingerprint.code": _is_code(parts.get("code") or {}),
+        "fingerprint.modules": _are_files(parts.get("modules") or {}),
+        "fingerprint.inputs": _are_files(parts.get("inputs") or {}),
+        "fingerprint.packages": _are_texts(parts.get("packages") or {}),
+    }
+    return None if all(checks.values()) else next(name for name, fits in checks.items() if not fits)
+
+
+def _is_inside(path: str) -> bool:
+    """A re-run clears away what the record lists, so nothing of that may lead out of the instance's folder."""
+    return not os.path.isabs(path) and _ODD.isdisjoint(path.split("/"))
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return "\0" not in text and (text.isascii() or bool(os.fsencode(text)))
+    except UnicodeEncodeError:
+        return False
+
+
+def _are_files(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(told, dict) and _is_path(path) for path, told in value.items())
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_code(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("text"), (str, _NONE)):
+        return False
+    cells = value.get("cells") or []
+    return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 
 
 def write_record(record: Record) -> None:
     """Replace the record on disk."""
     text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_atomically(record.directory / FILE_NAME, text + "\n")
+    path = record.directory / FILE_NAME
+    try:
+        write_atomically(path, text + "\n")
+    except OSError:
+        if path.is_dir():
+            raise RecordError(_IS_FOLDER.format(path=path)) from None
+        raise
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime import execution
 from ductaflow_runtime.config import flatten
-from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.instance import check_name, is_alive, list_instances, list_steps
+from ductaflow_runtime.instance import check_name, list_instances, list_steps
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
-from ductaflow_runtime.record import Record, Status, read_record
+from ductaflow_runtime.record import FILE_NAME
+from ductaflow_runtime.staleness import DAMAGED, NEW, look
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _OWN = ("step", "instance_name", "status", "duration_s", "warnings", "error", "directory")
-DAMAGED = "damaged"
 
 
 def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
@@ -34,7 +33,8 @@ def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | Non
 
     folder = _runs_dir(runs_dir)
     steps = list_steps(folder) if step is None else [check_name(step, "step name")]
-    rows = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
+    found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
+    rows = [row for row in found if row is not None]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
     results = dict.fromkeys(key for row in rows for key in row if key.startswith("result."))
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
@@ -50,19 +50,19 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
     return resolve_runs_dir(root, load_settings(root), runs_dir)
 
 
-def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any]:
-    """One instance as a row; a record that is damaged or missing is one too."""
+def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
+    """One instance as a row, also one whose record is damaged or missing; `None` if nothing has run there."""
     from ductaflow_runtime.frame import error_text
 
     directory = step_dir / name
-    row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory)}
-    try:
-        record = read_record(directory)
-    except RecordError as error:
-        return {**row, "status": DAMAGED, "error": str(error)}
+    seen = look(directory)
+    if seen.state == NEW:
+        return None
+    row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory), "status": seen.state}
+    record = seen.record
     if record is None:
-        return {**row, "status": DAMAGED, "error": "no run.json"}
-    row["status"] = str(present_status(record))
+        damage = seen.damage or f"no {FILE_NAME}"
+        return {**row, "error": damage if seen.state == DAMAGED else None}
     row["duration_s"] = None if record.duration_s is None else float(record.duration_s)
     row["warnings"] = record.warnings
     row["error"] = error_text(record)
@@ -70,10 +70,3 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any]:
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
     row.update({f"result.{key}": value for key, value in (record.results or {}).items()})
     return row
-
-
-def present_status(record: Record) -> Status:
-    """The status, seen from now: `running` with nobody at it means interrupted."""
-    if record.status is Status.RUNNING and not is_alive(record):
-        return Status.INTERRUPTED
-    return record.status

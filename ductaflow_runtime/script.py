@@ -11,7 +11,6 @@ import atexit
 import builtins
 import contextlib
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -20,10 +19,9 @@ from typing import Any
 from ductaflow_runtime import execution
 from ductaflow_runtime.config import Config, apply_settings, read_config, texts_in
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
+from ductaflow_runtime.frames import cell_of, module_frame, ran_to_its_end
 from ductaflow_runtime.instance import HIDDEN, LOG_NAME, acquire, check_name
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir, set_import_path
-
-_MARKER = re.compile(r"^# ?%%+(.*)$")
 
 
 def load_cli_config(default_config: str | os.PathLike[str], description: str = "") -> Config:
@@ -88,7 +86,7 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
         name=name,
         config=config,
         folder=None if inside else str(directory),
-        environment=git_state(root),
+        environment=git_state(root, runs_dir),
     )
     present = Present(root, runs_dir)
     code = present.code(flow)
@@ -102,7 +100,7 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
         os.chdir(directory)
     except OSError as error:
         raise ConfigError(f"--output-dir {directory} cannot be used: {error}") from None
-    tracker = Tracker(root=str(root), own=str(directory))
+    tracker = Tracker(root=str(root), own=str(directory), runs_dir=str(runs_dir), late=True)
     tracker.name_all([*code.literals, *texts_in(config)])
     running = execution.Execution(root, directory, runs_dir, tracker, script=True)
     execution.begin(running)
@@ -118,7 +116,9 @@ class Ending:
 
         self.job, self.entry, self.code, self.running = job, entry, code, running
         self.error: dict[str, Any] | None = None
+        self.left: list[Any] = []
         self.interrupted = False
+        self.module = module_frame()
         self.owner = os.getpid()
         self.warned = count_warnings()
         self.log = Log(entry.record.directory / LOG_NAME)
@@ -126,8 +126,7 @@ class Ending:
 
     def watch(self) -> None:
         """Hook into what tells how a script ends."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush_streams()
         self.capture.start()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
@@ -146,13 +145,16 @@ class Ending:
         show = sys.excepthook
 
         def hook(kind: Any, error: Any, trace: Any) -> None:
+            from ductaflow_runtime.verdict import advise
+
             self.interrupted = issubclass(kind, KeyboardInterrupt)
-            self.error = {
+            told = {
                 "type": "Interrupted" if self.interrupted else kind.__name__,
                 "message": str(error) or ("interrupted before it ended" if self.interrupted else ""),
                 "cell": cell_of(self.job.flow, trace),
                 "traceback": "".join(traceback.format_exception(kind, error, trace)),
             }
+            self.error = advise(told, self.running.root)
             show(kind, error, trace)
 
         sys.excepthook = hook
@@ -162,12 +164,23 @@ class Ending:
         leave = sys.exit
 
         def noted(status: Any = None) -> Any:
-            if status not in (None, 0) and self.error is None:
-                self.error = {"type": "SystemExit", "message": str(status), "cell": None, "traceback": None}
+            self.left.append(status)
             leave(status)
 
         sys.exit = noted
         builtins.exit = builtins.quit = noted  # type: ignore[assignment]
+        names = self.module.f_globals if self.module is not None else {}
+        names.update({name: noted for name, value in names.items() if value is leave})
+
+    def _judge_exit(self) -> None:
+        """Whether the script ended early, and if so with which code: an exit that it caught does not count."""
+        if self.error is not None or ran_to_its_end(self.module):
+            return
+        from ductaflow_runtime.verdict import left_well
+
+        code = self.left[-1] if self.left else "raised otherwise than by sys.exit(), so that its code is not known"
+        if not left_well(code):
+            self.error = {"type": "SystemExit", "message": str(code), "cell": None, "traceback": None}
 
     def close(self) -> None:
         """The script has ended: write the record."""
@@ -175,13 +188,15 @@ class Ending:
             return
         from ductaflow_runtime.content import Contents
         from ductaflow_runtime.fingerprint import fingerprint
+        from ductaflow_runtime.leaving import open_files, settle_files
         from ductaflow_runtime.record import Status
 
         self.running.tracker.active = False
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush_streams()
+        settle_files("flush", open_files())
         self.capture.stop()
         self.log.close()
+        self._judge_exit()
         status = Status.INTERRUPTED if self.interrupted else Status.FAILED if self.error else Status.DONE
         contents = Contents(self.running.runs_dir / HIDDEN / "hashes")
         self.entry.close(
@@ -193,20 +208,7 @@ class Ending:
         )
 
 
-def cell_of(flow: str, trace: Any) -> int | None:
-    """The number of the code cell in which an error passed through the flow's own file."""
-    line = None
-    for frame, number in traceback.walk_tb(trace):
-        if os.path.realpath(frame.f_code.co_filename) == os.path.realpath(flow):
-            line = number
-    if line is None:
-        return None
-    cell, started = 0, False
-    for text in Path(flow).read_text(encoding="utf-8").splitlines()[:line]:
-        marker = _MARKER.match(text)
-        if marker:
-            started = True
-            cell += not re.search(r"\[(markdown|md|raw)\]", marker[1])
-        elif not started and text.strip() and not text.startswith("#"):
-            started, cell = True, 1
-    return cell or None
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started the script
+            stream.flush()

@@ -17,11 +17,12 @@ from ductaflow_runtime.config import Config
 from ductaflow_runtime.content import Contents
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
-from ductaflow_runtime.instance import HIDDEN, Instance
+from ductaflow_runtime.instance import HIDDEN, Instance, is_alive, locked
 from ductaflow_runtime.project import relative_to_root
 from ductaflow_runtime.record import Record, Status, read_record
 
-FORCED = "forced"
+NEW = "new"
+DAMAGED = "damaged"
 _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
@@ -52,7 +53,7 @@ class Present:
         if package not in self._versions:
             try:
                 self._versions[package] = importlib.metadata.version(package)
-            except importlib.metadata.PackageNotFoundError:
+            except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
 
@@ -61,12 +62,56 @@ class Present:
         return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
 
 
-def last_record(instance: Instance) -> tuple[Record | None, str | None]:
-    """The instance's record, and why it cannot be used if it is damaged."""
+@dataclass(frozen=True)
+class Seen:
+    """An instance as it is at this moment.
+
+    `state` is a status of records; `new` where nothing has run yet; or `damaged` without a usable record,
+    and `damage` then says what is wrong with the file, if there is one.
+    """
+
+    state: str
+    record: Record | None = None
+    damage: str | None = None
+
+
+def look(directory: Path) -> Seen:
+    """The one place that tells a running instance from an interrupted one, and a new one from a damaged one."""
     try:
-        return read_record(instance.directory), None
+        record = read_record(directory)
+        while not _is_settled(record, directory):
+            # An execution may have ended, or begun, since the record was read: what stays the same was left so.
+            before, record = record, read_record(directory)
+            if record == before:
+                left = None if record is None else record.but(status=Status.INTERRUPTED)
+                return Seen(DAMAGED if left is None else str(left.status), left)
     except RecordError as error:
-        return None, f"record damaged: {error}"
+        return Seen(DAMAGED, damage=str(error))
+    if record is None:
+        return Seen(NEW if _is_empty(directory) else str(Status.RUNNING))
+    return Seen(str(record.status), record)
+
+
+def _is_settled(record: Record | None, directory: Path) -> bool:
+    """Whether a record is right as it stands. One that is missing from a folder in use is about to be written."""
+    if record is not None:
+        return record.status is not Status.RUNNING or is_alive(record)
+    with locked(directory) as free:
+        return not free or _is_empty(directory)
+
+
+def _is_empty(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True
+
+
+def last_record(instance: Instance) -> tuple[Record | None, str | None]:
+    """The instance's record as it is at this moment, and why it cannot be used if it is damaged."""
+    seen = look(instance.directory)
+    return seen.record, f"record damaged: {seen.damage}" if seen.damage else None
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -160,12 +205,6 @@ def _code_changes(was: dict[str, Any], code: FlowCode) -> Iterator[str]:
         yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
 
 
-def text_changed(record: Record, code: FlowCode) -> bool:
-    """Whether comments, markdown or tags differ from the stored notebook's."""
-    was = ((record.fingerprint or {}).get("code") or {}).get("text")
-    return was is not None and was != code.text
-
-
 def _input_change(path: str, stored: dict[str, Any], present: Present) -> str | None:
     absolute = present.absolute(path)
     if "names" in stored:
@@ -187,13 +226,12 @@ def _upstream(absolute: str, present: Present) -> str:
     if inside == absolute or len(parts) < 3 or parts[0].startswith("."):
         return ""
     step, name = parts[:2]
-    try:
-        record = read_record(present.runs_dir / step / name)
-    except RecordError:
+    seen = look(present.runs_dir / step / name)
+    if seen.damage:
         return f" (the record of {step}/{name} is damaged)"
-    if record is None:
+    if seen.record is None:
         return f" ({step}/{name} has not run)"
-    return f" ({step}/{name}: {record.status})" if record.status is not Status.DONE else ""
+    return f" ({step}/{name}: {seen.state})" if seen.state != Status.DONE else ""
 
 
 def _output_changes(instance: Instance, record: Record) -> Iterator[str]:

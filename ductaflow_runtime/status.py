@@ -6,10 +6,11 @@ It decides nothing itself: `why_stale` does. `accept` and `prune` are the two th
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,29 +18,19 @@ from typing import Any
 from ductaflow_runtime.config import read_config, texts_in
 from ductaflow_runtime.content import Contents, hash_names, stat_file
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
-from ductaflow_runtime.instance import (
-    CONFIG_NAME,
-    HIDDEN,
-    Instance,
-    is_alive,
-    list_instances,
-    locked,
-    written_by_runtime,
-)
-from ductaflow_runtime.ledger import previous_folder
+from ductaflow_runtime.folder import NO_FILE, previous_folder, snapshot_of
+from ductaflow_runtime.instance import CONFIG_NAME, HIDDEN, Instance, list_instances, locked, written_by_runtime
 from ductaflow_runtime.project import relative_to_root
-from ductaflow_runtime.record import FILE_NAME, Record, Status, now, write_atomically, write_record
-from ductaflow_runtime.staleness import Present, last_record, why_stale
+from ductaflow_runtime.record import FILE_NAME, Record, Status, now, read_record, write_atomically, write_record
+from ductaflow_runtime.staleness import NEW, Present, look, why_stale
 from ductaflow_runtime.tracking import Tracker, describe_input
-
-DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
 class Found:
     """An instance's folder: its state now, and why it is not up to date (`None`: it is).
 
-    `state` is a status of records, or `damaged`; then `reason` says what is wrong with the record.
+    `state` is a status of records, `damaged` (then `reason` says what is wrong with the record), or `new`.
     """
 
     instance: Instance
@@ -53,21 +44,34 @@ class Found:
         return f"{self.instance.step}/{self.instance.name}"
 
 
-def remember_control(runs_dir: Path, step: str, names: Iterable[str]) -> None:
-    """Note which instances a control dataframe asked for; a run does not fail for want of this note."""
+@dataclass(frozen=True)
+class Control:
+    """A note of what sweeps asked for: the names in the last control dataframe, its time, and all names so far."""
+
+    names: list[str]
+    at: str
+    ever: list[str]
+
+
+def remember_control(runs_dir: Path, step: str, names: Sequence[str]) -> None:
+    """Note which instances a control dataframe asks for; a run does not fail for want of this note."""
+    known = last_control(runs_dir, step)
+    there = set(list_instances(runs_dir, step))
+    before = [name for name in known.ever if name in there] if known is not None else []
+    note = {"names": list(names), "at": now(), "ever": list(dict.fromkeys([*before, *names]))}
     path = _control_file(runs_dir, step)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(list(names), ensure_ascii=False))
+        write_atomically(path, json.dumps(note, ensure_ascii=False))
 
 
-def last_control(runs_dir: Path, step: str) -> list[str] | None:
-    """The instances in the step's last control dataframe; `None` if no sweep has left a note."""
+def last_control(runs_dir: Path, step: str) -> Control | None:
+    """The note of the step's last control dataframe; `None` if no sweep has left one."""
     try:
-        names = json.loads(_control_file(runs_dir, step).read_bytes())
-    except (OSError, ValueError):
+        known = Control(**json.loads(_control_file(runs_dir, step).read_bytes()))
+    except (OSError, ValueError, TypeError):
         return None
-    return names if isinstance(names, list) else None
+    return known if isinstance(known.names, list) and isinstance(known.ever, list) else None
 
 
 def _control_file(runs_dir: Path, step: str) -> Path:
@@ -75,30 +79,33 @@ def _control_file(runs_dir: Path, step: str) -> Path:
 
 
 def not_in_control(runs_dir: Path, step: str) -> list[str]:
-    """The instances on disk that the last control dataframe does not name."""
-    names = last_control(runs_dir, step)
-    return [] if names is None else sorted(set(list_instances(runs_dir, step)) - set(names))
+    """The instances on disk that an earlier control dataframe named and the last one does not.
+
+    One that no control dataframe ever named (made by `run_notebook`, a command or a script) has no row to lose.
+    """
+    known = last_control(runs_dir, step)
+    return [] if known is None else sorted(set(list_instances(runs_dir, step)) & set(known.ever) - set(known.names))
 
 
 def examine(present: Present, step: str, names: Sequence[str] | None = None) -> list[Found]:
     """The instances of a step, each against the present code, modules, inputs and packages."""
-    found = list_instances(present.runs_dir, step) if names is None else names
-    return [_examine_one(present, step, name) for name in found]
+    chosen = list_instances(present.runs_dir, step) if names is None else names
+    found = [_examine_one(present, step, name) for name in chosen]
+    return [one for one in found if names is not None or one.state != NEW]
 
 
 def _examine_one(present: Present, step: str, name: str) -> Found:
     nowhere = Instance(Path(), step, name, {}, present.runs_dir)
-    record, damage = last_record(nowhere)
-    if record is None:
-        return Found(nowhere, None, DAMAGED, damage or f"no {FILE_NAME}")
-    if is_alive(record):
-        return Found(nowhere, record, str(Status.RUNNING), None)
-    state = Status.INTERRUPTED if record.status is Status.RUNNING else record.status
+    seen = look(nowhere.directory)
+    if seen.state == Status.RUNNING:
+        return Found(nowhere, seen.record, seen.state, None)
+    if seen.record is None:
+        return Found(nowhere, None, seen.state, f"record damaged: {seen.damage}" if seen.damage else f"no {FILE_NAME}")
     try:
-        instance = _instance_of(record, step, name, present)
-        return Found(instance, record, str(state), why_stale(instance, record, present))
+        instance = _instance_of(seen.record, step, name, present)
+        return Found(instance, seen.record, seen.state, why_stale(instance, seen.record, present))
     except DuctaflowError as error:  # the flow is gone or unreadable: no run would give these results
-        return Found(nowhere, record, str(state), str(error))
+        return Found(nowhere, seen.record, seen.state, str(error))
 
 
 def _instance_of(record: Record, step: str, name: str, present: Present) -> Instance:
@@ -111,23 +118,41 @@ def _instance_of(record: Record, step: str, name: str, present: Present) -> Inst
 
 def check_acceptable(found: Iterable[Found]) -> None:
     """Raise one `ConfigError` for all instances whose present state cannot be declared up to date."""
-    problems = [f"{one.address}: {one.state}" for one in found if one.state != Status.DONE]
-    problems += [
-        f"{one.address}: {one.reason}" for one in found if one.state == Status.DONE and not one.instance.flow.is_file()
-    ]
+    problems = [f"{one.address}: {problem}" for one in found if (problem := _obstacle(one))]
     if problems:
         raise ConfigError("only instances that are done, and whose flow is there, can be accepted:", problems)
+
+
+def _obstacle(found: Found) -> str | None:
+    if found.state == NEW:
+        missing = found.instance
+        there = list_instances(missing.runs_dir, missing.step)
+        near = " or ".join(difflib.get_close_matches(missing.name, there))
+        return "no such instance; " + (f"did you mean {near}?" if near else f"there are {', '.join(there[:5])}")
+    if found.state != Status.DONE:
+        return found.state
+    return None if found.instance.flow.is_file() else found.reason
+
+
+@contextlib.contextmanager
+def held(directory: Path, known: Record) -> Iterator[Record]:
+    """Hold an instance that is still as `known` says, and give its record; `InstanceBusyError` if it is not."""
+    with locked(directory) as free:
+        if not free:
+            raise InstanceBusyError(f"{directory} is being written by another process at this moment; try again later")
+        record = read_record(directory)
+        if record is None or (record.started, record.accepted) != (known.started, known.accepted):
+            raise InstanceBusyError(f"{directory} has been written by another process meanwhile; look at it again")
+        yield record
 
 
 def accept(found: Found, present: Present) -> Record:
     """Declare an instance up to date as things are now; its record says since when."""
     assert found.record is not None
-    with locked(found.instance.directory) as free:
-        if not free:
-            raise InstanceBusyError(f"{found.address} is being executed by another process at this moment")
-        record = found.record.but(
-            fingerprint=_present_fingerprint(found.instance, found.record, present),
-            outputs=_present_outputs(found.record),
+    with held(found.instance.directory, found.record) as record:
+        record = record.but(
+            fingerprint=_present_fingerprint(found.instance, record, present),
+            outputs=_present_outputs(record),
             accepted=now(),
         )
         write_record(record)
@@ -136,7 +161,7 @@ def accept(found: Found, present: Present) -> Record:
 
 def _present_fingerprint(instance: Instance, record: Record, present: Present) -> dict[str, Any]:
     was, code = record.fingerprint or {}, present.code(instance.flow)
-    named = Tracker(root=str(present.root), own=str(instance.directory))
+    named = Tracker(root=str(present.root), own=str(instance.directory), runs_dir=str(present.runs_dir))
     named.name_all([*code.literals, *texts_in(instance.config)])
     inputs = {relative_to_root(path, present.root): {} for path in named.files} | (was.get("inputs") or {})
     inputs.pop(record.flow, None)
@@ -175,38 +200,40 @@ class Removal:
     """What pruning would do to one instance: files that executions wrote, and those that it leaves."""
 
     instance: Instance
-    ours: tuple[str, ...]
-    foreign: tuple[str, ...]
+    record: Record | None
+    ours: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     obstacle: str | None = None
 
 
 def plan_removal(runs_dir: Path, step: str, name: str) -> Removal:
-    """Tell an instance's own files from those that somebody else put there or has edited; reads only."""
+    """Tell the files that executions wrote from those that somebody else put there, and from edited outputs."""
     instance = Instance(Path(), step, name, {}, runs_dir)
-    record, damage = last_record(instance)
+    seen = look(instance.directory)
+    record = seen.record
+    if seen.state == Status.RUNNING:
+        return Removal(instance, record, obstacle="it is being executed at this moment")
     if record is None:
-        return Removal(instance, (), (), damage or f"no {FILE_NAME}, so nobody knows whose files these are")
-    if is_alive(record):
-        return Removal(instance, (), (), "it is being executed at this moment")
-    contents, own = Contents(), written_by_runtime(record.flow_stem)
+        damage = f"record damaged: {seen.damage}" if seen.damage else f"no {FILE_NAME}"
+        return Removal(instance, record, obstacle=f"{damage}, so nobody knows whose files these are")
+    contents, own, links = Contents(), written_by_runtime(record.flow_stem), record.links or ()
     ours: list[str] = []
     foreign: list[str] = []
-    for folder, _, names in os.walk(instance.directory):
-        for each in names:
-            path = os.path.join(folder, each)
-            short = relative_to_root(path, instance.directory)
-            stored = (record.outputs or {}).get(short)
-            is_ours = short in own or (stored is not None and contents.is_same(path, stored))
-            (ours if is_ours else foreign).append(short)
-    return Removal(instance, tuple(sorted(ours)), tuple(sorted(foreign)))
+    for folder, folders, names in os.walk(instance.directory):
+        for path in (os.path.join(folder, each) for each in (*names, *folders)):
+            there, short = snapshot_of(path), relative_to_root(path, instance.directory)
+            if there is not None:
+                stored = (record.outputs or {}).get(short)
+                as_written = short in links if there == NO_FILE else stored and contents.is_same(path, stored)
+                (ours if short in own or as_written else foreign).append(short)
+    return Removal(instance, record, tuple(sorted(ours)), tuple(sorted(foreign)))
 
 
 def remove(removal: Removal) -> None:
     """Delete the files that executions wrote, the record last, and the folders that this leaves empty."""
     directory = removal.instance.directory
-    with locked(directory) as free:
-        if not free:
-            raise InstanceBusyError(f"{directory} is being written by another process at this moment")
+    assert removal.record is not None
+    with held(directory, removal.record):
         for name in sorted(removal.ours, key=lambda name: name == FILE_NAME):
             (directory / name).unlink(missing_ok=True)
         for folder, _, _ in os.walk(directory, topdown=False):

@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ductaflow_runtime.interrupts import INTERRUPTS
+
 Emit = Callable[[str, str], None]
 
 NAMES = ("stdout", "stderr")
@@ -35,7 +37,10 @@ class Log:
     """`run.log`: plain text, one line a line, with the time at which it was printed."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            os.write(self._handle, b"\n")  # the process that wrote so far died within a line
         self._partial = {"stdout": "", "stderr": ""}
         self._unended: str | None = None
         self._shown = time.monotonic()
@@ -121,11 +126,12 @@ class Capture:
         """Point the descriptors back, and take in what is still in the pipes."""
         for descriptor, name in enumerate(NAMES, 1):
             os.dup2(self._saved[name], descriptor)
-            os.close(self._saved[name])
         os.write(self._wake, b"x")
         if self._thread is not None:
             self._thread.join()
         self.drain()
+        for handle in self._saved.values():  # last: a script's output is passed on to them
+            os.close(handle)
 
     def original(self, name: str) -> int:
         """The descriptor that `name` had before."""
@@ -142,13 +148,16 @@ class Capture:
             self._take(name, text)
 
     def drain(self) -> None:
-        """Take in what the pipes hold at this moment."""
+        """Take in what the pipes hold at this moment; no more, for a background process may never stop."""
         with self.lock:
             for name in NAMES:
-                while data := self._read_some(name):
+                if data := self._read_some(name):
                     self._take(name, self._decoders[name].decode(data), at_once=True)
-                    if len(data) < _CHUNK:
-                        break
+
+    def flush(self, name: str) -> None:
+        """Show in the log what has been printed of a line."""
+        with self.lock:
+            self.log.feed(name, "", at_once=True)
 
     def _read_some(self, name: str) -> bytes:
         try:
@@ -185,13 +194,25 @@ class FlowStream(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text)}")
-        if self._capture.is_owner():
-            self._capture.write(self._stream, text)
-        else:
-            data = text.encode("utf-8", "backslashreplace")
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+        INTERRUPTS.hold()
+        try:
+            if self._capture.is_owner():
+                self._capture.write(self._stream, text)
+            else:
+                data = text.encode("utf-8", "backslashreplace")
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+        finally:
+            INTERRUPTS.release()
         return len(text)
+
+    def flush(self) -> None:
+        INTERRUPTS.hold()
+        try:
+            if self._capture.is_owner():
+                self._capture.flush(self._stream)
+        finally:
+            INTERRUPTS.release()
 
     def fileno(self) -> int:
         return self._descriptor

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,11 +41,13 @@ class Commands:
         self.descriptor = descriptor
         self.ended = False
         self._buffer = b""
+        self._parent = os.getppid()
 
     def next_line(self) -> str | None:
         """Wait for a line; `None` when the parent is gone."""
         while b"\n" not in self._buffer:
-            if not self._read():
+            self.poll(HEARTBEAT_S, [])
+            if self.ended:
                 return None
         return self.take_line()
 
@@ -58,21 +59,19 @@ class Commands:
         self._buffer = rest
         return line.decode()
 
-    def _read(self) -> bool:
+    def _read(self) -> None:
         data = os.read(self.descriptor, 1 << 16)
         self._buffer += data
         self.ended = not data
-        return bool(data)
 
     def poll(self, timeout: float, others: list[int]) -> set[int]:
         """Wait for a line, for the end, or for another descriptor; which of the others are ready."""
-        if sys.platform == "win32":
-            time.sleep(min(timeout, _POLL_S))  # pipes cannot be waited for there
-            return set()
         watched = others if self.ended else [self.descriptor, *others]
         ready, _, _ = select.select(watched, [], [], max(timeout, 0.0))
         if self.descriptor in ready:
             self._read()
+        elif os.getppid() != self._parent:  # a process that the parent forked keeps the pipe open
+            self.ended = True
         return set(ready) & set(others)
 
 
@@ -81,9 +80,14 @@ def supervise(pid: int, poll: Poll, commands: Commands, clock: Clock, directory:
     ending = Ending()
     kill_at: float | None = None
     beat = time.monotonic() + HEARTBEAT_S
-    handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    handle = _open_handle(pid)
     try:
         while (code := poll()) is None:
+            while (line := commands.take_line()) is not None:
+                ending.interrupted = ending.interrupted or line == "interrupt"
+            if ending.interrupted and kill_at is None:
+                kill_at = time.monotonic() + _GRACE_S
+                _signal_group(pid, signal.SIGINT)
             moments = [
                 beat,
                 *([clock.deadline] if clock.deadline and kill_at is None else []),
@@ -94,11 +98,9 @@ def supervise(pid: int, poll: Poll, commands: Commands, clock: Clock, directory:
             moment = time.monotonic()
             if commands.ended and not ending.parent_gone:
                 ending.parent_gone, kill_at = True, moment
-            while (line := commands.take_line()) is not None:
-                ending.interrupted = ending.interrupted or line == "interrupt"
             overdue = clock.deadline is not None and moment >= clock.deadline
-            if kill_at is None and (ending.interrupted or overdue):
-                ending.timed_out = overdue and not ending.interrupted
+            if kill_at is None and overdue:
+                ending.timed_out = True
                 kill_at = moment + _GRACE_S
                 _signal_group(pid, signal.SIGINT)
             elif kill_at is not None and moment >= kill_at:
@@ -113,6 +115,13 @@ def supervise(pid: int, poll: Poll, commands: Commands, clock: Clock, directory:
             os.close(handle)
     ending.code = code
     return ending
+
+
+def _open_handle(pid: int) -> int | None:
+    """A descriptor that tells when the child ends; `None` where the system has none to give."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.pidfd_open(pid)
+    return None
 
 
 def _some(value: float | int | None) -> list:  # type: ignore[type-arg]
@@ -154,3 +163,5 @@ def end_leftovers(pid: int) -> None:
 def ignore_interrupts() -> None:
     """Ctrl-C reaches the whole terminal; the parent decides what becomes of an instance."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Blocked too: one that reaches a child before it listens waits there until it does.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

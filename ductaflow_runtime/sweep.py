@@ -7,7 +7,6 @@ one worker is a pool of one.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -48,15 +47,20 @@ class Sweep:
             return {}
         if self._executor is not None:
             return self._conduct(jobs, self._executor)
-        with ThreadPoolExecutor(min(self.workers, len(jobs)), "ductaflow") as threads:
+        threads = ThreadPoolExecutor(min(self.workers, len(jobs)), "ductaflow")
+        try:
             return self._conduct(jobs, threads)
+        finally:
+            threads.shutdown(cancel_futures=True)
 
     def _conduct(self, jobs: Mapping[int, Job], executor: Executor) -> dict[int, Record]:
         first = next(iter(jobs.values()))
         progress = Progress(first.step, len(jobs), min(self.workers, len(jobs)), self._quiet)
-        futures = {executor.submit(run_job, job): index for index, job in jobs.items()}
+        futures: dict[Future[Record], int] = {}
         records: dict[int, Record] = {}
         try:
+            for index, job in jobs.items():
+                futures[executor.submit(run_job, job)] = index
             for future in self._as_they_end(futures):
                 index = futures[future]
                 record = outcome_of(jobs[index], future)
@@ -65,8 +69,8 @@ class Sweep:
                 if self._stop and record.outcome is Outcome.FAILED:
                     for other in futures:
                         other.cancel()
-        except KeyboardInterrupt:
-            self._break_off(futures)
+        except BaseException:
+            self._break_off(futures, executor)
             raise
         finally:
             progress.close()
@@ -80,8 +84,10 @@ class Sweep:
                 self._tick()
             yield from sorted(ended, key=futures.__getitem__)
 
-    def _break_off(self, futures: Iterable[Future[Record]]) -> None:
+    def _break_off(self, futures: Iterable[Future[Record]], executor: Executor) -> None:
         """Ctrl-C: start nothing more, let what runs write that it was interrupted."""
+        if self._executor is None:  # also what was handed over a moment ago and is not among the futures
+            executor.shutdown(wait=False, cancel_futures=True)
         running = [future for future in futures if not future.cancel()]
         pool().interrupt()
         until = time.monotonic() + _LAST_CHANCE_S
@@ -111,15 +117,3 @@ def without_record(job: Job, outcome: Outcome, error: BaseException | None) -> R
         directory=job.instance.directory,
         outcome=outcome,
     )
-
-
-def announce(step: str, reasons: Iterable[str | None]) -> str:
-    """One line that says what will run and why: the commonest reasons first."""
-    counts = Counter(reasons)
-    idle = counts.pop(None, 0)
-    total = sum(counts.values())
-    told = [f"{count} {reason}" for reason, count in counts.most_common(3)]
-    if len(counts) > 3:
-        told.append(f"{sum(count for _, count in counts.most_common()[3:])} for other reasons")
-    why = f" ({'; '.join(told)})" if told else ""
-    return f"{step}: {total} to run{why}, {idle} up to date"

@@ -6,9 +6,6 @@ and in the code that name an existing file count as inputs too.
 
 from __future__ import annotations
 
-import functools
-import itertools
-import operator
 import os
 import sys
 import threading
@@ -19,22 +16,35 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ductaflow_runtime.content import Contents, Stat, hash_names, is_recent, stat_file
+from ductaflow_runtime.imports import (
+    asked_by_import,
+    installed_folders,
+    is_below,
+    is_packaged,
+    texts_of,
+    texts_of_imported,
+)
 from ductaflow_runtime.project import relative_to_root
 from ductaflow_runtime.record import FILE_NAME
 
 _LISTINGS = ("os.listdir", "os.scandir")
 _WATCHED = frozenset(("open", "exec", "sqlite3.connect", *_LISTINGS))
 _PASSED_OVER = frozenset((".git", "__pycache__", ".ipynb_checkpoints", ".ductaflow", "node_modules"))
-_SOURCE_READERS = ("/linecache.py", "/inspect.py", "/pkgutil.py", "/importlib/metadata/__init__.py")
+_DEVICES = ("/proc/", "/dev/", "/sys/")
 
 
 @dataclass
 class Tracker:
-    """Collects the files read and the folders listed while it is `active`."""
+    """Collects the files read and the folders listed while it is `active`.
+
+    `late`: the process has imported modules of the project before this tracker was made.
+    """
 
     root: str
     own: str
+    runs_dir: str = ""
     active: bool = False
+    late: bool = False
     files: dict[str, Stat | None] = field(default_factory=dict)
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
@@ -43,6 +53,14 @@ class Tracker:
     _appended: dict[str, Stat] = field(default_factory=dict)
     _verdicts: dict[tuple[str, bool], str | None] = field(default_factory=dict)
     _inside: threading.local = field(default_factory=threading.local)
+
+    def __post_init__(self) -> None:
+        self._bases = tuple(base for base in (self.root, self.runs_dir) if base)
+        self._installed = installed_folders(*self._bases)
+        # The working directory of a flow is told without links, so both ways to write a folder must mean the same.
+        self._real = {base: os.path.realpath(base) for base in (self.own, *reversed(self._bases))}
+        if self.late:
+            self.name_all(texts_of_imported(self.root))
 
     def install(self) -> None:
         """Start listening; an audit hook cannot be removed, so only in a process that ends with the flow."""
@@ -61,13 +79,14 @@ class Tracker:
 
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "exec":
-            self._note_source(getattr(args[0], "co_filename", ""))
+            self._note_source(args[0])
             return
         given = args[0] if args and args[0] is not None else "."
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
-        if path is None or _called_by_import(path):
+        listing = event in _LISTINGS
+        if path is None or asked_by_import(path, listing, sys._getframe(2)):
             return
-        if event in _LISTINGS:
+        if listing:
             if path not in self.folders:
                 self.folders[path] = hash_names(path)
             return
@@ -75,15 +94,22 @@ class Tracker:
         if flags & os.O_ACCMODE == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
             self._note_writing(path, flags)
             return
+        self._note_reading(path)
+        if event == "sqlite3.connect" and (log := stat_file(f"{path}-wal")) is not None and log.size:
+            self._note_reading(f"{path}-wal")  # an empty one comes and goes with whoever has the database open
+
+    def _note_source(self, code: Any) -> None:
+        """A file of code that is executed, also one that is loaded by its path and leaves no module behind."""
+        name = getattr(code, "co_filename", "")
+        path = self.place(name) if name.endswith(".py") else None
+        if path is not None and path not in self.sources:
+            self.sources.add(path)
+            self.name_all(texts_of(code))
+
+    def _note_reading(self, path: str) -> None:
         self._only_named.discard(path)
         if path not in self.files and path not in self.written:
             self.files[path] = self._appended.get(path) or stat_file(path)
-
-    def _note_source(self, name: str) -> None:
-        """A file of code that is executed, also one that is loaded by its path and leaves no module behind."""
-        path = self.place(name) if name.endswith(".py") else None
-        if path is not None:
-            self.sources.add(path)
 
     def _note_writing(self, path: str, flags: int) -> None:
         """What the flow itself puts there is no input, unless it has read or reads what was there before."""
@@ -113,21 +139,25 @@ class Tracker:
 
     def name(self, path: str | os.PathLike[str]) -> None:
         """Count a file as an input because the flow names it."""
-        place = self.place(path, anywhere=True)
+        found = stat_file(path)
+        place = self.place(path, anywhere=True) if found is not None else None
         if place is not None and place not in self.files and place not in self.written:
-            found = stat_file(place)
-            if found is not None:
-                self.files[place] = found
-                self._only_named.add(place)
+            self.files[place] = found
+            self._only_named.add(place)
 
     def name_all(self, texts: Iterable[str]) -> None:
         """Count those texts as inputs that name an existing file, seen from the project or the instance."""
+        own = self._real[self.own]
         for text in texts:
-            for base in (self.root, self.own):
-                self.name(os.path.join(base, text))
+            self.name(os.path.join(self.root, text))
+            if ".." in text:  # what does not leave the instance's folder is its own
+                self.name(os.path.join(own, text))
 
     def place(self, path: object, anywhere: bool = False) -> str | None:
-        """The absolute path if it may count as an input: in the project, not the instance's own, no cache."""
+        """The absolute path if it may count as an input: in the project or its results, not the instance's own,
+        no cache."""
+        if isinstance(path, int):
+            path = _path_of(path)
         if isinstance(path, bytes):
             path = os.fsdecode(path)
         if not isinstance(path, (str, os.PathLike)):
@@ -138,24 +168,39 @@ class Tracker:
         return self._verdicts[key]
 
     def _judge(self, path: str, anywhere: bool) -> str | None:
-        if path != self.root and not _is_below(path, self.root):
-            real = os.path.realpath(path)
-            if _is_below(real, self.root):
+        if path.startswith(self._installed):
+            return None
+        path = self._as_known(path)
+        if self._base_of(path) is None:
+            real = self._as_known(os.path.realpath(path))
+            if self._base_of(real) is not None:
                 path = real
-            elif not anywhere:
+            elif not anywhere or (path.startswith(_DEVICES) and not path.startswith("/dev/shm/")):
                 return None
-        if path == self.own or _is_below(path, self.own) or path.startswith(("/proc/", "/dev/", "/sys/")):
+        if path == self.own or is_below(path, self.own):
             return None
-        parts = os.path.relpath(path, self.root).split(os.sep)
-        if not _PASSED_OVER.isdisjoint(parts) or path.endswith((".pyc", ".pyo")):
-            return None
-        if _is_below(path, sys.prefix) or "site-packages" in parts:
+        inside = os.path.relpath(path, self._base_of(path) or self.root)
+        if is_packaged(inside) or not _PASSED_OVER.isdisjoint(inside.split(os.sep)):
             return None
         return path
 
+    def _as_known(self, path: str) -> str:
+        """The path as it is written seen from the project, where it lies in the real place of a linked folder."""
+        for known, real in self._real.items():
+            if known != real and (path == real or is_below(path, real)):
+                return known + path[len(real) :]
+        return path
 
-def _is_below(path: str, folder: str) -> bool:
-    return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
+    def _base_of(self, path: str) -> str | None:
+        return next((base for base in self._bases if path == base or is_below(path, base)), None)
+
+
+def _path_of(descriptor: int) -> str | None:
+    """What an open descriptor stands for, where the system tells (Linux)."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return None
 
 
 def _database(given: object) -> object:
@@ -163,52 +208,6 @@ def _database(given: object) -> object:
     if isinstance(given, str) and given.startswith("file:"):
         return unquote(urlsplit(given).path)
     return given
-
-
-def _called_by_import(path: str) -> bool:
-    """Whether the import system, or a reader of source code for a traceback, is what asks.
-
-    Only the nearest callers count: what a module reads while it is being imported is an input.
-    """
-    frame = sys._getframe(3)
-    if frame.f_code.co_filename.startswith("<frozen importlib"):
-        return True
-    for _ in range(3):
-        name = frame.f_code.co_filename.replace("\\", "/")
-        if name.endswith(_SOURCE_READERS) and (path.endswith(".py") or os.path.isdir(path)):
-            return True
-        if frame.f_back is None:
-            return False
-        frame = frame.f_back
-    return False
-
-
-def imported_since(last: str | None) -> list[str]:
-    """The modules imported after `last`, newest first; `None` asks for all of them.
-
-    Read from the end: in a forked child, touching the thousands of older names would copy their memory.
-    """
-    return list(itertools.takewhile(functools.partial(operator.ne, last), reversed(sys.modules)))
-
-
-def local_modules(root: str, last_import: str | None = None) -> dict[str, str]:
-    """Project-local modules that this process has imported since: absolute path -> module name."""
-    installed = tuple(f"{folder}{os.sep}" for folder in {sys.prefix, sys.base_prefix})
-    found: dict[str, str] = {}
-    for name in imported_since(last_import):
-        module = sys.modules.get(name)
-        path = getattr(module, "__file__", None)
-        if not isinstance(path, str) or not path.endswith(".py") or path.startswith(installed):
-            continue
-        if name == "__main__" or _is_own(name) or f"{os.sep}site-packages{os.sep}" in path:
-            continue
-        if _is_below(path, root) or _is_below(os.path.realpath(path), root):
-            found[os.path.abspath(path)] = name
-    return found
-
-
-def _is_own(name: str) -> bool:
-    return name.partition(".")[0] in ("ductaflow", "ductaflow_runtime")
 
 
 def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Contents) -> dict[str, dict[str, Any]]:

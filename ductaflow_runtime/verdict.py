@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import signal
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import DuctaflowError
@@ -74,15 +76,15 @@ def number_cells(notebook: NotebookNode) -> dict[str, int]:
 
 
 def judge(
-    error: Exception | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
+    error: BaseException | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
 ) -> tuple[Status, dict[str, Any] | None]:
     """What the record says of the cells' execution."""
     cell = failed_cell(executed, numbers)
-    if clock.expired() and (error is None or getattr(error, "ename", "") == "KeyboardInterrupt"):
-        return Status.FAILED, clock.error(cell)
+    ename = getattr(error, "ename", type(error).__name__)
+    if clock.expired() and (error is None or ename == "KeyboardInterrupt"):
+        return Status.FAILED, clock.error(cell or last_cell(executed, numbers))
     if error is None:
         return Status.DONE, None
-    ename = getattr(error, "ename", type(error).__name__)
     if ename == "KeyboardInterrupt":
         return Status.INTERRUPTED, interruption(cell)
     shown = "\n".join(getattr(error, "traceback", []))
@@ -94,12 +96,21 @@ def judge(
     }
 
 
+def advise(error: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Say what to do where the message alone does not: a file of the project, looked for in the instance's folder."""
+    named = re.search(r"'([^']+)'$", error["message"]) if error["type"] == "FileNotFoundError" else None
+    if named is None or os.path.isabs(named[1]) or not (root / named[1]).exists():
+        return error
+    advice = f"the project has it, but a flow works in its instance's folder: project_path({named[1]!r}) finds it"
+    return {**error, "message": f"{error['message']} ({advice})"}
+
+
 def plain_text(text: str) -> str:
     """Text without colours, line by line."""
     return "\n".join(plain(line) for line in text.split("\n"))
 
 
-def real_error(executed: NotebookNode, error: Exception | None) -> Exception | None:
+def real_error(executed: NotebookNode, error: BaseException | None) -> BaseException | None:
     """Papermill's error, unless it comes from a cell that is meant to raise, or from `sys.exit(0)`.
 
     Papermill takes every error among the outputs for a failure; its engine marks the cell that ended the flow.
@@ -111,12 +122,23 @@ def real_error(executed: NotebookNode, error: Exception | None) -> Exception | N
     for cell in executed.cells:
         if cell.metadata.get("papermill", {}).get("exception") is True:
             found = [output for output in cell.get("outputs", []) if output.output_type == "error"]
-            if not found or found[-1].ename != "SystemExit" or found[-1].evalue not in ("", "0"):
+            if not found or found[-1].ename != "SystemExit" or not left_well(found[-1].evalue):
                 return cast(Exception, error)
     executed.cells = [
         cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])
     ]
     return None
+
+
+def left_well(code: object) -> bool:
+    """Whether `sys.exit(code)` is a success; in a notebook the code has become text."""
+    return str(code) in ("", "0", "None", "False")
+
+
+def last_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
+    """The number of the cell that was executed last."""
+    ran = [numbers[cell["id"]] for cell in executed.cells if cell.get("execution_count") and cell["id"] in numbers]
+    return max(ran, default=None)
 
 
 def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:

@@ -14,17 +14,19 @@ import functools
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.aftermath import entries, speak_for, unfinished
-from ductaflow_runtime.execute import execute, interrupt_by_signal, study
+from ductaflow_runtime.execute import execute, study
 from ductaflow_runtime.fingerprint import packages
 from ductaflow_runtime.flow import read_bytes
-from ductaflow_runtime.ledger import Job
+from ductaflow_runtime.interrupts import INTERRUPTS
+from ductaflow_runtime.ledger import JOURNAL, NOT_BEGUN, Job
 from ductaflow_runtime.preload import is_part_of_known, preload, preload_runtime
 from ductaflow_runtime.record import Status
 from ductaflow_runtime.shell import build_kernel, draw_inline
@@ -50,9 +52,10 @@ _learned: set[str] = set()
 def main(arguments: list[str]) -> None:
     """Serve jobs until the parent goes away; or, as `--child`, execute the one given."""
     draw_inline()
-    if arguments[:1] == ["--child"]:
+    if arguments[0] == "--child":
         run_child(Child.from_text(sys.stdin.readline()))
         return
+    scratch = Path(arguments[0])
     replies = os.dup(1)
     commands = Commands(os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
@@ -64,45 +67,54 @@ def main(arguments: list[str]) -> None:
     while (line := commands.next_line()) is not None:
         if line == "interrupt":
             continue  # it came after the instance had ended
-        reply = serve(Job(**json.loads(line)), commands, replies)
+        reply = serve(Job(**json.loads(line)), scratch, commands, replies)
         os.write(replies, (json.dumps(reply) + "\n").encode())
+    shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
 
 
 class Child:
     """One execution, as the worker hands it to the process that will do it."""
 
-    def __init__(self, job: Job, journal: str, pipes: dict[str, tuple[int, int]] | None) -> None:
+    def __init__(self, job: Job, scratch: Path, pipes: dict[str, tuple[int, int]]) -> None:
         self.job = job
-        self.journal = journal
+        self.scratch = scratch
         self.pipes = pipes
         self.clock = Clock.start(job.timeout)
+        self.worker = os.getpid()
+
+    @property
+    def journal(self) -> Path:
+        """What it tells as it goes, for the case of a sudden end."""
+        return self.scratch / JOURNAL
 
     def to_text(self) -> str:
         """One line of JSON."""
-        told = {"job": self.job.__dict__, "journal": self.journal, "pipes": self.pipes}
-        return json.dumps({**told, "started": self.clock.started}) + "\n"
+        told = {"job": self.job.__dict__, "scratch": str(self.scratch), "pipes": self.pipes}
+        return json.dumps({**told, "started": self.clock.started, "worker": self.worker}) + "\n"
 
     @staticmethod
     def from_text(text: str) -> Child:
         """The inverse of `to_text`."""
         told = json.loads(text)
-        child = Child(Job(**told["job"]), told["journal"], told["pipes"])
-        child.clock.started = told["started"]
+        child = Child(Job(**told["job"]), Path(told["scratch"]), told["pipes"])
+        child.clock.started, child.worker = told["started"], told["worker"]
         return child
 
 
-def serve(job: Job, commands: Commands, replies: int) -> dict[str, Any]:
+def serve(job: Job, scratch: Path, commands: Commands, replies: int) -> dict[str, Any]:
     """Have one instance executed; the reply says only what the record on disk cannot."""
     forks = job.engine == "fork" and job.kernel_name is None and hasattr(os, "fork")
     if forks:
         warm_up(job)
-    handle, journal = tempfile.mkstemp(prefix="ductaflow-", suffix=".jsonl")
-    os.close(handle)
-    pipes = {name: os.pipe() for name in NAMES} if os.name == "posix" else None
-    child = Child(job, journal, pipes)
+        forks = threading.active_count() == 1  # a library that starts threads as it is imported: no fork after that
+    commands.poll(0, [])
+    if commands.take_line() == "interrupt":
+        return {"fatal": {"type": "Interrupted", "message": NOT_BEGUN}}
+    pipes = {name: os.pipe() for name in NAMES}
+    child = Child(job, scratch, pipes)
     try:
         pid, poll = fork_child(child, commands, replies) if forks else spawn_child(child)
-        for _, writer in (pipes or {}).values():
+        for _, writer in pipes.values():
             os.close(writer)
         ending = supervise(pid, poll, commands, child.clock, job.instance.directory)
         end_leftovers(pid)
@@ -111,10 +123,8 @@ def serve(job: Job, commands: Commands, replies: int) -> dict[str, Any]:
             raise SystemExit
         return reply
     finally:
-        for reader, _ in (pipes or {}).values():
+        for reader, _ in pipes.values():
             os.close(reader)
-        with contextlib.suppress(OSError):
-            os.unlink(journal)
 
 
 def warm_up(job: Job) -> None:
@@ -125,7 +135,7 @@ def warm_up(job: Job) -> None:
         names = study(flow, read_bytes(flow))[1].imports
     shell: Any = build_kernel().shell
     with shell.builtin_trap:  # pandas looks for a notebook when it is imported
-        preload([*names, *_learned] if job.preload is None else job.preload, job.export_html)
+        preload([*names, *_learned] if job.preload is None else job.preload, job.export_html, (flow.parent, job.root))
         _learned.clear()
     packages(names)
 
@@ -140,7 +150,6 @@ def fork_child(child: Child, commands: Commands, replies: int) -> tuple[int, Pol
         return pid, functools.partial(poll_forked, pid)
     try:
         os.setpgid(0, 0)
-        _prctl(_PR_SET_PDEATHSIG, 9)
         os.close(commands.descriptor)
         os.close(replies)
         run_child(child)
@@ -150,12 +159,12 @@ def fork_child(child: Child, commands: Commands, replies: int) -> tuple[int, Pol
 
 def spawn_child(child: Child) -> tuple[int, Poll]:
     """A child that is a fresh interpreter."""
-    passed = [end for pair in (child.pipes or {}).values() for end in pair]
+    passed = [end for pair in child.pipes.values() for end in pair]
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "ductaflow_runtime.worker", "--child"],
         stdin=subprocess.PIPE,
-        pass_fds=passed if os.name == "posix" else (),
-        process_group=0 if os.name == "posix" else None,
+        pass_fds=passed,
+        process_group=0,
         text=True,
     )
     assert process.stdin is not None
@@ -167,6 +176,9 @@ def spawn_child(child: Child) -> tuple[int, Poll]:
 def run_child(child: Child) -> None:
     """The child's whole life; it never returns."""
     code = 1
+    _prctl(_PR_SET_PDEATHSIG, 9)
+    if os.getppid() != child.worker:
+        os._exit(code)
     with open(child.journal, "a", encoding="utf-8") as file:
 
         def journal(entry: dict[str, Any]) -> None:
@@ -174,8 +186,8 @@ def run_child(child: Child) -> None:
             file.flush()
 
         try:
-            interrupt_by_signal()
-            execute(child.job, journal, child.clock.started, child.pipes)
+            INTERRUPTS.listen()
+            execute(child.job, journal, child.clock.started, child.pipes, child.scratch)
             code = 0
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
             journal({"fatal": describe(error)})
@@ -186,10 +198,11 @@ def run_child(child: Child) -> None:
 def settle(child: Child, ending: Ending) -> dict[str, Any]:
     """Make sure that the record says how the execution ended."""
     job = child.job
-    told = entries(Path(child.journal))
+    told = entries(child.journal)
     fatal = next((entry["fatal"] for entry in told if "fatal" in entry), None)
     _learned.update(name for entry in told for name in entry.get("imported", ()) if is_part_of_known(name))
-    if unfinished(job) is None:
+    ours = any("foreign" in entry for entry in told)
+    if not ours or unfinished(job) is None:
         if fatal is not None or ending.code != 0:
             return {"fatal": fatal or {"type": "Died", "message": describe_exit(ending.code)}}
         return {}
@@ -202,14 +215,14 @@ def settle(child: Child, ending: Ending) -> dict[str, Any]:
         error = fatal
     else:
         error = {"type": "Died", "message": describe_exit(ending.code), "cell": None, "traceback": None}
-    speak_for(job, Path(child.journal), status, error, last_words(child))
+    speak_for(job, child.journal, status, error, last_words(child))
     return {}
 
 
 def last_words(child: Child) -> dict[str, str]:
     """What the child printed and nobody read, such as the message of a crash in C code."""
     words: dict[str, str] = {}
-    for name, (reader, _) in (child.pipes or {}).items():
+    for name, (reader, _) in child.pipes.items():
         os.set_blocking(reader, False)
         with contextlib.suppress(OSError):
             words[name] = os.read(reader, 1 << 20).decode("utf-8", "replace")

@@ -52,7 +52,7 @@ PUBLIC = [
 USERS = {
     "jupytext": {"flow"},
     "papermill": {"debug", "engine", "execute", "kernel", "papermill_engine", "verdict"},
-    "nbclient": {"engine", "shell"},
+    "nbclient": {"engine", "filing", "kernel", "shell"},
     "ipykernel": {"shell"},
     "nbconvert": {"exporter"},
     "jinja2": {"exporter"},

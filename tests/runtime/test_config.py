@@ -169,3 +169,18 @@ def test_an_empty_control_dataframe_is_an_empty_result(project: Project) -> None
     results = run_instances(pd.DataFrame({"instance_name": [], "n": []}), "flow/step.py")
     assert len(results) == 0
     assert {"status", "reason", "duration_s", "directory", "error"} <= set(results.columns)
+
+
+def test_numbers_of_numpy_may_be_names(project: Project) -> None:
+    """A name that is a whole number, of whatever kind, is taken as its text."""
+    project.flow("# %%\npass\n")
+    frame = pd.DataFrame({"instance_name": np.array([np.int64(5), "x"], dtype=object), "n": [1, 2]})
+    assert [Path(folder).name for folder in run_instances(frame, "flow/step.py")["directory"]] == ["5", "x"]
+    assert run_notebook("flow/step.py", {"n": 1}, instance_name=np.int64(5)).skipped
+
+
+def test_no_number_is_lost_on_the_way(project: Project) -> None:
+    """A column of numbers wider than Python's is refused, never made null."""
+    project.flow("# %%\npass\n")
+    with pytest.raises(ConfigError, match="b"):
+        run_instances(pd.DataFrame({"b": np.array([1.5, 2], dtype="longdouble")}), "flow/step.py")

@@ -181,3 +181,32 @@ def test_public_names_are_listed_and_exist() -> None:
     for name in ductaflow.__all__:
         assert getattr(ductaflow, name).__doc__
     assert Path(ductaflow.__file__).name == "ductaflow.py"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "os.mkdir('plots')",
+        "os.makedirs('a/b/c')",
+        "os.symlink('nowhere', 'link')",
+        "os.symlink('/tmp', 'link')",
+        "os.mkfifo('pipe')",
+        "open('.hidden.tmp', 'x').close()",
+    ],
+)
+def test_a_re_run_starts_clean(project: Project, made: str) -> None:
+    """Folders, links and pipes that an execution made are cleared away too, after a failure as after a success."""
+    project.flow(f"# %%\nimport os\n{made}\nif config['n'] == 1: raise RuntimeError('bad row')\n")
+    with pytest.raises(FlowError, match="bad row"):
+        run_notebook("flow/step.py", {"n": 1}, instance_name="x")
+    assert run_notebook("flow/step.py", {"n": 2}, instance_name="x").status == "done"
+    assert run_notebook("flow/step.py", {"n": 2}, instance_name="x").skipped
+    assert run_notebook("flow/step.py", {"n": 2}, instance_name="x", force=True).status == "done"
+
+
+def test_a_file_looked_for_in_the_wrong_folder(project: Project) -> None:
+    """A relative path of the project, opened in the instance's folder, fails with the call that finds it."""
+    project.write("data/stops.csv", "a\n1\n")
+    project.flow("# %%\nopen('data/stops.csv')\n")
+    with pytest.raises(FlowError, match=r"project_path\('data/stops.csv'\)"):
+        run_notebook("flow/step.py", {}, instance_name="x")

@@ -1,16 +1,15 @@
-"""`ductaflow plan`, `status`, `accept` and `prune`."""
+"""`ductaflow plan`, `status` and `accept`."""
 
 from __future__ import annotations
 
 import json
 import shutil
 
-import pytest
 from click.testing import CliRunner
 
 from ductaflow_runtime.cli import main
-from ductaflow_runtime.status import last_control, remember_control
-from tests.staleness.cases import OF_COST, each
+from ductaflow_runtime.status import remember_control
+from tests.staleness.cases import each
 from tests.staleness.sample import Sample, write_data
 
 
@@ -101,16 +100,6 @@ def test_status_of_what_is_half_done(sample: Sample) -> None:
     assert "cannot be read" in lost
 
 
-def test_status_lists_rows_that_are_gone(sample: Sample) -> None:
-    """Instances that the last control dataframe does not name are listed; without one, `?` is shown."""
-    (sample.root / "runs/.ductaflow/control/cost.json").unlink(missing_ok=True)
-    assert call("status", "cost").splitlines()[1].split()[-1] == "?"
-    remember_control(sample.root / "runs", "cost", ["a"])
-    text = call("status", "cost")
-    assert text.splitlines()[1].split()[-1] == "2"
-    assert section(text, "Not in the last control dataframe") == ["cost/b", "cost/c"]
-
-
 def test_status_of_nothing(sample: Sample) -> None:
     """Before anything has run, and for a step that does not exist, the message says so."""
     assert "no step nothing" in call("status", "nothing", code=2)
@@ -122,17 +111,6 @@ def test_status_leaves_brackets_alone(sample: Sample) -> None:
     """A reason with brackets is shown as it is."""
     sample.edit_record("cost/a", status="failed", error={"type": "E", "message": "[red]x[/red]", "cell": 2})
     assert section(call("status", "cost"), "Failures") == ["1  E: [red]x[/red] in cell 2  (cost/a)"]
-
-
-def test_the_last_control_dataframe_is_remembered(sample: Sample) -> None:
-    """The names of the last sweep are kept a step, replaced by the next, and a damaged note is no note."""
-    runs = sample.root / "runs"
-    assert last_control(runs, "nothing") is None
-    for names in (["a", "ß"], ["b"]):
-        remember_control(runs, "cost", names)
-        assert last_control(runs, "cost") == names
-    (runs / ".ductaflow/control/cost.json").write_text("{")
-    assert last_control(runs, "cost") is None
 
 
 def test_accept_declares_the_present_up_to_date(sample: Sample) -> None:
@@ -194,10 +172,15 @@ def test_accept_refuses_what_has_not_succeeded(sample: Sample) -> None:
     sample.edit_record("cost/a", status="failed")
     text = call("accept", "cost", "a", "b", "z", code=2)
     assert "cost/a: failed" in text
-    assert "cost/z: damaged" in text
+    assert "cost/z: no such instance; there are a, b, c" in text
     assert sample.record("cost", "b")["accepted"] is None
     assert call("accept", "cost").count("accepted") == 2
     assert "path separator" in call("accept", "cost", "../b", code=2)
+
+
+def test_accept_of_a_misspelt_name(sample: Sample) -> None:
+    """The message lists the names that are like it."""
+    assert "read/csv_confg: no such instance; did you mean csv_config" in call("accept", "read", "csv_confg", code=2)
 
 
 def test_accept_of_a_config_change_is_not_possible(sample: Sample) -> None:
@@ -205,47 +188,6 @@ def test_accept_of_a_config_change_is_not_possible(sample: Sample) -> None:
     sample.row("cost", "b")["year"] = 2021
     assert "nothing to accept" in call("accept", "cost", "b")
     assert sample.plan("cost") == {"cost/b": "config: year 2020 -> 2021"}
-
-
-def test_prune_removes_what_no_row_asks_for(sample: Sample) -> None:
-    """`ductaflow prune` lists the instances without a row, asks, and removes their folders."""
-    remember_control(sample.root / "runs", "cost", ["a"])
-    text = call("prune", "cost", answer="n\n", code=1)
-    assert "cost/b: 5 files, the whole folder" in text
-    assert "Remove 2 instances" in text
-    assert sample.folder("cost/b").is_dir()
-    call("prune", "cost", answer="y\n")
-    assert sorted(path.name for path in (sample.root / "runs/cost").iterdir()) == ["a"]
-    assert call("prune", "cost") == "cost: nothing to remove\n"
-
-
-def test_prune_leaves_files_of_others(sample: Sample) -> None:
-    """Files that no execution wrote, and outputs that somebody has edited, stay and are named."""
-    sample.write("runs/cost/b/mine/notes.md", "mine")
-    sample.edit("runs/cost/b/cost.csv", "8", "88")
-    remember_control(sample.root / "runs", "cost", ["a", "c"])
-    text = call("prune", "cost", "--yes")
-    assert "4 files; not written by an execution, so they stay: cost.csv, mine/notes.md" in text
-    left = [path for path in sample.folder("cost/b").rglob("*") if path.is_file()]
-    assert sorted(path.name for path in left) == ["cost.csv", "notes.md"]
-
-
-@pytest.mark.parametrize("damage", ["{", None])
-def test_prune_leaves_what_it_cannot_judge(sample: Sample, damage: str | None) -> None:
-    """A folder whose record is damaged or missing is left alone."""
-    record = sample.folder("cost/b") / "run.json"
-    record.unlink() if damage is None else record.write_text(damage)
-    remember_control(sample.root / "runs", "cost", ["a", "c"])
-    text = call("prune", "cost", "--yes")
-    assert "cost/b: left alone (" in text
-    assert (sample.folder("cost/b") / "cost.csv").is_file()
-
-
-def test_prune_needs_a_control_dataframe(sample: Sample) -> None:
-    """Without knowing the last control dataframe nothing is removed."""
-    (sample.root / "runs/.ductaflow/control/cost.json").unlink(missing_ok=True)
-    assert "run its conductor once" in call("prune", "cost", "--yes", code=2)
-    assert all(sample.folder(instance).is_dir() for instance in OF_COST)
 
 
 def test_status_changes_nothing(sample: Sample) -> None:

@@ -1,0 +1,81 @@
+"""What calls are given: names and time limits in any form that has one meaning, and messages for the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ductaflow import ConfigError, run_instances, run_notebook, run_step_flow
+from ductaflow_runtime.instance import as_name
+from ductaflow_runtime.plan import Options
+from tests.conftest import Project
+
+
+class Number(IntEnum):
+    FIVE = 5
+
+
+@pytest.mark.parametrize("given", [5, "5", np.int64(5), np.uint8(5), np.str_("5")])
+def test_names_that_mean_one_text(given: object) -> None:
+    """Texts and whole numbers are names, numpy's as well."""
+    name = as_name(given)
+    assert (type(name), name) == (str, "5")
+
+
+@pytest.mark.parametrize(
+    "given", [5.0, True, np.bool_(True), np.float64(5), None, float("nan"), pd.NaT, [5], Number.FIVE]
+)
+def test_what_is_no_name(given: object) -> None:
+    """Anything else stays what it is, for the message about it."""
+    assert as_name(given) is given
+
+
+@pytest.mark.parametrize("given", [np.int64(5), 5])
+def test_an_instance_named_by_a_number(project: Project, given: int) -> None:
+    """The folder is called like the number."""
+    project.flow("# %%\nprint(1)\n")
+    assert run_notebook("flow/step.py", {}, instance_name=given).directory.name == "5"
+    assert run_notebook("flow/step.py", {"instance_name": given}).directory.name == "5"
+    assert run_step_flow("flow/step.py", "other", given).directory.name == "5"
+
+
+@pytest.mark.parametrize("given", [5.5, True, np.bool_(True), float("nan")])
+def test_a_wrong_name_is_refused(project: Project, given: object) -> None:
+    """The message says what a name may be."""
+    project.flow("# %%\nprint(1)\n")
+    with pytest.raises(ConfigError, match="it must be text or a whole number"):
+        run_notebook("flow/step.py", {}, instance_name=given)  # type: ignore[arg-type]
+    assert not (project.root / "runs").exists() or not list((project.root / "runs").glob("step"))
+
+
+WRONG = ["5", True, np.bool_(True), float("inf"), float("nan"), np.nan, 0, -1, -0.5, Decimal(5), [5], pd.NaT]
+
+
+@pytest.mark.parametrize("given", WRONG, ids=repr)
+def test_a_wrong_time_limit_is_refused(project: Project, given: object) -> None:
+    """Name, value and what is expected, before anything runs."""
+    project.flow("# %%\nprint(1)\n")
+    frame = pd.DataFrame({"n": [1, 2]})
+    for call in (
+        lambda: run_notebook("flow/step.py", timeout=given),
+        lambda: run_instances(frame, "flow/step.py", timeout=given),
+    ):  # type: ignore[arg-type]
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert str(caught.value).startswith("timeout must be a number of seconds above 0, not ")
+        assert repr(given) in str(caught.value)
+    assert not (project.root / "runs").exists()
+
+
+@pytest.mark.parametrize("given", [30, 30.0, np.int64(30), np.float32(30)])
+def test_a_time_limit_is_a_plain_number(project: Project, given: float) -> None:
+    """numpy's numbers are taken as what they are."""
+    limit = Options(timeout=given).timeout
+    assert limit == 30
+    assert type(limit) in (int, float)
+    project.flow("# %%\nprint(1)\n")
+    assert run_notebook("flow/step.py", timeout=given).status == "done"

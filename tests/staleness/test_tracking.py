@@ -1,0 +1,366 @@
+"""What counts as read: reads on behalf of a flow, results kept elsewhere, modules, and where environments may lie."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+import shutil
+import sqlite3
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from ductaflow import plan_instances, run_instances
+from ductaflow_runtime import preload
+from ductaflow_runtime.imports import installed_folders, local_modules
+from ductaflow_runtime.tracking import Tracker
+from tests.conftest import Project
+from tests.staleness.sample import write_data
+
+ONE = pd.DataFrame({"instance_name": ["one"]})
+HAS_DESCRIPTORS = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
+
+
+def run(name: str = "step", force: bool = False) -> dict[str, object]:
+    """Run the flow's one instance, which must succeed."""
+    row = run_instances(ONE, f"flow/{name}.py", on_error="continue", force=force).iloc[0]
+    assert row["error"] is None
+    return row.to_dict()
+
+
+def plan(name: str = "step") -> str | None:
+    """Why the flow's one instance would run."""
+    return plan_instances(ONE, f"flow/{name}.py")["reason"].tolist()[0]
+
+
+def changes_are_seen(project: Project, body: str, change: Callable[[], object], reason: str) -> None:
+    """The flow is up to date after a run, and is not after the change."""
+    project.flow(body)
+    run()
+    assert plan() is None
+    change()
+    assert plan() == reason
+
+
+@pytest.mark.parametrize(
+    ("body", "changed", "reason"),
+    [
+        pytest.param("import pkgutil\npkgutil.get_data('lib', 'table.txt')", "lib/table.txt", "input: lib/table.txt",
+                     id="get_data"),
+        pytest.param("import pkgutil\npkgutil.get_data('lib', 'template.py')", "lib/template.py",
+                     "input: lib/template.py", id="get_data-of-code"),
+        pytest.param("import pkgutil\nlist(pkgutil.iter_modules([str(root / 'plugins')]))", "plugins/new.py",
+                     "input: plugins/ (its list of files)", id="iter_modules"),
+        pytest.param("import sys, pkgutil\nsys.path.insert(0, str(root / 'plugins'))\n"
+                     "list(pkgutil.iter_modules([str(root / 'plugins')]))", "plugins/new.py",
+                     "input: plugins/ (its list of files)", id="iter_modules-of-a-folder-to-import-from"),
+        pytest.param("from lib import inspect\ninspect.look(root / 'plugins')", "plugins/new.py",
+                     "input: plugins/ (its list of files)", id="own-module-called-inspect"),
+        pytest.param("from lib import inspect\ninspect.read(root / 'plugins' / 'a.py')", "plugins/a.py",
+                     "input: plugins/a.py", id="own-module-reads-code"),
+        pytest.param("from importlib.machinery import SourceFileLoader\nfrom types import ModuleType\n"
+                     "SourceFileLoader('conf', str(root / 'lib/conf.txt')).exec_module(ModuleType('conf'))",
+                     "lib/conf.txt", "input: lib/conf.txt", id="code-under-another-name"),
+        pytest.param("import os\nlist(os.fwalk(root / 'plugins'))", "plugins/new.py",
+                     "input: plugins/ (its list of files)", id="fwalk", marks=HAS_DESCRIPTORS),
+        pytest.param("import os\nos.listdir(os.open(root / 'plugins', os.O_RDONLY))", "plugins/new.py",
+                     "input: plugins/ (its list of files)", id="listdir-of-a-descriptor", marks=HAS_DESCRIPTORS),
+    ],
+)  # fmt: skip
+def test_reads_that_the_flow_asks_for(project: Project, body: str, changed: str, reason: str) -> None:
+    """What the import system or a module of any name reads on behalf of the flow is an input."""
+    project.write("lib/__init__.py", "")
+    project.write("lib/inspect.py", "import os\nlook = os.listdir\n\n\ndef read(path):\n    return open(path).read()\n")
+    for name in ("lib/table.txt", "lib/template.py", "lib/conf.txt", "plugins/a.py"):
+        project.write(name, "A = 1\n")
+    root = "from pathlib import Path\nroot = Path.cwd().parents[2]\n"
+    changes_are_seen(project, root + body, lambda: project.write(changed, "A = 22\n"), reason)
+
+
+def test_what_python_reads_for_itself_does_not_count(project: Project) -> None:
+    """Imports, versions of packages and tracebacks list and read folders that are no inputs."""
+    project.write("lib/costs.py", "def cost():\n    return 1 / 0\n")
+    project.flow("""
+        import importlib.metadata, traceback
+        importlib.metadata.version("pandas")
+        from lib.costs import cost
+        try:
+            cost()
+        except ZeroDivisionError:
+            assert "1 / 0" in traceback.format_exc()
+        """)
+    run()
+    fingerprint = project.record("step", "one")["fingerprint"]
+    assert (fingerprint["inputs"], list(fingerprint["modules"])) == ({}, ["lib/costs.py"])
+
+
+UPSTREAM = """
+import ductaflow
+from pathlib import Path
+text = ductaflow.project_path("data.txt").read_text()
+Path("out.txt").write_text(text)
+ductaflow.save_results(text=text)
+"""
+DOWNSTREAM = """
+import ductaflow
+from pathlib import Path
+name = "one"
+{}
+open("own.txt", "w").close()
+open("own.txt").close()
+open(Path.cwd() / "own.txt").close()
+"""
+WAYS = {
+    "relative": "open('../../up/' + name + '/out.txt').read()",
+    "whole": "open(Path.cwd().parents[1] / 'up' / name / 'out.txt').read()",
+    "instance_path": "ductaflow.instance_path('up', name, 'out.txt').read_text()",
+    "load_results": "ductaflow.load_results('up')",
+    "listed": "list((Path.cwd().parents[1] / 'up' / name).glob('*.txt'))",
+}
+NAMES = {"load_results": "up/one/run.json", "listed": "up/one/"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("where", ["link", "outside"])
+def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where: str, way: str) -> None:
+    """Another instance's output is an input also where `runs` is a link, or another folder than the project's."""
+    elsewhere = tmp_path / "scratch"
+    elsewhere.mkdir()
+    if where == "link":
+        (project.root / "runs").symlink_to(elsewhere)
+    else:
+        project.settings(runs_dir=str(elsewhere))
+    project.write("data.txt", "1")
+    project.flow(UPSTREAM, "flow/up.py")
+    project.flow(DOWNSTREAM.format(WAYS[way]))
+    run("up")
+    run()
+    assert plan() is None
+    project.write("data.txt", "22")
+    run("up")
+    if way == "listed":
+        (elsewhere / "up/one/more.txt").touch()
+    folder = "runs" if where == "link" else elsewhere.as_posix()
+    listed = " (its list of files)" if way == "listed" else ""
+    assert plan() == f"input: {folder}/{NAMES.get(way, 'up/one/out.txt')}{listed}"
+    run()
+    assert plan() is None
+
+
+def test_a_compiled_module(project: Project) -> None:
+    """A module of the project that is no source file counts like any other."""
+    compiled = sorted(Path(sysconfig.get_path("stdlib"), "lib-dynload").glob("_testimportmultiple.*"))
+    if not compiled:
+        pytest.skip("this Python comes without a compiled module to copy")
+    shutil.copy(compiled[0], project.root)
+
+    def change() -> None:
+        with (project.root / compiled[0].name).open("ab") as file:
+            file.write(b"more")
+
+    changes_are_seen(project, "import _testimportmultiple", change, f"module: {compiled[0].name}")
+
+
+def test_a_module_without_its_source(project: Project) -> None:
+    """A `.pyc` file that is imported in place of a source file is a module."""
+    source = project.write("rates.py", "RATE = 1\n")
+
+    def change() -> None:
+        source.write_text("RATE = 22\n")
+        py_compile.compile(str(source), str(project.root / "rates.pyc"))
+        source.unlink()
+
+    change()
+    source.write_text("RATE = 1\n")
+    py_compile.compile(str(source), str(project.root / "rates.pyc"))
+    source.unlink()
+    changes_are_seen(project, "import rates", change, "module: rates.pyc")
+
+
+def test_a_module_in_the_instance_folder(project: Project) -> None:
+    """A module that the flow writes into its own folder and imports is its own, no module of the project."""
+    project.flow("import sys\nopen('made.py', 'w').write('V = 1')\nsys.path.insert(0, '.')\nimport made")
+    run()
+    assert project.record("step", "one")["fingerprint"]["modules"] == {}
+    assert plan() is None
+
+
+READER = """
+import pyarrow.parquet
+TABLES = {"a": ["../../../data/links.parquet", "pyproject.toml"]}
+
+
+def load():
+    return pyarrow.parquet.read_table(TABLES["a"][0])
+"""
+
+
+def test_a_path_in_a_module(project: Project) -> None:
+    """A file that a module of the project names counts, though only native code opens it."""
+    write_data(project.root / "data/links.parquet", [1])
+    project.write("lib/tables.py", READER)
+    body = "from lib.tables import load\nload()"
+    changes_are_seen(project, body, lambda: write_data(project.root / "data/links.parquet", [2]),
+                     "input: data/links.parquet")  # fmt: skip
+    run()
+    project.settings(workers=1)
+    assert plan() is None
+
+
+def test_a_path_in_a_module_that_is_imported_early(project: Project) -> None:
+    """The same for a script, whose imports may come before `load_cli_config`."""
+    write_data(project.root / "data/links.parquet", [1])
+    project.write("lib/tables.py", READER)
+    flow = project.flow("load()")
+    flow.write_text(flow.read_text().replace("config = {}", "config = {}\nfrom lib.tables import load"))
+    project.write("config/base.json", "{}")
+    folder = project.root / "runs/step/one"
+    environment = {**os.environ, "PYTHONPATH": str(project.root)}
+    subprocess.run([sys.executable, str(flow), "--output-dir", str(folder)], env=environment, check=True)
+    assert plan() is None
+    write_data(project.root / "data/links.parquet", [2])
+    assert plan() == "input: data/links.parquet"
+    run()
+    write_data(project.root / "data/links.parquet", [3])
+    assert plan() == "input: data/links.parquet"
+
+
+@pytest.mark.parametrize("write", ["open(TABLE, 'w').write('x')", "pyarrow.parquet.write_table(EMPTY, TABLE)"])
+def test_a_path_in_a_module_that_the_execution_writes(project: Project, write: str) -> None:
+    """What the execution itself has written is no input, though a module names it."""
+    text = "import pyarrow.parquet\nEMPTY = pyarrow.table({'v': [1]})\nTABLE = '../../../table.parquet'\n"
+    project.write("lib/tables.py", f"{text}\n\ndef save():\n    {write}\n")
+    project.flow("from lib.tables import save\nsave()")
+    run()
+    assert (project.root / "table.parquet").is_file()
+    assert project.record("step", "one")["fingerprint"]["inputs"] == {}
+    assert plan() is None
+
+
+def test_a_file_with_the_same_size_and_time(project: Project) -> None:
+    """Nobody looks into a file of the same size and time; when it is touched, its content counts."""
+    path = project.write("data.txt", "1")
+    os.utime(path, (1e9, 1e9))
+    project.flow("from ductaflow import project_path\nproject_path('data.txt').read_text()")
+    run()
+    path.write_text("2")
+    os.utime(path, (1e9, 1e9))
+    assert plan() is None
+    path.touch()
+    assert plan() == "input: data.txt"
+
+
+def test_rows_that_wait_beside_a_database(project: Project) -> None:
+    """In SQLite's WAL mode new rows are in the `-wal` file, until some program moves them into the database."""
+    writer = sqlite3.connect(project.root / "rows.db")
+    for line in ("pragma journal_mode = wal", "create table t (v)", "insert into t values (1)"):
+        writer.execute(line)
+    writer.commit()
+    body = """
+        import sqlite3
+        from pathlib import Path
+        connection = sqlite3.connect(Path.cwd().parents[2] / ("rows" + ".db"))
+        connection.execute("select * from t").fetchall()
+        connection.close()
+        """
+
+    def change() -> None:
+        writer.execute("insert into t values (2)")
+        writer.commit()
+
+    changes_are_seen(project, body, change, "input: rows.db-wal")
+    writer.execute("pragma wal_checkpoint(truncate)")
+    run()
+    writer.close()
+    assert plan() is None, "an empty file that is gone when nobody has the database open"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Pretends that Python is installed in other folders."""
+
+    def pretend(**prefixes: Path) -> None:
+        for name, folder in prefixes.items():
+            monkeypatch.setattr(sys, name, str(folder))
+        installed_folders.cache_clear()
+
+    yield pretend
+    monkeypatch.undo()
+    installed_folders.cache_clear()
+
+
+def counts(root: Path, name: str) -> bool:
+    """Whether a file of a project counts when it is read."""
+    return Tracker(root=str(root), own=str(root / "runs/step/one")).place(root / name) == str(root / name)
+
+
+@pytest.mark.parametrize("above", ["", "..", "../.."])
+def test_a_project_in_an_environment(tmp_path: Path, elsewhere: Callable[..., None], above: str) -> None:
+    """A project that is an environment's folder, or lies in one, is tracked; the packages in it are not."""
+    root = tmp_path / "a" / "project"
+    folder = Path(os.path.normpath(root / above))
+    elsewhere(prefix=folder, base_prefix=folder)
+    assert counts(root, "data/links.csv")
+    assert counts(root, "lib/costs.py")
+    assert not counts(root, "lib/python3.11/site-packages/numpy/version.txt")
+    assert not counts(root, "lib/python3/dist-packages/numpy/version.txt")
+
+
+def test_an_environment_in_a_project(tmp_path: Path, elsewhere: Callable[..., None]) -> None:
+    """Nothing in an environment's folder below the project counts."""
+    elsewhere(prefix=tmp_path / "env", base_prefix=tmp_path / "python")
+    assert not counts(tmp_path, "env/share/proj/proj.db")
+    assert not counts(tmp_path, "python/lib/x.txt")
+    assert counts(tmp_path, "data/links.csv")
+
+
+def test_modules_of_a_project_in_an_environment(
+    tmp_path: Path, elsewhere: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project's modules are told from the packages beside them."""
+    elsewhere(prefix=tmp_path, base_prefix=tmp_path)
+    for name, file in (("tiny_costs", "costs.py"), ("tiny_package", "lib/python3/site-packages/tiny_package.py")):
+        module = ModuleType(name)
+        module.__file__ = str(tmp_path / file)
+        monkeypatch.setitem(sys.modules, name, module)
+    assert local_modules(str(tmp_path)) == {str(tmp_path / "costs.py"): "tiny_costs"}
+
+
+def test_a_project_among_devices() -> None:
+    """A project in the memory file system is tracked; devices and what the kernel tells are no inputs."""
+    root = Path("/dev/shm/project")
+    assert counts(root, "data/links.csv")
+    tracker = Tracker(root="/home/somebody/project", own="/home/somebody/project/runs/a/b", runs_dir="/dev/shm/runs")
+    assert tracker.place("/dev/shm/runs/up/a/out.csv")
+    assert tracker.place("/dev/shm/table.csv", anywhere=True)
+    assert [tracker.place(path, anywhere=True) for path in ("/proc/cpuinfo", "/sys/x", "/dev/fd/1")] == [None] * 3
+
+
+def test_a_module_that_has_the_name_of_a_package(project: Project) -> None:
+    """The project's own module comes first on every engine, also in a worker that has loaded the package before."""
+    project.flow("from ductaflow import save_results\nimport networkx\nsave_results(own=hasattr(networkx, 'OWN'))")
+    assert run()["result.own"] is False
+    project.write("networkx.py", "OWN = True\n")
+    assert run(force=True)["result.own"] is True
+    assert list(project.record("step", "one")["fingerprint"]["modules"]) == ["networkx.py"]
+    assert project.record("step", "one")["fingerprint"]["packages"] == {}
+    (project.root / "networkx.py").unlink()
+    project.write("flow/networkx/__init__.py", "OWN = True\n")
+    assert run(force=True)["result.own"] is True
+
+
+def test_a_loaded_package_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a preloaded package has imported itself is forgotten if the project has a module of that name."""
+    preload.preload([])
+    for name in ("tiny_shadowed", "tiny_shadowed.part", "tiny_folder", "tiny_other"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    (tmp_path / "tiny_shadowed.py").touch()
+    (tmp_path / "tiny_folder").mkdir()
+    preload.preload(["json"], folders=[tmp_path, tmp_path / "none"])
+    assert [name for name in sys.modules if name.startswith("tiny_")] == ["tiny_folder", "tiny_other"]
