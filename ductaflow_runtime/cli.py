@@ -36,7 +36,11 @@ def instance_options(command: Any) -> Any:
         click.option("--step", help="Folder under runs/ (default: the flow's file name)."),
         click.option("--name", help="Name of the instance (default: from the config)."),
         click.option("--set", "settings", multiple=True, metavar="KEY=JSON", help="Change one config value."),
-        click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="JSON config."),
+        click.option(
+            "--config",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="JSON config (default: the one that the flow names).",
+        ),
         click.argument("flow", type=click.Path(path_type=Path)),
     ):
         command = option(command)
@@ -57,7 +61,7 @@ def run(
 
     record = run_notebook(
         flow,
-        config_from(config, settings),
+        config_from(flow, config, settings),
         instance_name=name,
         step_name=step,
         force=force,
@@ -78,15 +82,22 @@ def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: s
     from ductaflow_runtime.instance import Instance, check_name, default_name
 
     place = plan.locate(flow, step, None)
-    given = to_config(config_from(config, settings))
+    given = to_config(config_from(flow, config, settings))
     called = default_name(given) if name is None else check_name(name)
     instance = Instance(place.flow, place.step, called, given, place.runs_dir)
     (planned,) = plan.make_plans(place, [instance], plan.Options())
     click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
 
 
-def config_from(path: Path | None, settings: tuple[str, ...]) -> Config:
-    """The config that `--config` and `--set` ask for."""
+def config_from(flow: Path, path: Path | None, settings: tuple[str, ...]) -> Config:
+    """The config that `--config` and `--set` ask for; without `--config`, the flow's default, as for a script."""
+    from ductaflow_runtime.flow import analyse, find_flow
+    from ductaflow_runtime.project import find_root
+
+    if path is None:
+        root = find_root()
+        default = analyse(find_flow(flow, root)).default_config
+        path = root / default if default and (root / default).is_file() else None
     return apply_settings(read_config(path) if path is not None else {}, settings)
 
 

@@ -197,3 +197,18 @@ def test_a_config_shown_in_a_terminal_is_aligned(capsys: pytest.CaptureFixture[s
 
     display_config_summary({"network": "base", "params": {"factor": 0.5}}, "Mine")
     assert capsys.readouterr().out == "Mine\n  network        base\n  params.factor  0.5\n"
+
+
+def test_the_command_takes_the_same_default_as_the_script(same: Project) -> None:
+    """`ductaflow run` and `plan` without --config use the file that the flow's CLI cell names."""
+    from click.testing import CliRunner
+
+    from ductaflow_runtime.cli import main
+
+    ended = CliRunner().invoke(main, ["run", "flow/costs.py", "--set", "params.factor=2", "--name", "two"])
+    assert ended.exit_code == 0, ended.output
+    default = json.loads((same.root / "config/base.json").read_text())
+    stored = json.loads((same.root / "runs/costs/two/config.json").read_text())
+    assert stored == {**default, "params": {**default["params"], "factor": 2}}
+    planned = CliRunner().invoke(main, ["plan", "flow/costs.py", "--name", "two"])
+    assert "config: params.factor 2 -> " in planned.output
