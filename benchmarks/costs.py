@@ -92,18 +92,17 @@ def memory() -> dict[str, Any]:
 
 def _sample() -> dict[int, tuple[int, bool]]:
     """For each process below this one: its private bytes, and whether it is a worker (else an instance)."""
-    direct = set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
     found = {}
     for pid in descendants(os.getpid()):
         try:
             if "ductaflow_runtime" in arguments_of(pid):
-                found[pid] = (private_bytes(pid), str(pid) in direct or _is_started_by_thread(pid))
+                found[pid] = (private_bytes(pid), _is_child(pid))
         except OSError:
             continue
     return found
 
 
-def _is_started_by_thread(pid: int) -> bool:
+def _is_child(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     return f"PPid:\t{os.getpid()}\n" in status
 

@@ -68,13 +68,20 @@ def measure(flow: Flow, contender: str, series: Series, ploomber: str = sys.exec
     series.cpu.append(finished.cpu / series.count)
 
 
+def count_of(flow: Flow, contender: str) -> int:
+    """How many instances are executed: more by the faster, so that what starts once weighs alike."""
+    if contender in FAST:
+        return flow.fast
+    return 2 * flow.slow if contender == "papermill_pool" else flow.slow
+
+
 def measure_rates(repeats: int, share: float, ploomber: str) -> Results:
     """Every contender on every flow."""
     results: Results = {}
     for repeat in range(repeats):
         for flow in (FLOWS[name] for name in MEASURED):
             for contender in CONTENDERS:
-                count = max(2, int((flow.fast if contender in FAST else flow.slow) * share))
+                count = max(2, int(count_of(flow, contender) * share))
                 series = results.setdefault((flow.name, contender), Series(count))
                 if series.failure is None:
                     measure(flow, contender, series, ploomber)
@@ -106,7 +113,7 @@ def measure_overhead(repeats: int) -> dict[str, float]:
     found = {}
     for contender in ("ductaflow_sweep", "papermill_sequential"):
         flow = FLOWS["empty"]
-        series = Series(flow.fast if contender in FAST else flow.slow)
+        series = Series(count_of(flow, contender))
         for _ in range(repeats):
             measure(flow, contender, series)
         found[contender] = series.cpu_seconds or 0.0
@@ -127,6 +134,8 @@ def measure_costs(repeats: int) -> dict[str, Any]:
             shutil.rmtree(project / "runs", ignore_errors=True)
             finished = run_module("benchmarks.costs", name, cwd=project)
             costs[name] = {**finished.printed, "orphans": finished.orphans}
+        shutil.rmtree(project / "runs", ignore_errors=True)
+        costs["where"] = run_module("benchmarks.where", "light", 20 * repeats, cwd=project).printed
     return costs
 
 
