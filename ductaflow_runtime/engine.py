@@ -73,13 +73,9 @@ class CellRunner:
 
     def _end_program(self) -> None:
         """What a script does at its end; what is printed now goes into the log only."""
-        if self.watch.at_end is None:
-            return
-        try:
-            INTERRUPTS.allow()
-            self.watch.at_end(lambda: self.shell.reset(new_session=False))
-        finally:
-            INTERRUPTS.forbid()
+        if self.watch.at_end is not None:
+            with INTERRUPTS.allowed():
+                self.watch.at_end(lambda: self.shell.reset(new_session=False))
 
     async def _run_cells(self) -> None:
         self.filing.journal({"notebook": self.manager.nb})
@@ -114,7 +110,7 @@ class CellRunner:
         self.filing.flush()
         self.filing.stamp("shell.execute_reply", "iopub.status.idle")
         tidy_streams(cell)
-        if reply["status"] == "error" and ("raises-exception" not in tags or INTERRUPTS.seen):
+        if reply["status"] == "error" and "raises-exception" not in tags:
             self.watch.failure = reply
             raise CellExecutionError.from_cell_and_msg(cell, reply)
 
@@ -124,16 +120,14 @@ class CellRunner:
             tracker.active = True
         reply: dict[str, Any]
         try:
-            try:
-                INTERRUPTS.allow()
+            with INTERRUPTS.allowed():
                 reply = await self.kernel.do_execute(source, **_REQUEST, allow_stdin=False)
                 await asyncio.sleep(0)  # tasks that the cell started may take a step, as in a kernel
-            finally:
-                INTERRUPTS.forbid()
-                if tracker is not None:
-                    tracker.active = False
         except KeyboardInterrupt:
             reply = self.filing.broken_off()
+        finally:
+            if tracker is not None:
+                tracker.active = False
         self.filing.leave_copies()
         self.filing.capture.drain()
         return reply

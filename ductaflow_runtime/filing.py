@@ -131,17 +131,13 @@ class Filing:
         """A message from the shell; those of a process forked by a cell have nowhere to go."""
         if not self.capture.is_owner():
             return
-        INTERRUPTS.hold()
-        try:
-            with self.capture.lock:
-                self.capture.drain()
-                self.flush()
-                if message["msg_type"] == "error" and self.watch.log is not None:
-                    self.watch.log.feed("stderr", "\n".join(message["content"]["traceback"]) + "\n")
-                self._file(message)
-                self._journal_now_and_then()
-        finally:
-            INTERRUPTS.release()
+        with INTERRUPTS.held(), self.capture.lock:
+            self.capture.drain()
+            self.flush()
+            if message["msg_type"] == "error" and self.watch.log is not None:
+                self.watch.log.feed("stderr", "\n".join(message["content"]["traceback"]) + "\n")
+            self._file(message)
+            self._journal_now_and_then()
 
     def broken_off(self) -> dict[str, Any]:
         """The reply to a cell that was interrupted before or after its own code ran."""

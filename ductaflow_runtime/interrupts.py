@@ -1,60 +1,67 @@
 """SIGINT in the process that executes a flow: it breaks off a cell, never the bookkeeping around it.
 
 Ctrl-C and the time limit both arrive as SIGINT. Raised at a random place of the runtime it would cost the
-notebook; so it is raised in the flow's own code, or noted until that code goes on.
+notebook; so, outside the flow's own code, it is noted until that code goes on. Inside, Python's own
+handler is in place, or the one that the flow has set, as in a kernel.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 
 class Interrupts:
-    """When an interrupt may be raised, and whether one has come."""
+    """Which handler is in place, and whether an interrupt waits."""
 
     def __init__(self) -> None:
-        self.seen = False
-        self._pending = False
-        self._allowed = False
-        self._held = 0
-        self._main = threading.get_ident()
+        self._waits = False
+        self._main = 0
+        self._of_flow: Any = signal.default_int_handler
 
     def listen(self) -> None:
         """Take SIGINT over, whatever the process that started this one does with it."""
         self._main = threading.get_ident()
-        signal.signal(signal.SIGINT, self._arrive)
+        signal.signal(signal.SIGINT, self._note)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
-    def allow(self) -> None:
-        """The flow's code begins; raises `KeyboardInterrupt` if one has come already."""
-        self._allowed = True
-        self._raise_if_due()
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        """While the flow's code runs. An interrupt that waits is raised at once."""
+        if not self._main:  # a process that is not ours to interrupt, such as `papermill --engine ductaflow`
+            yield
+            return
+        signal.signal(signal.SIGINT, self._of_flow)
+        try:
+            self._deliver()
+            yield
+        finally:
+            self._of_flow = signal.signal(signal.SIGINT, self._note)
 
-    def forbid(self) -> None:
-        """The flow's code has ended."""
-        self._allowed = False
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """While the flow's code calls into the runtime, which must not be broken off halfway."""
+        if threading.get_ident() != self._main:
+            yield
+            return
+        handler = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)
+            self._deliver()
 
-    def hold(self) -> None:
-        """The flow's code calls into the runtime, which must not be broken off halfway."""
-        if threading.get_ident() == self._main:
-            self._held += 1
+    def _note(self, _number: int, _frame: object) -> None:
+        self._waits = True
 
-    def release(self) -> None:
-        """The call ends; raises the `KeyboardInterrupt` that came meanwhile."""
-        if threading.get_ident() == self._main:
-            self._held -= 1
-            self._raise_if_due()
-
-    def _arrive(self, _number: int, _frame: object) -> None:
-        self.seen = self._pending = True
-        self._raise_if_due()
-
-    def _raise_if_due(self) -> None:
-        if self._pending and self._allowed and not self._held:
-            self._pending = False
-            raise KeyboardInterrupt
+    def _deliver(self) -> None:
+        if self._waits:
+            self._waits = False
+            signal.raise_signal(signal.SIGINT)
 
 
 INTERRUPTS = Interrupts()

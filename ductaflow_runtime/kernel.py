@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
+from traitlets import default
 
 from ductaflow_runtime.engine import tidy_streams
 from ductaflow_runtime.execution import HANDOFF, Execution
@@ -51,6 +52,16 @@ class KernelManager(AsyncKernelManager):
     """A kernel whose end is noted."""
 
     ended: ClassVar[int | None] = None
+    sockets: ClassVar[Path | None] = None
+
+    @default("transport")
+    def _no_ports(self) -> str:
+        # Ports are chosen before they are taken: with several kernels at a time, two get the same.
+        return "tcp" if self.sockets is None else "ipc"
+
+    @default("connection_file")
+    def _short_name(self) -> str:
+        return "" if self.sockets is None else str(self.sockets / "kernel-connection.json")
 
     async def is_alive(self) -> bool:  # type: ignore[override]
         """Whether it runs; if not, with which code it ended."""
@@ -68,6 +79,8 @@ def run_on_kernel(
     from papermill.engines import papermill_engines
 
     _prepare_environment(job, running)
+    python = language_of(notebook) == "python"  # not every other kernel can do without ports
+    KernelManager.sockets = running.handoff.parent if python and running.handoff and os.name == "posix" else None
     kept: list[NotebookNode] = []
     papermill_engines.register("ductaflow-kernel", _keeping_engine(kept))
     _interrupt_kernel_too()

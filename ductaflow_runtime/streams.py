@@ -194,25 +194,19 @@ class FlowStream(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text)}")
-        INTERRUPTS.hold()
-        try:
-            if self._capture.is_owner():
+        if self._capture.is_owner():
+            with INTERRUPTS.held():
                 self._capture.write(self._stream, text)
-            else:
-                data = text.encode("utf-8", "backslashreplace")
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
-        finally:
-            INTERRUPTS.release()
+        else:
+            data = text.encode("utf-8", "backslashreplace")
+            while data:
+                data = data[os.write(self._descriptor, data) :]
         return len(text)
 
     def flush(self) -> None:
-        INTERRUPTS.hold()
-        try:
-            if self._capture.is_owner():
+        if self._capture.is_owner():
+            with INTERRUPTS.held():
                 self._capture.flush(self._stream)
-        finally:
-            INTERRUPTS.release()
 
     def fileno(self) -> int:
         return self._descriptor

@@ -119,8 +119,9 @@ def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     frame = pd.DataFrame({"n": range(2)})
     run_instances(frame, "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():
-        process.kill()
-        process.wait()
+        if "ductaflow_runtime.worker" in process.cmdline():
+            process.kill()
+            process.wait()
     assert (run_instances(frame, "flow/step.py", workers=1, force=True)["status"] == "done").all()
     pool().close()
 
