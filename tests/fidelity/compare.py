@@ -16,12 +16,26 @@ from difflib import unified_diff
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
+from traitlets import default
 
 from .normalise import Cell, cells_of
 from .probe_files import CONFIG, ProbeFile, notebook_of, probe_files
 
 MISSING: Cell = {"cell": "missing"}
+
+
+class KernelWithoutPorts(AsyncKernelManager):
+    """Kernels that are started side by side must not choose the same ports."""
+
+    @default("transport")
+    def _no_ports(self) -> str:
+        return "ipc"
+
+    @default("connection_file")
+    def _short_name(self) -> str:
+        return str(Path(tempfile.mkdtemp(prefix="ductaflow-")) / "kernel.json")
 
 
 def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:
@@ -43,6 +57,7 @@ def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:
             progress_bar=False,
             cwd=instance,
             execution_timeout=120,
+            kernel_manager_class=KernelWithoutPorts,
         )
     return cells_of(_read(target), project)
 
