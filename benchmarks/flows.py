@@ -83,7 +83,7 @@ FLOWS = {
     for flow in (
         Flow("light", LIGHT, "a pandas frame, `describe()`, a CSV file", slow=20, fast=200),
         Flow("plot", PLOT, "a matplotlib figure, shown and saved", slow=12, fast=100),
-        Flow("busy", BUSY, "one second of CPU time", slow=6, fast=20),
+        Flow("busy", BUSY, "one second of CPU time", slow=6, fast=40),
         Flow("waiting", WAITING, "the light flow, kept alive", slow=2, fast=4),
         Flow("empty", EMPTY, "a cell that does nothing", slow=10, fast=200),
     )

@@ -37,6 +37,7 @@ from tests.markdown_pages import (
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+MEASURED = ("light", "plot", "busy")
 RUN_HERE = ("run", "plan", "status", "report")
 
 
@@ -223,3 +224,15 @@ def test_the_shown_results_are_the_real_ones(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (shown,) = [block for block in blocks_of(README) if block.directive == "output: conductor.py"]
     assert shown.text in done.stdout
+
+
+def test_the_ratios_are_those_that_were_measured() -> None:
+    """README's table of speed is taken from the committed benchmark, digit by digit."""
+    measured = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## ", measured, flags=re.MULTILINE)
+    flows = {name: next(text for text in sections if text.startswith(f"The {name} flow")) for name in MEASURED}
+    rows = table_below(README, "## Speed")
+    assert len(rows) == 5
+    for way, *ratios in rows:
+        for name, ratio in zip(MEASURED, ratios, strict=True):
+            assert re.search(rf"^\| {re.escape(way)} \|.*\| {re.escape(ratio)} x \|$", flows[name], re.MULTILINE), way
