@@ -73,7 +73,7 @@ class KernelManager(AsyncKernelManager):
 
 def run_on_kernel(
     job: Job, notebook: NotebookNode, kernel_name: str, running: Execution, log: Log
-) -> tuple[NotebookNode, Exception | None]:
+) -> tuple[NotebookNode, BaseException | None]:
     """Execute on the named kernel; gives the notebook and papermill's error, if any."""
     import papermill.execute
     from papermill.engines import papermill_engines
@@ -83,9 +83,9 @@ def run_on_kernel(
     KernelManager.sockets = running.handoff.parent if python and running.handoff and os.name == "posix" else None
     kept: list[NotebookNode] = []
     papermill_engines.register("ductaflow-kernel", _keeping_engine(kept))
-    _interrupt_kernel_too()
+    interrupts = _interrupt_kernel_too()
     target = str(running.directory / f"{Path(job.flow).stem}.ipynb")
-    error: Exception | None = None
+    error: BaseException | None = None
     try:
         papermill.execute.execute_notebook(
             notebook,
@@ -102,8 +102,12 @@ def run_on_kernel(
         )
     except Exception as failed:
         error = failed
-        if not kept:
+        if interrupts and getattr(failed, "ename", None) != "KeyboardInterrupt":
+            error = KeyboardInterrupt()  # whatever the kernel made of it, as it was being started or ended
+        elif not kept:
             raise
+    if not kept:
+        return notebook, error
     for cell in kept[0].cells:
         tidy_streams(cell)
     if isinstance(error, DeadKernelError):
@@ -153,12 +157,19 @@ def _prepare_environment(job: Job, running: Execution) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(job.flow).parent), job.root, *known])
 
 
-def _interrupt_kernel_too() -> None:
-    """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where."""
+def _interrupt_kernel_too() -> list[int]:
+    """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where.
+
+    Gives the list of the interrupts that have come.
+    """
     import psutil
 
+    come: list[int] = []
+
     def pass_on(number: int, _frame: object) -> None:
+        come.append(number)
         for child in psutil.Process().children():
             child.send_signal(number)
 
     signal.signal(signal.SIGINT, pass_on)
+    return come

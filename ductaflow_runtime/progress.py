@@ -32,9 +32,9 @@ class Progress:
         self._not_run += record.outcome is Outcome.NOT_RUN
         if record.outcome is Outcome.FAILED and not self._quiet:
             self._say(f"failed: {describe_failure(record)}")
+        self._show()
         if self._bar is not None:
             self._bar.update(1)
-        self._show()
 
     def close(self) -> None:
         """Leave the line as it is."""

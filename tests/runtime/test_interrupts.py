@@ -37,13 +37,17 @@ def test_a_timeout_keeps_notebook_and_cell(project: Project, engine: str, body: 
     assert "ductaflow: timed out after" in (project.root / "runs/step/x/run.log").read_text()
 
 
+# Where the tests run in the background of a script, the shell has them ignore SIGINT.
+LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0])
 def test_ctrl_c_ends_a_large_sweep_soon(project: Project, seconds: float) -> None:
     """Whenever it comes, Ctrl-C starts nothing more, and what ran says interrupted."""
     project.flow("# %%\nimport time\ntime.sleep(60)\n")
     script = project.write(
         "conductor.py",
-        "import pandas as pd\nfrom ductaflow import run_instances\nprint('ready', flush=True)\n"
+        LISTENS + "import pandas as pd\nfrom ductaflow import run_instances\nprint('ready', flush=True)\n"
         "run_instances(pd.DataFrame({'n': range(3000)}), 'flow/step.py', workers=2)\n",
     )
     conductor = subprocess.Popen(

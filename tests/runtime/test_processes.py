@@ -193,6 +193,8 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
     script = project.write(
         "conductor.py",
+        # Where the tests run in the background of a script, the shell has them ignore SIGINT.
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
     parent = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
