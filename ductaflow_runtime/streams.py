@@ -31,6 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _LONGEST_LINE = 100_000
 _PROGRESS_EVERY_S = 5.0
 _CHUNK = 1 << 16
+_PAUSE_S = 0.01
 
 
 class Log:
@@ -147,12 +148,18 @@ class Capture:
             self.drain()
             self._take(name, text)
 
-    def drain(self) -> None:
-        """Take in what the pipes hold at this moment; no more, for a background process may never stop."""
+    def drain(self) -> int:
+        """Take in what the pipes hold at this moment; no more, for a background process may never stop.
+
+        Gives the number of bytes.
+        """
+        taken = 0
         with self.lock:
             for name in NAMES:
                 if data := self._read_some(name):
+                    taken += len(data)
                     self._take(name, self._decoders[name].decode(data), at_once=True)
+        return taken
 
     def flush(self, name: str) -> None:
         """Show in the log what has been printed of a line."""
@@ -172,11 +179,16 @@ class Capture:
 
     def _read(self) -> None:
         readers = {self._pipes[name][0] for name in NAMES}
+        flows = False
         while True:
             ready, _, _ = select.select([*readers, self._stop], [], [])
+            if not flows and self._stop not in ready:
+                # Of a process that dies now, the worker finds the last words in the pipe; taken out of it
+                # and not yet written down, they would be lost.
+                ready, _, _ = select.select([self._stop], [], [], _PAUSE_S)
             if self._stop in ready:
                 return
-            self.drain()
+            flows = self.drain() > _CHUNK // 4
 
 
 class FlowStream(io.TextIOBase):
