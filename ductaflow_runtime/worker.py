@@ -64,12 +64,14 @@ def main(arguments: list[str]) -> None:
     ignore_interrupts()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     preload_runtime()
-    while (line := commands.next_line()) is not None:
-        if line == "interrupt":
-            continue  # it came after the instance had ended
-        reply = serve(Job(**json.loads(line)), scratch, commands, replies)
-        os.write(replies, (json.dumps(reply) + "\n").encode())
-    shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
+    try:
+        while (line := commands.next_line()) is not None:
+            if line == "interrupt":
+                continue  # it came after the instance had ended
+            reply = serve(Job(**json.loads(line)), scratch, commands, replies)
+            os.write(replies, (json.dumps(reply) + "\n").encode())
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
 
 
 class Child:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import site
 import subprocess
 import sys
@@ -36,12 +37,12 @@ class Worker:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
-        self._scratch = tempfile.TemporaryDirectory(prefix="ductaflow-", ignore_cleanup_errors=True)
+        self._scratch = Path(tempfile.mkdtemp(prefix="ductaflow-"))
         self._lock = threading.Lock()
         self._stopped = False
-        self.journal = Path(self._scratch.name) / JOURNAL
+        self.journal = self._scratch / JOURNAL
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ductaflow_runtime.worker", self._scratch.name],
+            [sys.executable, "-P", "-m", "ductaflow_runtime.worker", str(self._scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -100,7 +101,7 @@ class Worker:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._complaints.close()
-        self._scratch.cleanup()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _epitaph(self) -> str:
         code = self._process.wait()
