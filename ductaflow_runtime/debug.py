@@ -21,7 +21,7 @@ from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.flow import analyse_notebook, find_flow, has_tag, read_bytes, read_notebook
 from ductaflow_runtime.folder import snapshot
 from ductaflow_runtime.instance import CONFIG_NAME
-from ductaflow_runtime.project import find_root, relative_to_root, set_import_path
+from ductaflow_runtime.project import find_root, places_of, relative_to_root, set_import_path
 from ductaflow_runtime.record import Record, Status, read_record
 from ductaflow_runtime.tracking import Tracker
 
@@ -87,12 +87,12 @@ def open_case(run_dir: str | os.PathLike[str]) -> Case:
 
 def find_directory(run_dir: str | os.PathLike[str]) -> Path:
     """The instance's folder: under the working directory, else under the project root."""
-    candidates = [Path.cwd() / run_dir, find_root() / run_dir]
-    for candidate in candidates:
-        if candidate.is_dir():
-            return Path(os.path.normpath(candidate))
-    tried = " or ".join(dict.fromkeys(str(candidate) for candidate in candidates))
-    raise DuctaflowError(f"no such instance: {tried} is not a folder (runs/STEP/NAME is wanted)")
+    places = places_of(run_dir, find_root())
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        tried = " or ".join(map(str, places))
+        raise DuctaflowError(f"no such instance: {tried} is not a folder (runs/STEP/NAME is wanted)")
+    return found
 
 
 def fresh_folder(case: Case) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.project import places_of
 from ductaflow_runtime.record import write_atomically
 
 if TYPE_CHECKING:
@@ -54,13 +55,11 @@ class FlowCode:
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     """The flow's absolute path: under the working directory, else under the project root."""
-    given = Path(notebook_file)
-    candidates = [given] if given.is_absolute() else [Path.cwd() / given, root / given]
-    for candidate in candidates:
-        if candidate.is_file():
-            return Path(os.path.normpath(candidate))
-    tried = " or ".join(dict.fromkeys(str(candidate) for candidate in candidates))
-    raise FlowFileError(f"flow not found: {tried}")
+    places = places_of(notebook_file, root)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise FlowFileError(f"flow not found: {' or '.join(map(str, places))}")
+    return found
 
 
 def read_bytes(path: Path) -> bytes:

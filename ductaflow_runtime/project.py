@@ -91,6 +91,11 @@ def set_import_path(flow_folder: Path, root: Path) -> None:
     sys.path[:] = [*first, *(entry for entry in sys.path if entry not in ("", *first))]
 
 
+def places_of(given: str | os.PathLike[str], root: Path) -> list[Path]:
+    """Where a path that somebody gave may lie: under the working directory, else under the project root."""
+    return list(dict.fromkeys(Path(os.path.normpath(base / given)) for base in (Path.cwd(), root)))
+
+
 def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike[str] | None) -> Path:
     """The folder of results; a relative one lies under the project root."""
     return Path(os.path.normpath(root / (runs_dir if runs_dir is not None else settings.runs_dir)))
