@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ductaflow_runtime.conduct import plan_instances as plan_instances
-    from ductaflow_runtime.conduct import run_instances as run_instances
-    from ductaflow_runtime.conduct import run_notebook as run_notebook
-    from ductaflow_runtime.conduct import run_step_flow as run_step_flow
+    from ductaflow_runtime.conductor.results import load_results as load_results
+    from ductaflow_runtime.conductor.run import plan_instances as plan_instances
+    from ductaflow_runtime.conductor.run import run_instances as run_instances
+    from ductaflow_runtime.conductor.run import run_notebook as run_notebook
+    from ductaflow_runtime.conductor.run import run_step_flow as run_step_flow
     from ductaflow_runtime.errors import ConfigError as ConfigError
     from ductaflow_runtime.errors import DuctaflowError as DuctaflowError
     from ductaflow_runtime.errors import FlowError as FlowError
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
     from ductaflow_runtime.errors import ProjectError as ProjectError
     from ductaflow_runtime.errors import RecordError as RecordError
     from ductaflow_runtime.errors import WorkerError as WorkerError
-    from ductaflow_runtime.execution import instance_path as instance_path
-    from ductaflow_runtime.execution import project_path as project_path
-    from ductaflow_runtime.execution import save_results as save_results
-    from ductaflow_runtime.interactive import is_notebook_execution as is_notebook_execution
-    from ductaflow_runtime.results import load_results as load_results
-    from ductaflow_runtime.script import load_cli_config as load_cli_config
+    from ductaflow_runtime.execution.context import instance_path as instance_path
+    from ductaflow_runtime.execution.context import project_path as project_path
+    from ductaflow_runtime.execution.context import save_results as save_results
+    from ductaflow_runtime.execution.script import load_cli_config as load_cli_config
+    from ductaflow_runtime.flow_api import is_notebook_execution as is_notebook_execution
     from ductaflow_runtime.summary import display_config_summary as display_config_summary
 
 _HOMES = {
@@ -43,16 +43,16 @@ _HOMES = {
     "RecordError": "errors",
     "WorkerError": "errors",
     "display_config_summary": "summary",
-    "instance_path": "execution",
-    "is_notebook_execution": "interactive",
-    "load_cli_config": "script",
-    "load_results": "results",
-    "plan_instances": "conduct",
-    "project_path": "execution",
-    "run_instances": "conduct",
-    "run_notebook": "conduct",
-    "run_step_flow": "conduct",
-    "save_results": "execution",
+    "instance_path": "execution.context",
+    "is_notebook_execution": "flow_api",
+    "load_cli_config": "execution.script",
+    "load_results": "conductor.results",
+    "plan_instances": "conductor.run",
+    "project_path": "execution.context",
+    "run_instances": "conductor.run",
+    "run_notebook": "conductor.run",
+    "run_step_flow": "conductor.run",
+    "save_results": "execution.context",
 }
 
 __all__ = sorted(_HOMES)

@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "page")]
 from chromium import chromium  # noqa: E402  (found through the path above)
 from page_samples import write_sweep  # noqa: E402
 
-from ductaflow_runtime.page import PageWriter  # noqa: E402
+from ductaflow_runtime.status_page import PageWriter  # noqa: E402
 
 LOAD = "return performance.getEntriesByName('drawn')[0].startTime"
 KEYSTROKE = """

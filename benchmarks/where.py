@@ -86,7 +86,9 @@ def watch(account: Account) -> None:
     from ipykernel.ipkernel import IPythonKernel
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ductaflow_runtime import execute, leaving, ledger
+    from ductaflow_runtime.execution import execute
+    from ductaflow_runtime.execution import job as ledger
+    from ductaflow_runtime.kernel import shutdown as leaving
 
     for name, part in OUR_PARTS.items():
         account.wrap(execute, name, part)
@@ -99,7 +101,9 @@ def watch(account: Account) -> None:
 
 def one_instance(job: Any, account: Account) -> dict[str, float]:
     """Execute the job in a forked child; CPU seconds by part."""
-    from ductaflow_runtime import execute, interrupts, worker
+    from ductaflow_runtime.execution import execute
+    from ductaflow_runtime.kernel import interrupts
+    from ductaflow_runtime.worker import server as worker
 
     worker.warm_up(job)
     pipes = {name: os.pipe() for name in worker.NAMES}
@@ -127,8 +131,8 @@ def one_instance(job: Any, account: Account) -> dict[str, float]:
 
 def main(flow: str, count: int) -> dict[str, float]:
     """The median CPU seconds of each part, over `count` instances."""
-    from ductaflow_runtime import worker
-    from ductaflow_runtime.ledger import Job
+    from ductaflow_runtime.execution.job import Job
+    from ductaflow_runtime.worker import server as worker
 
     worker.draw_inline()
     worker.preload_runtime()

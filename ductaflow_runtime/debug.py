@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime import execution
 from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
+from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.flow import analyse_notebook, find_flow, has_tag, read_bytes, read_notebook
-from ductaflow_runtime.folder import snapshot
-from ductaflow_runtime.instance import CONFIG_NAME
 from ductaflow_runtime.project import find_root, places_of, relative_to_root, set_import_path
-from ductaflow_runtime.record import Record, Status, read_record
-from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.runs.artifacts import snapshot
+from ductaflow_runtime.runs.instance import CONFIG_NAME
+from ductaflow_runtime.runs.record import Record, Status, read_record
+from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -228,7 +228,7 @@ def _code_cell(source: str, cell_id: str) -> NotebookNode:
 
 
 def _save(notebook: NotebookNode, path: Path) -> Path:
-    from ductaflow_runtime.engine import save_notebook
+    from ductaflow_runtime.kernel.cells import save_notebook
 
     save_notebook(notebook, path)
     return path

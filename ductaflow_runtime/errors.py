@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ductaflow_runtime.record import Record
+    from ductaflow_runtime.runs.record import Record
 
 
 class DuctaflowError(Exception):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.project import places_of
-from ductaflow_runtime.record import write_atomically
+from ductaflow_runtime.runs.record import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import html
 import json
 from typing import Any
 
-from ductaflow_runtime import execution
 from ductaflow_runtime.config import flatten
-from ductaflow_runtime.interactive import is_notebook_execution
+from ductaflow_runtime.execution import context as execution
+from ductaflow_runtime.flow_api import is_notebook_execution
 
 _LONGEST = 200
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from ductaflow import run_instances
-from ductaflow_runtime.cli import main
+from ductaflow_runtime.cli.main import main
 from ductaflow_runtime.debug import make_debug_notebook, open_command
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, FlowFileError, RecordError
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from ductaflow import run_instances
-from ductaflow_runtime.cli import main
+from ductaflow_runtime.cli.main import main
 from ductaflow_runtime.errors import MissingExtraError
-from ductaflow_runtime.html import export_page, require_extra
-from ductaflow_runtime.pages.formulas import latex_to_html, to_mathml
+from ductaflow_runtime.html_export.export import export_page, require_extra
+from ductaflow_runtime.html_export.formulas import latex_to_html, to_mathml
 
 FLOW = """# %% [markdown]
 # # Volumes & <i>speeds</i>

@@ -137,7 +137,7 @@ def test_the_wheel_carries_command_engine_and_licence(wheel: zipfile.Path) -> No
     """The `ductaflow` command, the papermill engine, the extras and the licence are declared in the wheel."""
     info = wheel / f"ductaflow-{DECLARED['version']}.dist-info"
     points = (info / "entry_points.txt").read_text(encoding="utf-8")
-    assert "ductaflow = ductaflow_runtime.cli:main" in points
+    assert "ductaflow = ductaflow_runtime.cli.main:main" in points
     assert "[papermill.engine]" in points
     metadata = (info / "METADATA").read_text(encoding="utf-8")
     assert "License-Expression: MIT" in metadata

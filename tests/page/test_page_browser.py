@@ -12,7 +12,7 @@ import chromium
 import pytest
 from page_samples import png, write_instance, write_sweep
 
-from ductaflow_runtime.page import PageWriter, write_page
+from ductaflow_runtime.status_page import PageWriter, write_page
 
 pytestmark = [
     pytest.mark.slow,

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from page_samples import png, write_instance, write_sweep
 
-from ductaflow_runtime.page import PageWriter, write_page
-from ductaflow_runtime.page.columns import ABSENT, TextBudget, collect, encode, flatten
-from ductaflow_runtime.page.extras import log_tail, notebook_figures
-from ductaflow_runtime.page.model import last_sweep_start
+from ductaflow_runtime.status_page import PageWriter, write_page
+from ductaflow_runtime.status_page.columns import ABSENT, TextBudget, collect, encode, flatten
+from ductaflow_runtime.status_page.extras import log_tail, notebook_figures
+from ductaflow_runtime.status_page.model import last_sweep_start
 
 HOSTILE = "</script><script>alert(1)</script><!-- \" ' & \u2028 \u202e"
 
@@ -237,8 +237,8 @@ def test_figures_stop_at_their_budget(runs: Path) -> None:
     """The newest instances and the failed ones keep their figures when not all fit."""
     for day in range(1, 6):
         write_instance(runs, "step", f"d{day}", figure=png(), started=f"2025-01-0{day}T00:00:00+00:00")
-    from ductaflow_runtime.page.extras import ExtrasReader
-    from ductaflow_runtime.page.instances import InstanceReader
+    from ductaflow_runtime.status_page.extras import ExtrasReader
+    from ductaflow_runtime.status_page.instances import InstanceReader
 
     instances = InstanceReader(runs, lambda directory, record: True).read()
     size = len(base64.b64encode(png()))

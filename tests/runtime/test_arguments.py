@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from ductaflow import ConfigError, run_instances, run_notebook, run_step_flow
-from ductaflow_runtime.instance import as_name
-from ductaflow_runtime.plan import Options
+from ductaflow_runtime.conductor.plan import Options
+from ductaflow_runtime.runs.instance import as_name
 from tests.conftest import Project
 
 

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from ductaflow import FlowError, run_instances, run_notebook
-from ductaflow_runtime.ledger import Job
-from ductaflow_runtime.pool import pool
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 
 SHORT_CELLS = "".join(f"# %%\nprint({number})\nimport time; time.sleep(0.002)\n" for number in range(2000))
@@ -123,7 +123,7 @@ def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     frame = pd.DataFrame({"n": range(2)})
     run_instances(frame, "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():
-        if "ductaflow_runtime.worker" in process.cmdline():
+        if "ductaflow_runtime.worker.server" in process.cmdline():
             process.kill()
             process.wait()
     assert (run_instances(frame, "flow/step.py", workers=1, force=True)["status"] == "done").all()
@@ -133,7 +133,7 @@ def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
 def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project) -> None:
     """One that is refused because another process executes it writes nothing into its folder."""
     from ductaflow import InstanceBusyError
-    from ductaflow_runtime.pool import run_job
+    from ductaflow_runtime.worker.pool import run_job
 
     flow = project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(3)\n")
     script = project.write(

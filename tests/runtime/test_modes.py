@@ -203,7 +203,7 @@ def test_the_command_takes_the_same_default_as_the_script(same: Project) -> None
     """`ductaflow run` and `plan` without --config use the file that the flow's CLI cell names."""
     from click.testing import CliRunner
 
-    from ductaflow_runtime.cli import main
+    from ductaflow_runtime.cli.main import main
 
     ended = CliRunner().invoke(main, ["run", "flow/costs.py", "--set", "params.factor=2", "--name", "two"])
     assert ended.exit_code == 0, ended.output

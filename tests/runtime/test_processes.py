@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ductaflow import FlowError, InstanceBusyError, run_instances, run_notebook
-from ductaflow_runtime.pool import pool
+from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 
 # Seconds in which a flow has surely begun, a fresh interpreter's imports included.

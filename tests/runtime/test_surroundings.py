@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ductaflow_runtime.surroundings import git_state
+from ductaflow_runtime.git import git_state
 
 WHO = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ductaflow import RecordError, load_results
-from ductaflow_runtime.record import Record, read_record
+from ductaflow_runtime.runs.record import Record, read_record
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
 

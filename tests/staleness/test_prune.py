@@ -8,8 +8,8 @@ import re
 import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
-from ductaflow_runtime import status
-from ductaflow_runtime.status import last_control, not_in_control, remember_control
+from ductaflow_runtime.staleness import inventory as status
+from ductaflow_runtime.staleness.inventory import last_control, not_in_control, remember_control
 from tests.staleness.cases import OF_COST
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section

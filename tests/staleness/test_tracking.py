@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import plan_instances, run_instances
-from ductaflow_runtime import preload
-from ductaflow_runtime.imports import installed_folders, local_modules
-from ductaflow_runtime.tracking import Tracker
+from ductaflow_runtime.staleness.imports import installed_folders, local_modules
+from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.worker import preload
 from tests.conftest import Project
 from tests.staleness.sample import write_data
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_instances, run_notebook
-from ductaflow_runtime import staleness, status
-from ductaflow_runtime.commands_report import write_index
-from ductaflow_runtime.instance import host_name, locked
-from ductaflow_runtime.live import still_runs
-from ductaflow_runtime.plan import BUSY
-from ductaflow_runtime.record import Record
+from ductaflow_runtime.cli.report import write_index
+from ductaflow_runtime.conductor.plan import BUSY
+from ductaflow_runtime.runs.instance import host_name, locked
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.staleness import inventory as status
+from ductaflow_runtime.staleness import why_stale as staleness
+from ductaflow_runtime.status_page.live import still_runs
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
 

@@ -143,7 +143,7 @@ def test_commands_of_the_projects_readme_work(released, generate, example, flow)
     readme = (project / "README.md").read_text(encoding="utf-8")
     script = re.search(r"^ *python (flow/.+)$", readme, flags=re.MULTILINE)[1]
     command = re.search(r"`ductaflow (run [^`]+)`", readme)[1]
-    caller = ["-c", "from ductaflow_runtime.cli import main; main()"]
+    caller = ["-c", "from ductaflow_runtime.cli.main import main; main()"]
     for arguments in (script.split(), [*caller, *command.split()]):
         done = run_python(project, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,3 @@
+"""The `ductaflow` command."""
+
+from ductaflow_runtime.cli.main import main as main

@@ -1,0 +1,93 @@
+"""`ductaflow report` and `debug`: results to look at, and a failed instance to take apart."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from ductaflow_runtime.errors import DuctaflowError, RecordError
+from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
+from ductaflow_runtime.runs.instance import check_name, list_instances
+from ductaflow_runtime.runs.record import read_record
+
+
+def add_to(group: click.Group) -> None:
+    """Add the commands of this module to the `ductaflow` command."""
+    group.add_command(report)
+    group.add_command(debug)
+
+
+@click.command()
+@click.option("--html", "steps", multiple=True, metavar="STEP", help="Make the HTML pages of a step instead.")
+@click.option("--code/--no-code", default=None, help="Show or leave out code (default: the project's setting).")
+def report(steps: tuple[str, ...], code: bool | None) -> None:
+    """Write runs/index.html, the page of all instances; or a page for each instance of a step."""
+    root = find_root()
+    settings = load_settings(root)
+    runs_dir = resolve_runs_dir(root, settings, None)
+    if not steps:
+        click.echo(write_index(root, runs_dir))
+    for step in steps:
+        made, left_out = make_pages(runs_dir, step, settings.code if code is None else code)
+        click.echo(f"{step}: {made} HTML page{'' if made == 1 else 's'} written")
+        for line in left_out:
+            click.echo(f"  without a page: {line}")
+
+
+def write_index(root: Path, runs_dir: Path) -> Path:
+    """Write the page of all instances."""
+    from ductaflow_runtime.status_page.build import write_page
+    from ductaflow_runtime.status_page.live import still_runs
+
+    if not runs_dir.is_dir():
+        raise DuctaflowError(f"there are no results yet: {runs_dir} does not exist")
+    return write_page(runs_dir, title=root.name, is_alive=still_runs)
+
+
+def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:
+    """Write a page from each stored notebook of a step; the count, and the instances that have none."""
+    import nbformat
+
+    from ductaflow_runtime.html_export.export import export_page, require_extra
+
+    require_extra()
+    names = list_instances(runs_dir, check_name(step, "step name"))
+    if not names:
+        raise DuctaflowError(f"{runs_dir / step} holds no instances")
+    made, left_out = 0, []
+    for name in names:
+        try:
+            record = read_record(runs_dir / step / name)
+        except RecordError as error:
+            left_out.append(f"{name} ({error})")
+            continue
+        if record is None or not record.notebook.is_file():
+            left_out.append(f"{name} (no notebook)")
+            continue
+        try:
+            stored = nbformat.read(record.notebook, as_version=4)
+        except (OSError, ValueError, nbformat.ValidationError) as error:
+            left_out.append(f"{name} (its notebook cannot be read: {error})")
+            continue
+        export_page(stored, record.html, show_code=show_code)
+        made += 1
+    return made, left_out
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def debug(run_dir: Path) -> None:
+    """Open the flow of RUN_DIR (runs/STEP/NAME) with that instance's config, the failing cell marked."""
+    from ductaflow_runtime.debug import make_debug_notebook, open_command
+
+    path = make_debug_notebook(run_dir)
+    command = open_command(path)
+    click.echo(path)
+    if command and sys.stdout.isatty():
+        subprocess.run(command, check=False)
+    else:
+        click.echo(f"open it with: {shlex.join(command or ['jupyter', 'lab', str(path)])}")

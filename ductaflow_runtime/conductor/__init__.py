@@ -1,0 +1,1 @@
+"""What the conductor calls: plan, run, and the frame of what became of it."""

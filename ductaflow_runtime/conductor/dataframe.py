@@ -1,0 +1,176 @@
+"""Between a control dataframe and plain data: rows in, what became of them out. The only user of pandas here."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ductaflow_runtime.config import Config, Json, digest, nest, to_json
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.runs.instance import as_name, folded, name_problem
+from ductaflow_runtime.runs.record import Record
+
+NAME = "instance_name"
+OURS = ("status", "reason", "duration_s", "directory", "error")
+RESULT = "result."
+_MOST_PROBLEMS = 100
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?)?")
+
+
+def read_rows(control_df: pd.DataFrame) -> list[tuple[str, Config]]:
+    """Name and config of each row; raises one `ConfigError` with every problem of every row."""
+    if not isinstance(control_df, pd.DataFrame):
+        raise ConfigError(f"the control dataframe is a pandas DataFrame, not {type(control_df).__name__}")
+    problems = _column_problems(control_df)
+    if problems:
+        raise ConfigError("the control dataframe has columns that cannot be used:", problems)
+    names, own = _names(control_df)
+    columns: dict[str, list[Json]] = {}
+    found: list[tuple[int, str]] = []
+    for column in control_df.columns:
+        if column != NAME:
+            columns[column] = _column(control_df[column], column, found)
+    configs = _configs(columns, len(control_df), found)
+    if not own:
+        names = [digest(config) for config in configs] if not found else []
+    found += _name_problems(names, own)
+    if found:
+        shown = [f"row {row}{_label(names, row)}: {text}" for row, text in sorted(found)[:_MOST_PROBLEMS]]
+        more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
+        raise ConfigError("the control dataframe has rows that cannot be run:", [*shown, *more])
+    return list(zip(names, configs, strict=True))
+
+
+def _column_problems(frame: pd.DataFrame) -> list[str]:
+    problems = []
+    for column in frame.columns:
+        if not isinstance(column, str) or not all(column.split(".")):
+            problems.append(f"{column!r}: a column is named with text, and dots only between names")
+        elif column in OURS or column.startswith(RESULT):
+            problems.append(f"{column}: ductaflow adds a column of this name to the results; rename yours")
+    problems += [f"{column}: the column is there twice" for column in frame.columns[frame.columns.duplicated()]]
+    if not problems:
+        nest([(column, None) for column in frame.columns if column != NAME], problems)
+    return problems
+
+
+def _names(frame: pd.DataFrame) -> tuple[list[Any], bool]:
+    if NAME not in frame.columns:
+        return [], False
+    return [as_name(name) for name in frame[NAME].tolist()], True
+
+
+def _name_problems(names: Sequence[Any], own: bool) -> Iterable[tuple[int, str]]:
+    first: dict[str, int] = {}
+    for row, name in enumerate(names):
+        problem = name_problem(name)
+        if problem:
+            yield row, problem
+            continue
+        before = first.setdefault(folded(name), row)
+        if before != row and own:
+            yield (
+                row,
+                f"instance name {name!r} is the same as in row {before} (upper and lower case count as one)",
+            )
+        elif before != row:
+            yield row, f"the same config as row {before}; give the rows an {NAME} column to run both"
+
+
+def _label(names: Sequence[Any], row: int) -> str:
+    return (
+        f" ({names[row]})" if row < len(names) and isinstance(names[row], str) and not name_problem(names[row]) else ""
+    )
+
+
+def _column(series: pd.Series[Any], name: str, found: list[tuple[int, str]]) -> list[Json]:
+    values = series.tolist()
+    kind = getattr(series.dtype, "kind", "O")
+    if kind in "biu" and series.dtype.__class__.__module__.startswith("numpy"):
+        return values
+    plain = kind == "f" and getattr(series.dtype, "itemsize", 8) <= 8  # not numpy's longdouble
+    if plain and all(map(math.isfinite, (v for v in values if isinstance(v, float)))):
+        return [value if isinstance(value, float) else None for value in values]
+    clean: list[Json] = []
+    for row, value in enumerate(values):
+        problems: list[str] = []
+        clean.append(to_json(value, name, problems))
+        found += [(row, problem) for problem in problems]
+    return clean
+
+
+def _configs(columns: dict[str, list[Json]], rows: int, found: list[tuple[int, str]]) -> list[Config]:
+    names = list(columns)
+    if not any("." in name for name in names):
+        if not names:
+            return [{} for _ in range(rows)]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    configs = []
+    for row in range(rows):
+        problems: list[str] = []
+        configs.append(nest([(name, columns[name][row]) for name in names], problems))
+        found += [(row, problem) for problem in problems]
+    return configs
+
+
+def plan_frame(control_df: pd.DataFrame, reasons: Sequence[str | None]) -> pd.DataFrame:
+    """The rows plus `reason`."""
+    return _with(control_df, {"reason": pd.Series(list(reasons), index=control_df.index, dtype=object)})
+
+
+def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], records: Sequence[Record]) -> pd.DataFrame:
+    """The rows plus what became of them and what they saved."""
+    index = control_df.index
+
+    def texts(values: Iterable[str | None]) -> pd.Series[Any]:
+        return pd.Series(list(values), index=index, dtype=object)
+
+    added: dict[str, pd.Series[Any]] = {
+        "status": texts(str(record.outcome) for record in records),
+        "reason": texts(reasons),
+        "duration_s": pd.Series([record.duration_s for record in records], index=index, dtype=float),
+        "directory": texts(str(record.directory) for record in records),
+        "error": texts(error_text(record) for record in records),
+    }
+    names = dict.fromkeys(name for record in records for name in record.results or ())
+    for name in names:
+        values = [(record.results or {}).get(name) for record in records]
+        added[RESULT + name] = typed(values).set_axis(index)
+    return _with(control_df, added)
+
+
+def _with(control_df: pd.DataFrame, added: dict[str, pd.Series[Any]]) -> pd.DataFrame:
+    return pd.concat([control_df, pd.DataFrame(added, index=control_df.index)], axis=1)
+
+
+def error_text(record: Record) -> str | None:
+    """The error of a record in one line."""
+    if not record.error:
+        return None
+    cell = record.error.get("cell")
+    text = f"{record.error.get('type')}: {record.error.get('message')}".rstrip(": ")
+    return " ".join(text.split()) + (f" (cell {cell})" if cell else "")
+
+
+def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
+    """JSON values as the column they came from: whole numbers stay whole beside missing ones, dates dates."""
+    kinds = {type(value) for value in values if value is not None}
+    missing = any(value is None for value in values)
+    if kinds == {int}:
+        small = all(value is None or -(2**63) <= value < 2**63 for value in values)
+        if small:
+            return pd.Series(values, dtype="Int64" if missing else "int64")
+    elif kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if missing else "bool")
+    elif kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    elif dates and kinds == {str} and all(value is None or _ISO.fullmatch(value) for value in values):
+        try:
+            return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601"))
+        except ValueError:
+            pass  # it only looks like a date, or mixes time zones: the text is exact
+    return pd.Series(values, dtype=object)

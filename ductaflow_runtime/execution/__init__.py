@@ -1,0 +1,1 @@
+"""One job to its record: in this process, as a script, or on a real Jupyter kernel."""

@@ -1,0 +1,160 @@
+"""What the record says of how an execution ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.kernel.capture import plain
+from ductaflow_runtime.runs.record import Status
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass
+class Clock:
+    """The time limit of one execution."""
+
+    limit: float | None
+    started: float
+
+    @staticmethod
+    def start(limit: float | None) -> Clock:
+        """A clock that starts now."""
+        return Clock(limit, time.monotonic())
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment at which the time is over."""
+        return None if self.limit is None else self.started + self.limit
+
+    def expired(self) -> bool:
+        """Whether the limit is over."""
+        return self.limit is not None and time.monotonic() - self.started >= self.limit
+
+    def error(self, cell: int | None = None) -> dict[str, Any]:
+        """What the record says of it."""
+        return {
+            "type": "Timeout",
+            "message": f"timed out after {self.limit:g} s",
+            "cell": cell,
+            "traceback": None,
+        }
+
+
+def interruption(cell: int | None = None) -> dict[str, Any]:
+    """What the record of an interrupted execution says."""
+    return {"type": "Interrupted", "message": "interrupted before it ended", "cell": cell, "traceback": None}
+
+
+def describe(error: BaseException, cell: int | None = None) -> dict[str, Any]:
+    """An exception as records hold it."""
+    lines = traceback.format_exception(error)
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "cell": cell,
+        "traceback": None if isinstance(error, DuctaflowError) else "".join(lines),
+    }
+
+
+def number_cells(notebook: NotebookNode) -> dict[str, int]:
+    """Cell id -> its number among the flow's own code cells, from 1."""
+    codes = [cell["id"] for cell in notebook.cells if cell.cell_type == "code"]
+    return {cell_id: number for number, cell_id in enumerate(codes, 1)}
+
+
+def judge(
+    error: BaseException | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
+) -> tuple[Status, dict[str, Any] | None]:
+    """What the record says of the cells' execution."""
+    cell = failed_cell(executed, numbers)
+    ename = getattr(error, "ename", type(error).__name__)
+    if clock.expired() and (error is None or ename == "KeyboardInterrupt"):
+        return Status.FAILED, clock.error(cell or last_cell(executed, numbers))
+    if error is None:
+        return Status.DONE, None
+    if ename == "KeyboardInterrupt":
+        return Status.INTERRUPTED, interruption(cell)
+    shown = "\n".join(getattr(error, "traceback", []))
+    return Status.FAILED, {
+        "type": ename,
+        "message": plain_text(getattr(error, "evalue", str(error))),
+        "cell": cell,
+        "traceback": _ANSI.sub("", shown),
+    }
+
+
+def advise(error: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Say what to do where the message alone does not: a file of the project, looked for in the instance's folder."""
+    named = re.search(r"'([^']+)'$", error["message"]) if error["type"] == "FileNotFoundError" else None
+    if named is None or os.path.isabs(named[1]) or not (root / named[1]).exists():
+        return error
+    advice = f"the project has it, but a flow works in its instance's folder: project_path({named[1]!r}) finds it"
+    return {**error, "message": f"{error['message']} ({advice})"}
+
+
+def plain_text(text: str) -> str:
+    """Text without colours, line by line."""
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
+def real_error(executed: NotebookNode, error: BaseException | None) -> BaseException | None:
+    """Papermill's error, unless it comes from a cell that is meant to raise, or from `sys.exit(0)`.
+
+    Papermill takes every error among the outputs for a failure; its engine marks the cell that ended the flow.
+    """
+    from papermill.exceptions import PapermillExecutionError
+
+    if not isinstance(error, PapermillExecutionError):
+        return error
+    for cell in executed.cells:
+        if cell.metadata.get("papermill", {}).get("exception") is True:
+            found = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+            if not found or found[-1].ename != "SystemExit" or not left_well(found[-1].evalue):
+                return cast(Exception, error)
+    executed.cells = [
+        cell for cell in executed.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])
+    ]
+    return None
+
+
+def left_well(code: object) -> bool:
+    """Whether `sys.exit(code)` is a success; in a notebook the code has become text."""
+    return str(code) in ("", "0", "None", "False")
+
+
+def last_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
+    """The number of the cell that was executed last."""
+    ran = [numbers[cell["id"]] for cell in executed.cells if cell.get("execution_count") and cell["id"] in numbers]
+    return max(ran, default=None)
+
+
+def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
+    """The number of the cell that papermill marked as failed."""
+    for cell in executed.cells:
+        if cell.metadata.get("papermill", {}).get("exception") is True:
+            return numbers.get(cell["id"])
+    return None
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, in words; `code` is negative for a signal."""
+    if code >= 0:
+        return f"the process ended with exit code {code} before the flow did"
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-code).name
+        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+        return f"the process was killed by {name} (signal {-code}){hint}"
+    return f"the process was killed by signal {-code}"

@@ -1,0 +1,1 @@
+"""An executed notebook as one page that needs nothing from outside."""

@@ -1,0 +1,1 @@
+"""A Jupyter kernel without sockets: shell, cells, capture, outputs, log, interrupts, shutdown."""

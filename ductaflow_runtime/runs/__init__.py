@@ -1,0 +1,1 @@
+"""The only door to `runs/`: records, instances, their files."""

@@ -1,0 +1,245 @@
+"""`why_stale`: the one place that decides whether an instance must run, and says why.
+
+It only reads. A reason lists every cause found; `None` means up to date.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.config import Config
+from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.files import Contents
+from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
+from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.runs.instance import HIDDEN, Instance, is_alive, locked
+from ductaflow_runtime.runs.record import Record, Status, read_record
+
+NEW = "new"
+DAMAGED = "damaged"
+_MOST_CAUSES = 8
+_MISSING = object()
+_DURING = " (it changed during the last execution)"
+_LONGEST = 60
+
+
+@dataclass
+class Present:
+    """The present state of a project, each fact looked up once."""
+
+    root: Path
+    runs_dir: Path
+    contents: Contents = field(init=False)
+    _flows: dict[Path, FlowCode] = field(default_factory=dict)
+    _versions: dict[str, str | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contents = Contents(self.runs_dir / HIDDEN / "hashes")
+
+    def code(self, flow: Path) -> FlowCode:
+        """What the flow's text says now."""
+        if flow not in self._flows:
+            self._flows[flow] = analyse(flow, self.runs_dir / HIDDEN / "flows")
+        return self._flows[flow]
+
+    def version(self, package: str) -> str | None:
+        """The installed version of a distribution."""
+        if package not in self._versions:
+            try:
+                self._versions[package] = importlib.metadata.version(package)
+            except (importlib.metadata.PackageNotFoundError, ValueError):
+                self._versions[package] = None
+        return self._versions[package]
+
+    def absolute(self, stored: str) -> str:
+        """A path as records store it, made absolute."""
+        return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An instance as it is at this moment.
+
+    `state` is a status of records; `new` where nothing has run yet; or `damaged` without a usable record,
+    and `damage` then says what is wrong with the file, if there is one.
+    """
+
+    state: str
+    record: Record | None = None
+    damage: str | None = None
+
+
+def look(directory: Path) -> Seen:
+    """The one place that tells a running instance from an interrupted one, and a new one from a damaged one."""
+    try:
+        record = read_record(directory)
+        while not _is_settled(record, directory):
+            # An execution may have ended, or begun, since the record was read: what stays the same was left so.
+            before, record = record, read_record(directory)
+            if record == before:
+                left = None if record is None else record.but(status=Status.INTERRUPTED)
+                return Seen(DAMAGED if left is None else str(left.status), left)
+    except RecordError as error:
+        return Seen(DAMAGED, damage=str(error))
+    if record is None:
+        return Seen(NEW if _is_empty(directory) else str(Status.RUNNING))
+    return Seen(str(record.status), record)
+
+
+def _is_settled(record: Record | None, directory: Path) -> bool:
+    """Whether a record is right as it stands. One that is missing from a folder in use is about to be written."""
+    if record is not None:
+        return record.status is not Status.RUNNING or is_alive(record)
+    with locked(directory) as free:
+        return not free or _is_empty(directory)
+
+
+def _is_empty(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True
+
+
+def last_record(instance: Instance) -> tuple[Record | None, str | None]:
+    """The instance's record as it is at this moment, and why it cannot be used if it is damaged."""
+    seen = look(instance.directory)
+    return seen.record, f"record damaged: {seen.damage}" if seen.damage else None
+
+
+def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
+    """Why the instance must (re-)run; `None` if its record still describes what a run would give."""
+    if record is None:
+        return "new"
+    causes: list[str] = []
+    if record.status in (Status.RUNNING, Status.INTERRUPTED):
+        causes.append("interrupted")
+    elif record.status is Status.FAILED:
+        causes.append("failed")
+    was = record.fingerprint
+    if was is None:
+        return "; ".join(causes) or "record has no fingerprint"
+    for number, cause in enumerate(_differences(instance, record, was, present)):
+        if number == _MOST_CAUSES:
+            causes.append("and more")
+            break
+        causes.append(cause)
+    return "; ".join(causes) or None
+
+
+def _differences(instance: Instance, record: Record, was: dict[str, Any], present: Present) -> Iterator[str]:
+    flow = relative_to_root(instance.flow, present.root)
+    if record.flow != flow:
+        yield f"flow: {record.flow} -> {flow}"
+    if was.get("config") != instance.config or not same_types(was.get("config"), instance.config):
+        yield from config_changes(was.get("config") or {}, instance.config)
+    yield from _code_changes(was.get("code") or {}, present.code(instance.flow))
+    for path, stored in (was.get("modules") or {}).items():
+        if not present.contents.is_same(present.absolute(path), stored):
+            exists = present.contents.stat(present.absolute(path)) is not None
+            during = _DURING if stored.get("changed") else ""
+            yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+    for path, stored in (was.get("inputs") or {}).items():
+        cause = _input_change(path, stored, present)
+        if cause:
+            yield cause
+    for package, version in (was.get("packages") or {}).items():
+        if present.version(package) != version:
+            yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
+    if record.status is Status.DONE:
+        yield from _output_changes(instance, record)
+
+
+def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
+    """Each config key that differs, with its old and its new value."""
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name, _MISSING), new.get(name, _MISSING)
+        key = f"{prefix}{name}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from config_changes(before, after, f"{key}.")
+        elif before is _MISSING:
+            yield f"config: {key} added ({_show(after)})"
+        elif after is _MISSING:
+            yield f"config: {key} removed (was {_show(before)})"
+        elif not same_types(before, after) or before != after:
+            yield f"config: {key} {_show_pair(before, after)}"
+
+
+def same_types(old: object, new: object) -> bool:
+    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values."""
+    if type(old) is not type(new):
+        return False
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(same_types(value, new[name]) for name, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(same_types, old, new))
+    return old == new
+
+
+def _show(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _show_pair(old: object, new: object) -> str:
+    """Two values so that one sees the difference, be it in the type or far into a long text."""
+    if _show(old) != _show(new):
+        return f"{_show(old)} -> {_show(new)}"
+    texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
+    differs = next((i for i, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
+    skip = max(0, differs - 20)
+    return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
+
+
+def _code_changes(was: dict[str, Any], code: FlowCode) -> Iterator[str]:
+    old = was.get("cells")
+    if old != list(code.cells):
+        cells = changed_cells(old, list(code.cells)) if old else []
+        yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
+
+
+def _input_change(path: str, stored: dict[str, Any], present: Present) -> str | None:
+    absolute = present.absolute(path)
+    if "names" in stored:
+        return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
+    exists = present.contents.stat(absolute) is not None
+    if stored.get("changed"):
+        return f"input: {path}{_DURING}"
+    if stored.get("missing"):
+        return f"input: {path} (was not there)" if exists else None
+    if not exists:
+        return f"input missing: {path}{_upstream(absolute, present)}"
+    return None if present.contents.is_same(absolute, stored) else f"input: {path}"
+
+
+def _upstream(absolute: str, present: Present) -> str:
+    """What became of the instance that should have written a missing input."""
+    inside = relative_to_root(absolute, present.runs_dir)
+    parts = inside.split("/")
+    if inside == absolute or len(parts) < 3 or parts[0].startswith("."):
+        return ""
+    step, name = parts[:2]
+    seen = look(present.runs_dir / step / name)
+    if seen.damage:
+        return f" (the record of {step}/{name} is damaged)"
+    if seen.record is None:
+        return f" ({step}/{name} has not run)"
+    return f" ({step}/{name}: {seen.state})" if seen.state != Status.DONE else ""
+
+
+def _output_changes(instance: Instance, record: Record) -> Iterator[str]:
+    directory = os.fspath(instance.directory)
+    contents = Contents()
+    for path, stored in (record.outputs or {}).items():
+        absolute = os.path.join(directory, path)
+        if contents.stat(absolute) is None:
+            yield f"output missing: {path}"
+        elif not contents.is_same(absolute, stored):
+            yield f"output changed: {path}"

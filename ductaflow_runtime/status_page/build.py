@@ -1,0 +1,95 @@
+"""Writes `runs/index.html` from the records on disk, cheaply enough to repeat it while a sweep runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.status_page.extras import ExtrasReader
+from ductaflow_runtime.status_page.html import page_html, script_json
+from ductaflow_runtime.status_page.instances import InstanceReader, IsAlive
+from ductaflow_runtime.status_page.model import page_model
+
+PAGE_FILE = "index.html"
+PAGE_BUDGET = 13_000_000
+FIGURE_BUDGET = 8_000_000
+LIVE_FIGURE_BUDGET = 1_500_000
+SHORTEST_INTERVAL_S = 2.0
+LARGEST_SHARE = 0.1
+"""Of the time, that a sweep spends on rewriting the page."""
+
+
+def says_running(directory: Path, record: Mapping[str, Any]) -> bool:
+    """Believes the record: for a caller that cannot tell whether the owner is alive."""
+    return True
+
+
+class PageWriter:
+    """Writes the page of one `runs_dir`; what it parsed for one writing serves the next."""
+
+    def __init__(self, runs_dir: Path, title: str, *, is_alive: IsAlive = says_running) -> None:
+        self._runs_dir = Path(runs_dir)
+        self._title = title
+        self._instances = InstanceReader(self._runs_dir, is_alive)
+        self._extras = ExtrasReader()
+        self._due = 0.0
+
+    def write(self, running: bool = False) -> Path:
+        """Replaces the page atomically. A `running` one reloads itself until a later one says otherwise."""
+        began = time.monotonic()
+        path = self._runs_dir / PAGE_FILE
+        _replace(path, self._html(running).encode("utf-8", errors="replace"))
+        ended = time.monotonic()
+        self._due = ended + max(SHORTEST_INTERVAL_S, (ended - began) / LARGEST_SHARE)
+        return path
+
+    def write_if_due(self) -> bool:
+        """Writes the page of a running sweep, at most every two seconds and a tenth of the time."""
+        if time.monotonic() < self._due:
+            return False
+        self.write(running=True)
+        return True
+
+    def _html(self, running: bool) -> str:
+        instances = self._instances.read()
+        about = {
+            "title": self._title,
+            "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "running": running,
+        }
+        blocks = {
+            "page-data": script_json(about | page_model(instances)),
+            "page-details": script_json(self._extras.details(instances)),
+        }
+        left = PAGE_BUDGET - sum(map(len, blocks.values()))
+        budget = min(left, LIVE_FIGURE_BUDGET if running else FIGURE_BUDGET)
+        blocks["page-figures"] = script_json(self._extras.figures(instances, budget))
+        return page_html(self._title, blocks)
+
+
+def write_page(runs_dir: Path, *, title: str, running: bool = False, is_alive: IsAlive = says_running) -> Path:
+    """Writes `runs_dir/index.html` once and returns its path."""
+    return PageWriter(runs_dir, title, is_alive=is_alive).write(running)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """By way of `.ductaflow/`, since nothing but instances and `index.html` may appear beside it."""
+    scratch = path.parent / ".ductaflow"
+    scratch.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix="index-", suffix=".html", dir=scratch)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        temporary = Path(name)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,213 @@
+"""What only an opened row shows: errors, log tails, outputs and figures, each kind within a budget.
+
+Failures come first and then the newest, for these are the rows that people open.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.status_page.failures import error_of
+from ductaflow_runtime.status_page.instances import Instance
+
+LOG_BYTES = 4_096
+LOG_LINES = 40
+LOGS_READ = 2_500
+LOG_BUDGET = 3_000_000
+TRACEBACK_CHARACTERS = 4_096
+TRACEBACK_BUDGET = 2_000_000
+OUTPUTS_LISTED = 40
+NOTEBOOKS_READ = 1_000
+NOTEBOOK_BYTES = 40_000_000
+FIGURES_PER_INSTANCE = 6
+FIGURE_CHARACTERS = 600_000
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
+_PRIORITY = {"failed": 0, "interrupted": 1, "unreadable": 1, "running": 2, "warned": 3, "done": 4}
+
+Figure = tuple[str, str, int]
+"""Media type, base64 text, number of the code cell."""
+
+
+class ExtrasReader:
+    """Reads logs and notebooks beside the records, again only when a file changed."""
+
+    def __init__(self) -> None:
+        self._logs: dict[Path, tuple[tuple[int, int], str]] = {}
+        self._figures: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
+
+    def details(self, instances: Sequence[Instance]) -> dict[str, Any]:
+        """`rows`: row -> error, outputs and log; equal tracebacks are stored once, in `texts`."""
+        texts: dict[str, int] = {}
+        rows: dict[int, dict[str, Any]] = {}
+        logs = self._log_tails(instances)
+        left = TRACEBACK_BUDGET
+        for index in by_interest(instances):
+            row = _outputs(instances[index])
+            error = _error(instances[index])
+            if error is not None:
+                traceback = error.pop("traceback")
+                if traceback in texts or len(traceback) <= left:
+                    left -= 0 if traceback in texts else len(traceback)
+                    error["traceback"] = texts.setdefault(traceback, len(texts))
+                row["error"] = error
+            if index in logs:
+                row["log"] = logs[index]
+            if row:
+                rows[index] = row
+        return {"rows": rows, "texts": list(texts)}
+
+    def figures(self, instances: Sequence[Instance], budget: int) -> dict[int, list[Figure]]:
+        """The figures of the most interesting notebooks, up to `budget` characters of base64."""
+        found: dict[int, list[Figure]] = {}
+        kept: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
+        for index in by_interest(instances)[:NOTEBOOKS_READ]:
+            instance = instances[index]
+            if instance.notebook not in instance.files:
+                continue
+            path = instance.directory / instance.notebook
+            stamp = _stamp(path)
+            known = self._figures.get(path)
+            if known is None or known[0] != stamp:
+                known = (stamp, notebook_figures(path))
+            kept[path] = known
+            budget -= sum(len(data) for _, data, _ in known[1])
+            if budget < 0:
+                break
+            if known[1]:
+                found[index] = known[1]
+        self._figures = kept
+        return found
+
+    def _log_tails(self, instances: Sequence[Instance]) -> dict[int, str]:
+        tails: dict[int, str] = {}
+        kept: dict[Path, tuple[tuple[int, int], str]] = {}
+        left = LOG_BUDGET
+        with_log = (index for index in by_interest(instances) if "run.log" in instances[index].files)
+        for index, _ in zip(with_log, range(LOGS_READ), strict=False):
+            path = instances[index].directory / "run.log"
+            stamp = _stamp(path)
+            known = self._logs.get(path)
+            if known is None or known[0] != stamp:
+                known = (stamp, log_tail(path, stamp[1]))
+            kept[path] = known
+            left -= len(known[1])
+            if left < 0:
+                break
+            if known[1]:
+                tails[index] = known[1]
+        self._logs = kept
+        return tails
+
+
+def log_tail(path: Path, size: int) -> str:
+    """The last lines of a log, whole lines only when it was cut."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, size - LOG_BYTES))
+            text = file.read(LOG_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = plain(text).splitlines()
+    cut = size > LOG_BYTES or len(lines) > LOG_LINES
+    if size > LOG_BYTES and len(lines) > 1:
+        del lines[0]
+    tail = "\n".join(lines[-LOG_LINES:])
+    return f"…\n{tail}" if cut else tail
+
+
+def plain(text: str) -> str:
+    """Without terminal colours, which tracebacks and progress bars carry."""
+    return _ANSI.sub("", text)
+
+
+def notebook_figures(path: Path) -> list[Figure]:
+    """The images among a notebook's outputs; none for a notebook that is damaged or very large."""
+    try:
+        if path.stat().st_size > NOTEBOOK_BYTES:
+            return []
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code" and not _injected(cell)]
+        bundles = [
+            (number, output.get("data") or {})
+            for number, cell in enumerate(code, 1)
+            for output in cell.get("outputs", ())
+        ]
+        images = [(number, _image(bundle)) for number, bundle in bundles]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return []
+    figures = [(*image, number) for number, image in images if image is not None]
+    return [figure for figure in figures if len(figure[1]) <= FIGURE_CHARACTERS][:FIGURES_PER_INSTANCE]
+
+
+def _injected(cell: dict[str, Any]) -> bool:
+    """Records count the flow's own cells, which the one that papermill puts in is not."""
+    return "injected-parameters" in (cell.get("metadata") or {}).get("tags", ())
+
+
+def _image(bundle: dict[str, Any]) -> tuple[str, str] | None:
+    for media in ("image/png", "image/jpeg"):
+        if media in bundle:
+            text = re.sub(r"\s+", "", _joined(bundle[media]))
+            return (media, text) if _BASE64.fullmatch(text) else None
+    if "image/svg+xml" in bundle:
+        drawing = _joined(bundle["image/svg+xml"]).encode("utf-8", errors="replace")
+        return "image/svg+xml", base64.b64encode(drawing).decode("ascii")
+    return None
+
+
+def _joined(source: object) -> str:
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def by_interest(instances: Sequence[Instance]) -> list[int]:
+    def key(index: int) -> tuple[int, int]:
+        instance = instances[index]
+        return _PRIORITY[instance.status], -(instance.began or 0)
+
+    return sorted(range(len(instances)), key=key)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def _error(instance: Instance) -> dict[str, Any] | None:
+    error = error_of(instance)
+    if error is None:
+        return None
+    traceback = error.get("traceback")
+    lines = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback or "")
+    text = plain(lines)
+    if len(text) > TRACEBACK_CHARACTERS:
+        text = "…\n" + text[-TRACEBACK_CHARACTERS:]
+    return {
+        "type": str(error.get("type") or "Error")[:200],
+        "message": plain(str(error.get("message") or ""))[:2_000],
+        "cell": error.get("cell") if isinstance(error.get("cell"), int) else None,
+        "traceback": text,
+    }
+
+
+def _outputs(instance: Instance) -> dict[str, Any]:
+    outputs = instance.record.get("outputs")
+    if not isinstance(outputs, dict) or not outputs:
+        return {}
+    listed = [(name, _size(outputs[name])) for name in sorted(outputs)[:OUTPUTS_LISTED]]
+    more = len(outputs) - OUTPUTS_LISTED
+    return {"outputs": listed} | ({"more_outputs": more} if more > 0 else {})
+
+
+def _size(description: object) -> int | None:
+    size = description.get("size") if isinstance(description, dict) else None
+    return size if isinstance(size, int) else None
