@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution import context as execution
+from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow import analyse_notebook, find_flow, has_tag, read_bytes, read_notebook
-from ductaflow_runtime.project import find_root, places_of, relative_to_root, set_import_path
+from ductaflow_runtime.project import find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import snapshot
+from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import CONFIG_NAME
-from ductaflow_runtime.runs.record import Record, Status, read_record
+from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -121,8 +124,8 @@ def copy_foreign_files(record: Record, folder: Path) -> None:
 
 def mark_failure(case: Case, notebook: NotebookNode) -> None:
     """Say at the top what this is, and, just before the cell that failed, how it failed."""
-    error = case.record.error or {}
-    number = error.get("cell")
+    error = case.record.error
+    number = error.cell if error is not None else None
     codes = [index for index, each in enumerate(notebook.cells) if each.cell_type == "code"]
     today = find_cell(case, notebook, number) if isinstance(number, int) else None
     top = _heading(case)
@@ -137,9 +140,9 @@ def mark_failure(case: Case, notebook: NotebookNode) -> None:
 
 def find_cell(case: Case, notebook: NotebookNode, number: int) -> int | None:
     """Where the code cell that had this number in the run is today; `None` if it is no longer there."""
-    ran = ((case.record.fingerprint or {}).get("code") or {}).get("cells")
+    ran = case.record.fingerprint.code.cells if case.record.fingerprint is not None else None
     today = analyse_notebook(case.flow, notebook).cells
-    if ran is None or len(ran) == len(today) or not 0 < number <= len(ran):
+    if not ran or len(ran) == len(today) or not 0 < number <= len(ran):
         return number
     found = [index for index, cell in enumerate(today, 1) if cell == ran[number - 1]]
     return found[0] if len(found) == 1 else None
@@ -154,11 +157,11 @@ def _heading(case: Case) -> str:
     )
 
 
-def _cause(error: dict[str, Any]) -> str:
+def _cause(error: Failure | None) -> str:
     """The error as an indented block: whatever it holds stays text."""
-    if not error:
+    if error is None:
         return ""
-    lines = f"{error.get('type')}: {error.get('message')}".splitlines()
+    lines = f"{error.type}: {error.message}".splitlines()
     return "\n\n" + "\n".join(f"    {line}" for line in lines)
 
 

@@ -94,9 +94,9 @@ class InstancesFailed(DuctaflowError):  # noqa: N818 - the public name is a cont
 
 def describe_failure(record: Record) -> str:
     """What failed, where, why, and the files that show it."""
-    error = record.error or {}
-    where = f" in cell {error['cell']}" if error.get("cell") else ""
-    cause = f"{error.get('type', 'unknown error')}: {error.get('message', '')}".rstrip(": ")
+    error = record.error
+    where = f" in cell {error.cell}" if error is not None and error.cell else ""
+    cause = "unknown error" if error is None else error.cause
     parts = [f"{record.flow}, instance {record.step}/{record.instance_name}: {cause}{where}"]
     if record.notebook.is_file():
         parts.append(f"notebook: {record.notebook}")

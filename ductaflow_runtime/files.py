@@ -14,9 +14,7 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from ductaflow_runtime.runs.record import write_atomically
+from typing import Any, TypedDict
 
 # How long a file may change again without its time changing: a clock tick, or whole seconds where the
 # file system keeps no fractions.
@@ -26,12 +24,52 @@ _COARSE_NS = 2_000_000_000
 _WORTH_CACHING = 64 * 1024
 
 
+class FileState(TypedDict, total=False):
+    """What a record says a file held: `size` (bytes), `sha256` and `mtime_ns`, or one of the others.
+
+    `record`: a digest of what another instance's record tells; `names`: of the names in a folder; `missing`:
+    there was none; `changed`: it changed during the execution, so that nobody knows.
+    """
+
+    size: int
+    sha256: str
+    mtime_ns: int | None
+    record: str
+    names: str | None
+    missing: bool
+    changed: bool
+
+
 @dataclass(frozen=True)
 class Stat:
     """A file's size (bytes) and time of change (ns), as far as they identify its content."""
 
     size: int
     mtime_ns: int
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part."""
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def relative_to_root(path: Path | str, root: Path) -> str:
+    """A path as the records store it: `/` separators, project-relative if inside, else absolute."""
+    text, base = os.fspath(path), os.fspath(root)
+    if text == base:
+        return "."
+    prefix = base if base.endswith(os.sep) else base + os.sep
+    if text.startswith(prefix):
+        text = text[len(prefix) :]
+    return text.replace(os.sep, "/")
 
 
 def stat_file(path: str | os.PathLike[str]) -> Stat | None:
@@ -111,7 +149,7 @@ class Contents:
             self._hashes[path] = self._cached_hash(path)
         return self._hashes[path]
 
-    def is_same(self, path: str, stored: dict[str, Any]) -> bool:
+    def is_same(self, path: str, stored: FileState) -> bool:
         """Whether a file still holds what `describe` once said of it."""
         if "record" in stored:
             return bool(self.record(path) == stored["record"])

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.project import places_of
-from ductaflow_runtime.runs.record import write_atomically
+from ductaflow_runtime.runs.fingerprint import CodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +49,9 @@ class FlowCode:
     default_config: str | None
     kernel: str | None
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> CodeState:
         """The `code` part of a fingerprint."""
-        return {"cells": list(self.cells), "text": self.text}
+        return CodeState(list(self.cells), self.text)
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:

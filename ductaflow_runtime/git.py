@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.project import load_settings, relative_to_root, resolve_runs_dir
+from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.project import load_settings, resolve_runs_dir
 
 
 def git_state(root: Path, runs_dir: Path | None = None) -> dict[str, Any]:

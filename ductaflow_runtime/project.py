@@ -99,14 +99,3 @@ def places_of(given: str | os.PathLike[str], root: Path) -> list[Path]:
 def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike[str] | None) -> Path:
     """The folder of results; a relative one lies under the project root."""
     return Path(os.path.normpath(root / (runs_dir if runs_dir is not None else settings.runs_dir)))
-
-
-def relative_to_root(path: Path | str, root: Path) -> str:
-    """A path as the records store it: `/` separators, project-relative if inside, else absolute."""
-    text, base = os.fspath(path), os.fspath(root)
-    if text == base:
-        return "."
-    prefix = base if base.endswith(os.sep) else base + os.sep
-    if text.startswith(prefix):
-        text = text[len(prefix) :]
-    return text.replace(os.sep, "/")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
+from ductaflow_runtime.runs.failure import UNKNOWN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,10 +145,11 @@ def _remove_all(step: str, removals: Sequence[Removal]) -> None:
 
 def failure_text(one: Found) -> str:
     """What a failed instance is grouped by: type, first line of the message, cell."""
-    error = (one.record.error if one.record is not None else None) or {}
-    lines = str(error.get("message") or "").splitlines()
-    text = f"{error.get('type', 'unknown error')}: {lines[0] if lines else ''}".rstrip(": ")
-    return text + (f" in cell {error['cell']}" if error.get("cell") else "")
+    error = one.record.error if one.record is not None else None
+    if error is None:
+        return UNKNOWN
+    first = replace(error, message=next(iter(error.message.splitlines()), ""))
+    return first.cause + (f" in cell {error.cell}" if error.cell else "")
 
 
 def _present() -> Present:
@@ -185,7 +188,7 @@ def _show_counts(console: Console, found: dict[str, list[Found]], absent: dict[s
     for title in (*states, "not up to date", "not in control"):
         table.add_column(title, justify="right")
     for step, instances in found.items():
-        counts = Counter(one.state for one in instances)
+        counts = Counter(str(one.state) for one in instances)
         stale = sum(one.state == "done" and one.reason is not None for one in instances)
         table.add_row(step, *(str(counts[state]) for state in states), str(stale), absent[step])
     with console.capture() as written:

@@ -149,11 +149,7 @@ def _with(control_df: pd.DataFrame, added: dict[str, pd.Series[Any]]) -> pd.Data
 
 def error_text(record: Record) -> str | None:
     """The error of a record in one line."""
-    if not record.error:
-        return None
-    cell = record.error.get("cell")
-    text = f"{record.error.get('type')}: {record.error.get('message')}".rstrip(": ")
-    return " ".join(text.split()) + (f" (cell {cell})" if cell else "")
+    return None if record.error is None else record.error.line
 
 
 def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:

@@ -15,8 +15,10 @@ from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import FlowCode, find_flow
 from ductaflow_runtime.project import Settings, find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.runs.instance import Instance, check_name
-from ductaflow_runtime.runs.record import Record, Status
-from ductaflow_runtime.staleness.why_stale import Present, Seen, look, why_stale
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.state import Seen, look
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +151,7 @@ def _who(instance: Instance, seen: Seen) -> str:
 
 def _text_changed(record: Record, code: FlowCode) -> bool:
     """Whether comments, markdown or tags differ from the stored notebook's."""
-    was = ((record.fingerprint or {}).get("code") or {}).get("text")
+    was = record.fingerprint.code.text if record.fingerprint is not None else None
     return was is not None and was != code.text
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import copy
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ductaflow_runtime.errors import FlowFileError, InstanceBusyError
 from ductaflow_runtime.flow import read_bytes, read_notebook
+from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Outcome, Record, write_record
 from ductaflow_runtime.staleness.inventory import held
@@ -54,7 +56,7 @@ def _tell(instance: Instance, what: str, error: Exception) -> None:
     )
 
 
-def _refresh_notebook(instance: Instance, record: Record, code: dict[str, Any]) -> Record:
+def _refresh_notebook(instance: Instance, record: Record, code: CodeState) -> Record:
     if record.notebook.is_file():
         import nbformat
 
@@ -63,7 +65,7 @@ def _refresh_notebook(instance: Instance, record: Record, code: dict[str, Any]) 
         stored = nbformat.read(record.notebook, as_version=4)
         flow = read_notebook(instance.flow, read_bytes(instance.flow))
         save_notebook(merge(stored, flow), record.notebook)
-    record = record.but(fingerprint={**(record.fingerprint or {}), "code": code})
+    record = record.but(fingerprint=replace(record.fingerprint or Fingerprint(), code=code))
     write_record(record)
     return record
 

@@ -11,7 +11,8 @@ from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.staleness.why_stale import DAMAGED, NEW, look
+from ductaflow_runtime.runs.state import look
+from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,17 +57,17 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
 
     directory = step_dir / name
     seen = look(directory)
-    if seen.state == NEW:
+    if seen.state == Status.NEW:
         return None
-    row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory), "status": seen.state}
+    row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory), "status": str(seen.state)}
     record = seen.record
     if record is None:
         damage = seen.damage or f"no {FILE_NAME}"
-        return {**row, "error": damage if seen.state == DAMAGED else None}
+        return {**row, "error": damage if seen.state == Status.DAMAGED else None}
     row["duration_s"] = None if record.duration_s is None else float(record.duration_s)
     row["warnings"] = record.warnings
     row["error"] = error_text(record)
-    for key, value in flatten((record.fingerprint or {}).get("config") or {}).items():
+    for key, value in flatten((record.fingerprint.config if record.fingerprint is not None else None) or {}).items():
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
     row.update({f"result.{key}": value for key, value in (record.results or {}).items()})
     return row

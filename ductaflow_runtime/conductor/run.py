@@ -72,9 +72,9 @@ def run_notebook(
         raise InstanceBusyError(plan.busy)
     (record,) = carry_out(place, [plan], options, workers=1, quiet=True)
     if record.outcome is Outcome.FAILED:
-        error = record.error or {}
-        if record.started is None and error.get("type") == InstanceBusyError.__name__:
-            raise InstanceBusyError(error["message"])
+        error = record.error
+        if record.started is None and error is not None and error.type == InstanceBusyError.__name__:
+            raise InstanceBusyError(error.message)
         raise FlowError(record)
     return record
 

@@ -12,10 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from pathlib import Path
 
 from ductaflow_runtime.conductor.progress import Progress
-from ductaflow_runtime.execution.failure import describe
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.project import relative_to_root
-from ductaflow_runtime.runs.record import Outcome, Record, Status
+from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.runs.failure import of_exception
+from ductaflow_runtime.runs.record import Outcome, Record
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.pool import cpu_count, pool, run_job
 
 _TICK_S = 0.5
@@ -113,7 +114,7 @@ def without_record(job: Job, outcome: Outcome, error: BaseException | None) -> R
         instance_name=job.name,
         status=Status.FAILED,
         reason=job.reason,
-        error=None if error is None else describe(error),
+        error=None if error is None else of_exception(error),
         directory=job.instance.directory,
         outcome=outcome,
     )

@@ -17,9 +17,9 @@ from typing import Any
 from ductaflow_runtime.config import to_json
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution.warning_count import Counter, count_warnings
+from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
 from ductaflow_runtime.runs.instance import check_name
-from ductaflow_runtime.runs.record import write_atomically
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
 

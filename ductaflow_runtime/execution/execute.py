@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any, cast
 from ductaflow_runtime.config import texts_in
 from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.execution import context as execution
-from ductaflow_runtime.execution.failure import Clock, advise, describe, interruption, judge, number_cells, real_error
+from ductaflow_runtime.execution.failure import Clock, advise, judge, number_cells, real_error
 from ductaflow_runtime.execution.job import Entry, Job, open_entry
 from ductaflow_runtime.execution.warning_count import count_warnings
-from ductaflow_runtime.files import Contents
+from ductaflow_runtime.files import Contents, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse_notebook, read_bytes, read_notebook
 from ductaflow_runtime.kernel.capture import Log, close_stdin
 from ductaflow_runtime.kernel.cells import save_notebook
 from ductaflow_runtime.kernel.outputs import Watch
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.shutdown import Leaving
-from ductaflow_runtime.project import relative_to_root, set_import_path
-from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME, locked
-from ductaflow_runtime.runs.record import Status
+from ductaflow_runtime.project import set_import_path
+from ductaflow_runtime.runs.failure import interrupted, of_exception
+from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME
+from ductaflow_runtime.runs.state import locked
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.staleness.tracking import Tracker
@@ -60,14 +62,14 @@ def execute(job: Job, journal: Journal, started: float, pipes: Pipes, scratch: P
         except KeyboardInterrupt:
             _close_interrupted(entry, clock)
         except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-            entry.close(Status.FAILED, error=describe(error))
+            entry.close(Status.FAILED, error=of_exception(error))
 
 
 def _close_interrupted(entry: Entry, clock: Clock) -> None:
     if clock.expired():
-        entry.close(Status.FAILED, error=clock.error())
+        entry.close(Status.FAILED, error=clock.failure())
     else:
-        entry.close(Status.INTERRUPTED, error=interruption())
+        entry.close(Status.INTERRUPTED, error=interrupted())
 
 
 def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes: Pipes, scratch: Path) -> None:
@@ -95,7 +97,7 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
             notebook, error = run_on_kernel(job, notebook, kernel_name, running, log)
     finally:
         if clock.expired():
-            log.feed("stderr", f"ductaflow: {clock.error()['message']}\n")
+            log.feed("stderr", f"ductaflow: {clock.failure().message}\n")
         log.close()
     error = real_error(notebook, error)
     journal({"imported": sorted(imported_since(running.last_import))})

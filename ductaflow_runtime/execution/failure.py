@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
 import time
-import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.kernel.capture import plain
-from ductaflow_runtime.runs.record import Status
+from ductaflow_runtime.runs.failure import Failure, interrupted, timed_out
+from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -43,30 +40,10 @@ class Clock:
         """Whether the limit is over."""
         return self.limit is not None and time.monotonic() - self.started >= self.limit
 
-    def error(self, cell: int | None = None) -> dict[str, Any]:
+    def failure(self, cell: int | None = None) -> Failure:
         """What the record says of it."""
-        return {
-            "type": "Timeout",
-            "message": f"timed out after {self.limit:g} s",
-            "cell": cell,
-            "traceback": None,
-        }
-
-
-def interruption(cell: int | None = None) -> dict[str, Any]:
-    """What the record of an interrupted execution says."""
-    return {"type": "Interrupted", "message": "interrupted before it ended", "cell": cell, "traceback": None}
-
-
-def describe(error: BaseException, cell: int | None = None) -> dict[str, Any]:
-    """An exception as records hold it."""
-    lines = traceback.format_exception(error)
-    return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "cell": cell,
-        "traceback": None if isinstance(error, DuctaflowError) else "".join(lines),
-    }
+        assert self.limit is not None
+        return timed_out(self.limit, cell)
 
 
 def number_cells(notebook: NotebookNode) -> dict[str, int]:
@@ -77,32 +54,28 @@ def number_cells(notebook: NotebookNode) -> dict[str, int]:
 
 def judge(
     error: BaseException | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
-) -> tuple[Status, dict[str, Any] | None]:
+) -> tuple[Status, Failure | None]:
     """What the record says of the cells' execution."""
     cell = failed_cell(executed, numbers)
     ename = getattr(error, "ename", type(error).__name__)
     if clock.expired() and (error is None or ename == "KeyboardInterrupt"):
-        return Status.FAILED, clock.error(cell or last_cell(executed, numbers))
+        return Status.FAILED, clock.failure(cell or last_cell(executed, numbers))
     if error is None:
         return Status.DONE, None
     if ename == "KeyboardInterrupt":
-        return Status.INTERRUPTED, interruption(cell)
+        return Status.INTERRUPTED, interrupted(cell)
     shown = "\n".join(getattr(error, "traceback", []))
-    return Status.FAILED, {
-        "type": ename,
-        "message": plain_text(getattr(error, "evalue", str(error))),
-        "cell": cell,
-        "traceback": _ANSI.sub("", shown),
-    }
+    message = plain_text(getattr(error, "evalue", str(error)))
+    return Status.FAILED, Failure(ename, message, cell, _ANSI.sub("", shown))
 
 
-def advise(error: dict[str, Any], root: Path) -> dict[str, Any]:
+def advise(error: Failure, root: Path) -> Failure:
     """Say what to do where the message alone does not: a file of the project, looked for in the instance's folder."""
-    named = re.search(r"'([^']+)'$", error["message"]) if error["type"] == "FileNotFoundError" else None
+    named = re.search(r"'([^']+)'$", error.message) if error.type == "FileNotFoundError" else None
     if named is None or os.path.isabs(named[1]) or not (root / named[1]).exists():
         return error
     advice = f"the project has it, but a flow works in its instance's folder: project_path({named[1]!r}) finds it"
-    return {**error, "message": f"{error['message']} ({advice})"}
+    return replace(error, message=f"{error.message} ({advice})")
 
 
 def plain_text(text: str) -> str:
@@ -147,14 +120,3 @@ def failed_cell(executed: NotebookNode, numbers: dict[str, int]) -> int | None:
         if cell.metadata.get("papermill", {}).get("exception") is True:
             return numbers.get(cell["id"])
     return None
-
-
-def describe_exit(code: int) -> str:
-    """How a process ended, in words; `code` is negative for a signal."""
-    if code >= 0:
-        return f"the process ended with exit code {code} before the flow did"
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
-        return f"the process was killed by {name} (signal {-code}){hint}"
-    return f"the process was killed by signal {-code}"

@@ -20,7 +20,7 @@ from typing import Any
 
 from ductaflow_runtime import config as configs
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.files import relative_to_root, write_atomically
 from ductaflow_runtime.runs.artifacts import (
     NO_FILE,
     Snapshot,
@@ -32,16 +32,10 @@ from ductaflow_runtime.runs.artifacts import (
     set_aside,
     snapshot,
 )
-from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, Instance, host_name, written_by_runtime
-from ductaflow_runtime.runs.record import (
-    FILE_NAME,
-    Record,
-    Status,
-    now,
-    read_record,
-    write_atomically,
-    write_record,
-)
+from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, Instance, written_by_runtime
+from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
+from ductaflow_runtime.runs.state import host_name
+from ductaflow_runtime.runs.states import Status
 
 # What an executing process tells as it goes, in a folder that its worker and the parent know.
 JOURNAL = "journal.jsonl"

@@ -21,7 +21,9 @@ from ductaflow_runtime.errors import ConfigError, DuctaflowError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.execution.script_frame import cell_of, module_frame, ran_to_its_end
 from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir, set_import_path
-from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME, acquire, check_name
+from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME, check_name
+from ductaflow_runtime.runs.state import acquire
 
 
 def load_cli_config(default_config: str | os.PathLike[str], description: str = "") -> Config:
@@ -71,8 +73,9 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
     """Make the output directory this process's instance, and see to its record."""
     from ductaflow_runtime.execution.job import Job, open_entry
     from ductaflow_runtime.git import git_state
+    from ductaflow_runtime.runs.state import last_record
     from ductaflow_runtime.staleness.tracking import Tracker
-    from ductaflow_runtime.staleness.why_stale import Present, last_record, why_stale
+    from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
     runs_dir = resolve_runs_dir(root, load_settings(root), None)
     inside = directory.parent.parent == runs_dir
@@ -115,7 +118,7 @@ class Ending:
         from ductaflow_runtime.kernel.capture import Capture, Log
 
         self.job, self.entry, self.code, self.running = job, entry, code, running
-        self.error: dict[str, Any] | None = None
+        self.error: Failure | None = None
         self.left: list[Any] = []
         self.interrupted = False
         self.module = module_frame()
@@ -148,12 +151,12 @@ class Ending:
             from ductaflow_runtime.execution.failure import advise
 
             self.interrupted = issubclass(kind, KeyboardInterrupt)
-            told = {
-                "type": "Interrupted" if self.interrupted else kind.__name__,
-                "message": str(error) or ("interrupted before it ended" if self.interrupted else ""),
-                "cell": cell_of(self.job.flow, trace),
-                "traceback": "".join(traceback.format_exception(kind, error, trace)),
-            }
+            told = Failure(
+                "Interrupted" if self.interrupted else kind.__name__,
+                str(error) or ("interrupted before it ended" if self.interrupted else ""),
+                cell_of(self.job.flow, trace),
+                "".join(traceback.format_exception(kind, error, trace)),
+            )
             self.error = advise(told, self.running.root)
             show(kind, error, trace)
 
@@ -180,7 +183,7 @@ class Ending:
 
         code = self.left[-1] if self.left else "raised otherwise than by sys.exit(), so that its code is not known"
         if not left_well(code):
-            self.error = {"type": "SystemExit", "message": str(code), "cell": None, "traceback": None}
+            self.error = Failure("SystemExit", str(code))
 
     def close(self) -> None:
         """The script has ended: write the record."""
@@ -188,7 +191,7 @@ class Ending:
             return
         from ductaflow_runtime.files import Contents
         from ductaflow_runtime.kernel.shutdown import open_files, settle_files
-        from ductaflow_runtime.runs.record import Status
+        from ductaflow_runtime.runs.states import Status
         from ductaflow_runtime.staleness.fingerprint import fingerprint
 
         self.running.tracker.active = False

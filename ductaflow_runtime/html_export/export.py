@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.errors import MissingExtraError
-from ductaflow_runtime.runs.record import write_atomically
+from ductaflow_runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -163,6 +163,6 @@ def save_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write an executed notebook."""
     from nbformat.v4 import nbjson
 
-    from ductaflow_runtime.runs.record import write_atomically
+    from ductaflow_runtime.files import write_atomically
 
     write_atomically(path, nbjson.writes(notebook) + "\n")

@@ -10,13 +10,12 @@ import datetime
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from ductaflow_runtime import config as configs
-from ductaflow_runtime.files import Contents, hash_file, stat_file
-from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.files import Contents, FileState, hash_file, relative_to_root, stat_file
 from ductaflow_runtime.runs.instance import HIDDEN, Instance, written_by_runtime
-from ductaflow_runtime.runs.record import FILE_NAME, Record, Status, write_record
+from ductaflow_runtime.runs.record import FILE_NAME, Record, write_record
+from ductaflow_runtime.runs.states import Status
 
 # Path -> (size, time) of what was there at a moment.
 Snapshot = dict[str, tuple[int, int]]
@@ -118,9 +117,9 @@ def snapshot_of(path: str) -> tuple[int, int] | None:
     return NO_FILE if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)) else None
 
 
-def describe_files(directory: Path, files: Snapshot) -> dict[str, dict[str, Any]]:
+def describe_files(directory: Path, files: Snapshot) -> dict[str, FileState]:
     """The `outputs` of a record: path -> `{size, sha256, mtime_ns}`."""
-    outputs: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, FileState] = {}
     for name, (size, mtime_ns) in files.items():
         with contextlib.suppress(OSError):  # gone again: a process of the flow is still cleaning up
             outputs[name] = {"size": size, "sha256": hash_file(directory / name), "mtime_ns": mtime_ns}

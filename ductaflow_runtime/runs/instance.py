@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import sys
-import time
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.runs.record import FILE_NAME, Record, Status
+from ductaflow_runtime.runs.record import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 HIDDEN = ".ductaflow"
 LOG_NAME = "run.log"
 CONFIG_NAME = "config.json"
-HEARTBEAT_S = 10.0
 
 _WINDOWS_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in "123456789¹²³")}
 _WINDOWS_CHARACTERS = set('<>:"|?*')
@@ -102,70 +98,6 @@ def folded(name: str) -> str:
 def written_by_runtime(flow_stem: str) -> set[str]:
     """The names in an instance folder that the runtime itself writes."""
     return {FILE_NAME, LOG_NAME, CONFIG_NAME, f"{flow_stem}.ipynb", f"{flow_stem}.html"}
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[bool]:
-    """Hold the instance for this process; yields whether nobody else held it.
-
-    The lock goes with the process, however it ends. Where folders cannot be locked (Windows, some network
-    file systems) it is always granted.
-    """
-    handle = _lock(directory)
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None and handle >= 0:
-            os.close(handle)
-
-
-def acquire(directory: Path) -> bool:
-    """Hold the instance until this process ends; false if another process holds it."""
-    return _lock(directory) is not None
-
-
-def _lock(directory: Path) -> int | None:
-    """A locked descriptor, -1 where locks are not to be had, `None` if another process holds it."""
-    if sys.platform == "win32":
-        return -1
-    import fcntl
-
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1
-    try:
-        for attempt in range(5):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return handle
-            except BlockingIOError:
-                time.sleep(0.01 * attempt)  # somebody may only be looking whether it is held
-        os.close(handle)
-        return None
-    except OSError:
-        os.close(handle)
-        return -1
-
-
-def is_alive(record: Record) -> bool:
-    """Whether the execution that a `running` record speaks of is still going on."""
-    if record.status is not Status.RUNNING:
-        return False
-    if (record.environment or {}).get("host") == host_name():
-        with locked(record.directory) as free:
-            return not free
-    with contextlib.suppress(OSError):
-        # Another machine's process cannot be looked at; its worker touches the record while it lives.
-        return time.time() - (record.directory / FILE_NAME).stat().st_mtime < 6 * HEARTBEAT_S
-    return False
-
-
-def host_name() -> str:
-    """This machine's name, as records hold it."""
-    import platform
-
-    return platform.node()
 
 
 def list_steps(runs_dir: Path) -> list[str]:

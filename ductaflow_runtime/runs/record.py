@@ -5,28 +5,24 @@ A record is only ever written whole, so that a reader sees the old one or the ne
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.runs.failure import Failure, failure_from_json
+from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
+from ductaflow_runtime.runs.states import STORED, Status
+from ductaflow_runtime.runs.stored import Stored
 
 SCHEMA = 1
 FILE_NAME = "run.json"
-
-
-class Status(StrEnum):
-    """What a record says of its execution."""
-
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
 
 
 class Outcome(StrEnum):
@@ -57,11 +53,11 @@ class Record:
     finished: str | None = None
     duration_s: float | None = None
     command: str | None = None
-    error: dict[str, Any] | None = None
+    error: Failure | None = None
     warnings: int | None = None
     results: dict[str, Any] | None = None
-    fingerprint: dict[str, Any] | None = None
-    outputs: dict[str, dict[str, Any]] | None = None
+    fingerprint: Fingerprint | None = None
+    outputs: dict[str, FileState] | None = None
     environment: dict[str, Any] | None = None
     accepted: str | None = None
     links: list[str] | None = None
@@ -92,7 +88,10 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `run.json`: every key, `null` where unknown."""
-        return {name: getattr(self, name) for name in _STORED}
+        return {name: value.to_json() if isinstance(value, Stored) else value for name, value in self._stored()}
+
+    def _stored(self) -> Iterator[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in _STORED)
 
     def but(self, **changes: Any) -> Record:
         """A copy with some fields changed."""
@@ -145,11 +144,17 @@ def from_json(stored: object, directory: Path) -> Record:
     known = {name: stored[name] for name in _STORED if name in stored}
     try:
         known["status"] = Status(known.get("status", ""))
+        if known["status"] not in STORED:
+            raise ValueError
     except ValueError:
         raise RecordError(f"{directory / FILE_NAME} has the unknown status {stored.get('status')!r}") from None
     misfit = next((name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds)), None)
     if misfit or (misfit := _deeper_misfit(known)):
         raise RecordError(f"{directory / FILE_NAME}: {misfit} is not as an execution writes it")
+    if known.get("error") is not None:
+        known["error"] = failure_from_json(known["error"])
+    if known.get("fingerprint") is not None:
+        known["fingerprint"] = fingerprint_from_json(known["fingerprint"])
     return Record(directory=directory, **known)
 
 
@@ -220,19 +225,6 @@ def write_record(record: Record) -> None:
     except OSError:
         if path.is_dir():
             raise RecordError(_IS_FOLDER.format(path=path)) from None
-        raise
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old content or the new one, never a part."""
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -10,20 +10,19 @@ import sys
 import time
 from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import Any
 
 from ductaflow_runtime.execution.context import Execution
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.files import Contents, stat_file
+from ductaflow_runtime.files import Contents, FileState, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
-from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import describe_input, fingerprint_inputs
 
 
 def fingerprint(
     job: Job, code: FlowCode, running: Execution, contents: Contents, started: str, in_process: bool = True
-) -> dict[str, Any]:
+) -> Fingerprint:
     """`config`, `code`, `modules`, `inputs` and `packages` of the execution that has just ended."""
     seen = local_modules(job.root, running.last_import) if in_process else {}
     handed = read_handoff(running) if not in_process else []
@@ -31,7 +30,7 @@ def fingerprint(
     paths = {path for path in places if path is not None and path != job.flow}
     began = datetime.datetime.fromisoformat(started).timestamp() * 1e9
     ended = time.time_ns()
-    modules: dict[str, Any] = {}
+    modules: dict[str, FileState] = {}
     for path in sorted(paths):
         stat = stat_file(path)
         if stat is not None:
@@ -42,13 +41,13 @@ def fingerprint(
             )
     own = {name.partition(".")[0] for name in seen.values()}
     names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
-    return {
-        "config": job.config,
-        "code": code.fingerprint(),
-        "modules": modules,
-        "inputs": fingerprint_inputs(running.tracker, [*paths, job.flow], contents),
-        "packages": packages(names, own) if in_process else {},
-    }
+    return Fingerprint(
+        config=job.config,
+        code=code.fingerprint(),
+        modules=modules,
+        inputs=fingerprint_inputs(running.tracker, [*paths, job.flow], contents),
+        packages=packages(names, own) if in_process else {},
+    )
 
 
 def read_handoff(running: Execution) -> list[str]:

@@ -13,17 +13,18 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ductaflow_runtime.config import read_config, texts_in
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
-from ductaflow_runtime.files import Contents, hash_names, stat_file
-from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.files import Contents, FileState, hash_names, relative_to_root, stat_file, write_atomically
 from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
-from ductaflow_runtime.runs.instance import CONFIG_NAME, HIDDEN, Instance, list_instances, locked, written_by_runtime
-from ductaflow_runtime.runs.record import FILE_NAME, Record, Status, now, read_record, write_atomically, write_record
+from ductaflow_runtime.runs.fingerprint import Fingerprint
+from ductaflow_runtime.runs.instance import CONFIG_NAME, HIDDEN, Instance, list_instances, written_by_runtime
+from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
+from ductaflow_runtime.runs.state import locked, look
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input
-from ductaflow_runtime.staleness.why_stale import NEW, Present, look, why_stale
+from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Found:
 
     instance: Instance
     record: Record | None
-    state: str
+    state: Status
     reason: str | None
 
     @property
@@ -91,7 +92,7 @@ def examine(present: Present, step: str, names: Sequence[str] | None = None) -> 
     """The instances of a step, each against the present code, modules, inputs and packages."""
     chosen = list_instances(present.runs_dir, step) if names is None else names
     found = [_examine_one(present, step, name) for name in chosen]
-    return [one for one in found if names is not None or one.state != NEW]
+    return [one for one in found if names is not None or one.state != Status.NEW]
 
 
 def _examine_one(present: Present, step: str, name: str) -> Found:
@@ -109,7 +110,7 @@ def _examine_one(present: Present, step: str, name: str) -> Found:
 
 
 def _instance_of(record: Record, step: str, name: str, present: Present) -> Instance:
-    config = (record.fingerprint or {}).get("config")
+    config = record.fingerprint.config if record.fingerprint is not None else None
     if config is None:
         config = read_config(record.directory / CONFIG_NAME)
     flow = Path(present.absolute(record.flow or ""))
@@ -124,7 +125,7 @@ def check_acceptable(found: Iterable[Found]) -> None:
 
 
 def _obstacle(found: Found) -> str | None:
-    if found.state == NEW:
+    if found.state == Status.NEW:
         missing = found.instance
         there = list_instances(missing.runs_dir, missing.step)
         near = " or ".join(difflib.get_close_matches(missing.name, there))
@@ -159,34 +160,34 @@ def accept(found: Found, present: Present) -> Record:
     return record
 
 
-def _present_fingerprint(instance: Instance, record: Record, present: Present) -> dict[str, Any]:
-    was, code = record.fingerprint or {}, present.code(instance.flow)
+def _present_fingerprint(instance: Instance, record: Record, present: Present) -> Fingerprint:
+    was, code = record.fingerprint or Fingerprint(), present.code(instance.flow)
     named = Tracker(root=str(present.root), own=str(instance.directory), runs_dir=str(present.runs_dir))
     named.name_all([*code.literals, *texts_in(instance.config)])
-    inputs = {relative_to_root(path, present.root): {} for path in named.files} | (was.get("inputs") or {})
-    inputs.pop(record.flow, None)
-    modules = {path: _describe(present, path) for path in was.get("modules") or {}}
-    return {
-        "config": instance.config,
-        "code": code.fingerprint(),
-        "modules": {path: there for path, there in modules.items() if "missing" not in there},
-        "inputs": {
+    unseen = FileState()
+    inputs = {relative_to_root(path, present.root): unseen for path in named.files} | was.inputs
+    inputs.pop(record.flow or "", None)
+    modules = {path: _describe(present, path) for path in was.modules}
+    return Fingerprint(
+        config=instance.config,
+        code=code.fingerprint(),
+        modules={path: there for path, there in modules.items() if "missing" not in there},
+        inputs={
             path: {"names": hash_names(present.absolute(path))} if "names" in old else _describe(present, path)
             for path, old in sorted(inputs.items())
         },
-        "packages": {
-            name: version for name in was.get("packages") or {} if (version := present.version(name)) is not None
-        },
-    }
+        packages={name: version for name in was.packages if (version := present.version(name)) is not None},
+    )
 
 
-def _describe(present: Present, path: str) -> dict[str, Any]:
+def _describe(present: Present, path: str) -> FileState:
     where = present.absolute(path)
     return describe_input(where, stat_file(where), present.contents)
 
 
-def _present_outputs(record: Record) -> dict[str, dict[str, Any]]:
-    contents, outputs = Contents(), {}
+def _present_outputs(record: Record) -> dict[str, FileState]:
+    contents = Contents()
+    outputs: dict[str, FileState] = {}
     for name in record.outputs or {}:
         path = str(record.directory / name)
         stat = stat_file(path)

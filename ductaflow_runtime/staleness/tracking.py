@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ductaflow_runtime.files import Contents, Stat, hash_names, is_recent, stat_file
-from ductaflow_runtime.project import relative_to_root
+from ductaflow_runtime.files import Contents, FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.staleness.imports import (
     asked_by_import,
@@ -210,10 +209,10 @@ def _database(given: object) -> object:
     return given
 
 
-def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Contents) -> dict[str, dict[str, Any]]:
+def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Contents) -> dict[str, FileState]:
     """The `inputs` part: project-relative path -> what was there when the execution first looked."""
     skip = set(modules)
-    inputs: dict[str, dict[str, Any]] = {}
+    inputs: dict[str, FileState] = {}
     root = Path(tracker.root)
     for path, before in sorted(tracker.files.items()):
         if path in skip:
@@ -224,7 +223,7 @@ def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Conte
     return inputs
 
 
-def describe_input(path: str, before: Stat | None, contents: Contents) -> dict[str, Any]:
+def describe_input(path: str, before: Stat | None, contents: Contents) -> FileState:
     """What a file holds, compared with `before`, its state when the execution first looked.
 
     `{size, sha256, mtime_ns}`, of a record `{record}`; `{missing}` if there was none, `{changed}` if it

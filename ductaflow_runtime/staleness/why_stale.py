@@ -11,18 +11,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ductaflow_runtime.config import Config
-from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.files import Contents
+from ductaflow_runtime.files import Contents, FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
-from ductaflow_runtime.project import relative_to_root
-from ductaflow_runtime.runs.instance import HIDDEN, Instance, is_alive, locked
-from ductaflow_runtime.runs.record import Record, Status, read_record
+from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
+from ductaflow_runtime.runs.instance import HIDDEN, Instance
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.state import look
+from ductaflow_runtime.runs.states import Status
 
-NEW = "new"
-DAMAGED = "damaged"
 _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
@@ -62,58 +60,6 @@ class Present:
         return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """An instance as it is at this moment.
-
-    `state` is a status of records; `new` where nothing has run yet; or `damaged` without a usable record,
-    and `damage` then says what is wrong with the file, if there is one.
-    """
-
-    state: str
-    record: Record | None = None
-    damage: str | None = None
-
-
-def look(directory: Path) -> Seen:
-    """The one place that tells a running instance from an interrupted one, and a new one from a damaged one."""
-    try:
-        record = read_record(directory)
-        while not _is_settled(record, directory):
-            # An execution may have ended, or begun, since the record was read: what stays the same was left so.
-            before, record = record, read_record(directory)
-            if record == before:
-                left = None if record is None else record.but(status=Status.INTERRUPTED)
-                return Seen(DAMAGED if left is None else str(left.status), left)
-    except RecordError as error:
-        return Seen(DAMAGED, damage=str(error))
-    if record is None:
-        return Seen(NEW if _is_empty(directory) else str(Status.RUNNING))
-    return Seen(str(record.status), record)
-
-
-def _is_settled(record: Record | None, directory: Path) -> bool:
-    """Whether a record is right as it stands. One that is missing from a folder in use is about to be written."""
-    if record is not None:
-        return record.status is not Status.RUNNING or is_alive(record)
-    with locked(directory) as free:
-        return not free or _is_empty(directory)
-
-
-def _is_empty(directory: Path) -> bool:
-    try:
-        with os.scandir(directory) as entries:
-            return next(entries, None) is None
-    except OSError:
-        return True
-
-
-def last_record(instance: Instance) -> tuple[Record | None, str | None]:
-    """The instance's record as it is at this moment, and why it cannot be used if it is damaged."""
-    seen = look(instance.directory)
-    return seen.record, f"record damaged: {seen.damage}" if seen.damage else None
-
-
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
     """Why the instance must (re-)run; `None` if its record still describes what a run would give."""
     if record is None:
@@ -134,23 +80,23 @@ def why_stale(instance: Instance, record: Record | None, present: Present) -> st
     return "; ".join(causes) or None
 
 
-def _differences(instance: Instance, record: Record, was: dict[str, Any], present: Present) -> Iterator[str]:
+def _differences(instance: Instance, record: Record, was: Fingerprint, present: Present) -> Iterator[str]:
     flow = relative_to_root(instance.flow, present.root)
     if record.flow != flow:
         yield f"flow: {record.flow} -> {flow}"
-    if was.get("config") != instance.config or not same_types(was.get("config"), instance.config):
-        yield from config_changes(was.get("config") or {}, instance.config)
-    yield from _code_changes(was.get("code") or {}, present.code(instance.flow))
-    for path, stored in (was.get("modules") or {}).items():
+    if was.config != instance.config or not same_types(was.config, instance.config):
+        yield from config_changes(was.config or {}, instance.config)
+    yield from _code_changes(was.code, present.code(instance.flow))
+    for path, stored in was.modules.items():
         if not present.contents.is_same(present.absolute(path), stored):
             exists = present.contents.stat(present.absolute(path)) is not None
             during = _DURING if stored.get("changed") else ""
             yield f"module: {path}{during}" if exists else f"module deleted: {path}"
-    for path, stored in (was.get("inputs") or {}).items():
+    for path, stored in was.inputs.items():
         cause = _input_change(path, stored, present)
         if cause:
             yield cause
-    for package, version in (was.get("packages") or {}).items():
+    for package, version in was.packages.items():
         if present.version(package) != version:
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
     if record.status is Status.DONE:
@@ -198,14 +144,14 @@ def _show_pair(old: object, new: object) -> str:
     return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 
-def _code_changes(was: dict[str, Any], code: FlowCode) -> Iterator[str]:
-    old = was.get("cells")
+def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
+    old = was.cells
     if old != list(code.cells):
         cells = changed_cells(old, list(code.cells)) if old else []
         yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
 
 
-def _input_change(path: str, stored: dict[str, Any], present: Present) -> str | None:
+def _input_change(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.absolute(path)
     if "names" in stored:
         return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.runs.record import Status
-from ductaflow_runtime.staleness.why_stale import look
+from ductaflow_runtime.runs.state import look
+from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     from ductaflow_runtime.status_page.build import PageWriter

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from ductaflow_runtime.execution.job import Entry, Job
 from ductaflow_runtime.kernel.capture import Log
 from ductaflow_runtime.kernel.cells import save_notebook
 from ductaflow_runtime.runs.artifacts import Snapshot
+from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
-from ductaflow_runtime.runs.record import Record, Status, read_record
+from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.states import Status
 
 
-def speak_for(job: Job, journal: Path, status: Status, error: dict[str, Any], last_words: dict[str, str]) -> Record:
+def speak_for(job: Job, journal: Path, status: Status, error: Failure, last_words: dict[str, str]) -> Record:
     """Write the record that a dead child left at `running`, its notebook so far, and its last output."""
     record = unfinished(job)
     if record is None:
@@ -28,10 +31,10 @@ def speak_for(job: Job, journal: Path, status: Status, error: dict[str, Any], la
     log = Log(job.instance.directory / LOG_NAME)
     for name, text in last_words.items():
         log.feed(name, text)
-    log.feed("stderr", f"ductaflow: {error['message']}\n")
+    log.feed("stderr", f"ductaflow: {error.message}\n")
     log.close()
     if notebook is not None:
-        error = {**error, "cell": cell_at_end(notebook)}
+        error = replace(error, cell=cell_at_end(notebook))
         for cell in notebook["cells"]:
             if cell.get("metadata", {}).get("papermill", {}).get("status") == "running":
                 cell["metadata"]["papermill"].update(status="failed", exception=True)

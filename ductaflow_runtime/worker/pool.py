@@ -19,7 +19,9 @@ from typing import Any
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.job import NOT_BEGUN, Job
 from ductaflow_runtime.runs.artifacts import previous_folder
-from ductaflow_runtime.runs.record import Record, Status, read_record
+from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.process import Key, Worker, worker_environment, worker_key
 
 _REASONS: dict[str, type[DuctaflowError]] = {
@@ -153,5 +155,5 @@ def _without_worker(job: Job, journal: Path, error: WorkerError) -> Record:
         raise error
     with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
         os.killpg((left.environment or {})["pid"], signal.SIGKILL)
-    cause = {"type": "Died", "message": str(error), "cell": None, "traceback": None}
+    cause = Failure("Died", str(error))
     return speak_for(job, journal, Status.FAILED, cause, {})

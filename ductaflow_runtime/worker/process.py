@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import WorkerError
-from ductaflow_runtime.execution.failure import describe_exit
 from ductaflow_runtime.execution.job import JOURNAL, NOT_BEGUN, Job
+from ductaflow_runtime.runs.failure import describe_exit
 
 Key = tuple[str, int]
 _THREAD_VARIABLES = (

@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.execution.execute import execute, study
-from ductaflow_runtime.execution.failure import Clock, describe, describe_exit, interruption
+from ductaflow_runtime.execution.failure import Clock
 from ductaflow_runtime.execution.job import JOURNAL, NOT_BEGUN, Job
 from ductaflow_runtime.flow import read_bytes
 from ductaflow_runtime.kernel.capture import NAMES
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.kernel.shell import build_kernel, draw_inline
-from ductaflow_runtime.runs.record import Status
+from ductaflow_runtime.runs.failure import Failure, died, failure_from_json, interrupted, of_exception
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.fingerprint import packages
 from ductaflow_runtime.worker.crash import entries, speak_for, unfinished
 from ductaflow_runtime.worker.preload import is_part_of_known, preload, preload_runtime
@@ -111,7 +112,7 @@ def serve(job: Job, scratch: Path, commands: Commands, replies: int) -> dict[str
         forks = threading.active_count() == 1  # a library that starts threads as it is imported: no fork after that
     commands.poll(0, [])
     if commands.take_line() == "interrupt":
-        return {"fatal": {"type": "Interrupted", "message": NOT_BEGUN}}
+        return {"fatal": Failure("Interrupted", NOT_BEGUN).to_json()}
     pipes = {name: os.pipe() for name in NAMES}
     child = Child(job, scratch, pipes)
     try:
@@ -192,7 +193,7 @@ def run_child(child: Child) -> None:
             execute(child.job, journal, child.clock.started, child.pipes, child.scratch)
             code = 0
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
-            journal({"fatal": describe(error)})
+            journal({"fatal": of_exception(error).to_json()})
         finally:
             os._exit(code)
 
@@ -201,22 +202,22 @@ def settle(child: Child, ending: Ending) -> dict[str, Any]:
     """Make sure that the record says how the execution ended."""
     job = child.job
     told = entries(child.journal)
-    fatal = next((entry["fatal"] for entry in told if "fatal" in entry), None)
+    fatal = next((failure_from_json(entry["fatal"]) for entry in told if "fatal" in entry), None)
     _learned.update(name for entry in told for name in entry.get("imported", ()) if is_part_of_known(name))
     ours = any("foreign" in entry for entry in told)
     if not ours or unfinished(job) is None:
         if fatal is not None or ending.code != 0:
-            return {"fatal": fatal or {"type": "Died", "message": describe_exit(ending.code)}}
+            return {"fatal": (fatal or died(ending.code)).to_json()}
         return {}
     status = Status.FAILED
     if ending.timed_out:
-        error = child.clock.error()
+        error = child.clock.failure()
     elif ending.interrupted or ending.parent_gone:
-        status, error = Status.INTERRUPTED, interruption()
+        status, error = Status.INTERRUPTED, interrupted()
     elif fatal is not None:
         error = fatal
     else:
-        error = {"type": "Died", "message": describe_exit(ending.code), "cell": None, "traceback": None}
+        error = died(ending.code)
     speak_for(job, child.journal, status, error, last_words(child))
     return {}
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.runs.instance import HEARTBEAT_S
 from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.runs.state import HEARTBEAT_S
 
 if TYPE_CHECKING:
     from ductaflow_runtime.execution.failure import Clock

@@ -13,10 +13,10 @@ import pytest
 from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.conductor.plan import BUSY
-from ductaflow_runtime.runs.instance import host_name, locked
+from ductaflow_runtime.runs import state
 from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.state import host_name, locked
 from ductaflow_runtime.staleness import inventory as status
-from ductaflow_runtime.staleness import why_stale as staleness
 from ductaflow_runtime.status_page.live import still_runs
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
@@ -57,7 +57,7 @@ def test_an_instance_that_ends_while_one_looks_was_not_interrupted(
         return False
 
     sample.edit_record("cost/a", status="running", fingerprint=None)
-    monkeypatch.setattr(staleness, "is_alive", is_alive)
+    monkeypatch.setattr(state, "is_alive", is_alive)
     assert WAYS[way](sample) == expected
 
 

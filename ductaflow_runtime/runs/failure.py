@@ -1,0 +1,77 @@
+"""How an execution failed, as its record says it. Every error of a record is made and put into words here."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import traceback as tracebacks
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.runs.stored import Stored
+
+UNKNOWN = "unknown error"
+
+
+@dataclass(frozen=True)
+class Failure(Stored):
+    """`type` and `message` of the error; `cell` counts the flow's own code cells from 1; `traceback` is plain text."""
+
+    type: str
+    message: str = ""
+    cell: int | None = None
+    traceback: str | None = None
+
+    @property
+    def cause(self) -> str:
+        """`type: message`."""
+        return f"{self.type}: {self.message}".rstrip(": ")
+
+    @property
+    def line(self) -> str:
+        """Cause and cell in one line."""
+        return " ".join(self.cause.split()) + (f" (cell {self.cell})" if self.cell else "")
+
+
+def failure_from_json(stored: Mapping[str, Any]) -> Failure:
+    """The inverse of `to_json`; a part that is missing is unknown."""
+    return Failure(
+        str(stored.get("type") or UNKNOWN),
+        str(stored.get("message") or ""),
+        stored.get("cell"),
+        stored.get("traceback"),
+    )
+
+
+def of_exception(error: BaseException, cell: int | None = None) -> Failure:
+    """An exception; ours say all in their message."""
+    text = None if isinstance(error, DuctaflowError) else "".join(tracebacks.format_exception(error))
+    return Failure(type(error).__name__, str(error), cell, text)
+
+
+def timed_out(limit: float, cell: int | None = None) -> Failure:
+    """The time limit, in seconds, was over."""
+    return Failure("Timeout", f"timed out after {limit:g} s", cell)
+
+
+def interrupted(cell: int | None = None) -> Failure:
+    """Somebody broke it off."""
+    return Failure("Interrupted", "interrupted before it ended", cell)
+
+
+def died(code: int) -> Failure:
+    """The process ended before the flow did; `code` is negative for a signal."""
+    return Failure("Died", describe_exit(code))
+
+
+def describe_exit(code: int) -> str:
+    """How a process ended, in words; `code` is negative for a signal."""
+    if code >= 0:
+        return f"the process ended with exit code {code} before the flow did"
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-code).name
+        hint = ", perhaps because memory ran out" if name == "SIGKILL" else ""
+        return f"the process was killed by {name} (signal {-code}){hint}"
+    return f"the process was killed by signal {-code}"
