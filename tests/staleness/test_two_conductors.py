@@ -17,6 +17,7 @@ from ductaflow_runtime.runs import state
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import host_name, locked
 from ductaflow_runtime.staleness import inventory as status
+from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.status_page.live import still_runs
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
@@ -70,7 +71,7 @@ def test_nothing_is_called_interrupted_or_damaged_while_a_sweep_runs(sample: Sam
     sweep.start()
     while sweep.is_alive():
         seen.update(states(sample))
-        present = staleness.Present(sample.root, sample.root / "runs")
+        present = Present(sample.root, sample.root / "runs")
         seen.update(one.state for one in status.examine(present, "cost"))
     sweep.join()
     assert seen <= {"running", "done"}
@@ -173,7 +174,7 @@ def test_a_busy_instance_is_not_refreshed(sample: Sample) -> None:
 def test_a_newer_record_is_not_overwritten(sample: Sample) -> None:
     """What has run since it was looked at is neither accepted nor removed."""
     sample.edit("lib/rates.py", "2", "3")
-    present = staleness.Present(sample.root, sample.root / "runs")
+    present = Present(sample.root, sample.root / "runs")
     (found,) = status.examine(present, "cost", ["b"])
     removal = status.plan_removal(present.runs_dir, "cost", "b")
     sample.edit_record("cost/b", started="2030-01-01T00:00:00.000+00:00")
