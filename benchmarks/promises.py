@@ -62,13 +62,13 @@ def _cold(flow: str) -> Number:
 def _import_adds(found: Measurement) -> float:
     """Milliseconds."""
     seconds = found.costs["imports"]
-    return (seconds["import ductaflow"] - seconds["pass"]) * 1e3
+    return float(seconds["import ductaflow"] - seconds["pass"]) * 1e3
 
 
 def _cli_config_adds(found: Measurement) -> float:
     """Percent."""
     seconds = found.costs["imports"]
-    return (seconds["pandas script with load_cli_config"] / seconds["pandas script"] - 1) * 100
+    return float(seconds["pandas script with load_cli_config"] / seconds["pandas script"] - 1) * 100
 
 
 def _megabytes(kind: str) -> Number:
