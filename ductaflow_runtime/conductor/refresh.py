@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from ductaflow_runtime.conductor.plan import Plan
-    from ductaflow_runtime.project import Settings
 
 _LONGEST = 120
 _OURS = ("ductaflow", "injected-parameters", "papermill-error-cell-tag")
 
 
-def refresh(plan: Plan, record: Record, present: Present, settings: Settings, html: bool) -> Record:
+def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Record:
     """Execute nothing; rewrite the notebook if only its text changed, make a page that is missing."""
     changed, has_page, instance = plan.only_text_changed, record.html.is_file(), plan.instance
     renewed = False
@@ -39,7 +38,7 @@ def refresh(plan: Plan, record: Record, present: Present, settings: Settings, ht
                     record = _refresh_notebook(instance, whole, present.code(instance.flow).fingerprint())
                     renewed = True
                 if record.notebook.is_file() and (html or has_page):
-                    _make_page(record, settings.code)
+                    _make_page(record, present.project.settings.code)
         except InstanceBusyError:
             pass  # whoever has it refreshes it too
         except Exception as error:  # noqa: BLE001 - the files may have been edited in any way

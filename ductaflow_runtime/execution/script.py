@@ -20,7 +20,7 @@ from ductaflow_runtime.config import Config, apply_settings, read_config, texts_
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.execution.script_frame import cell_of, module_frame, ran_to_its_end
-from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir, set_import_path
+from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME, check_name
 from ductaflow_runtime.runs.state import acquire
@@ -72,12 +72,12 @@ def _is_child() -> bool:
 def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
     """Make the output directory this process's instance, and see to its record."""
     from ductaflow_runtime.execution.job import Job, open_entry
-    from ductaflow_runtime.git import git_state
     from ductaflow_runtime.runs.state import last_record
     from ductaflow_runtime.staleness.tracking import Tracker
     from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
-    runs_dir = resolve_runs_dir(root, load_settings(root), None)
+    project = Project.at(root)
+    runs_dir = project.runs_dir
     inside = directory.parent.parent == runs_dir
     step = check_name(directory.parent.name, "step name") if inside else flow.stem
     name = check_name(directory.name) if inside else directory.name
@@ -89,9 +89,9 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
         name=name,
         config=config,
         folder=None if inside else str(directory),
-        environment=git_state(root, runs_dir),
+        environment=project.git_state(),
     )
-    present = Present(root, runs_dir)
+    present = Present(project)
     code = present.code(flow)
     record, damage = last_record(job.instance)
     job = job.but(reason=damage or why_stale(job.instance, record, present) or "command line")

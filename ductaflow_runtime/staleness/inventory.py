@@ -17,9 +17,10 @@ from pathlib import Path
 from ductaflow_runtime.config import read_config, texts_in
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.files import Contents, FileState, hash_names, relative_to_root, stat_file, write_atomically
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
 from ductaflow_runtime.runs.fingerprint import Fingerprint
-from ductaflow_runtime.runs.instance import CONFIG_NAME, HIDDEN, Instance, list_instances, written_by_runtime
+from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances, written_by_runtime
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.state import locked, look
 from ductaflow_runtime.runs.states import Status
@@ -90,13 +91,13 @@ def not_in_control(runs_dir: Path, step: str) -> list[str]:
 
 def examine(present: Present, step: str, names: Sequence[str] | None = None) -> list[Found]:
     """The instances of a step, each against the present code, modules, inputs and packages."""
-    chosen = list_instances(present.runs_dir, step) if names is None else names
+    chosen = list_instances(present.project.runs_dir, step) if names is None else names
     found = [_examine_one(present, step, name) for name in chosen]
     return [one for one in found if names is not None or one.state != Status.NEW]
 
 
 def _examine_one(present: Present, step: str, name: str) -> Found:
-    nowhere = Instance(Path(), step, name, {}, present.runs_dir)
+    nowhere = Instance(Path(), step, name, {}, present.project.runs_dir)
     seen = look(nowhere.directory)
     if seen.state == Status.RUNNING:
         return Found(nowhere, seen.record, seen.state, None)
@@ -113,8 +114,8 @@ def _instance_of(record: Record, step: str, name: str, present: Present) -> Inst
     config = record.fingerprint.config if record.fingerprint is not None else None
     if config is None:
         config = read_config(record.directory / CONFIG_NAME)
-    flow = Path(present.absolute(record.flow or ""))
-    return Instance(flow, step, name, config, present.runs_dir)
+    flow = Path(present.project.absolute(record.flow or ""))
+    return Instance(flow, step, name, config, present.project.runs_dir)
 
 
 def check_acceptable(found: Iterable[Found]) -> None:
@@ -162,10 +163,10 @@ def accept(found: Found, present: Present) -> Record:
 
 def _present_fingerprint(instance: Instance, record: Record, present: Present) -> Fingerprint:
     was, code = record.fingerprint or Fingerprint(), present.code(instance.flow)
-    named = Tracker(root=str(present.root), own=str(instance.directory), runs_dir=str(present.runs_dir))
+    named = Tracker(root=str(present.project.root), own=str(instance.directory), runs_dir=str(present.project.runs_dir))
     named.name_all([*code.literals, *texts_in(instance.config)])
     unseen = FileState()
-    inputs = {relative_to_root(path, present.root): unseen for path in named.files} | was.inputs
+    inputs = {present.project.relative(path): unseen for path in named.files} | was.inputs
     inputs.pop(record.flow or "", None)
     modules = {path: _describe(present, path) for path in was.modules}
     return Fingerprint(
@@ -173,7 +174,7 @@ def _present_fingerprint(instance: Instance, record: Record, present: Present) -
         code=code.fingerprint(),
         modules={path: there for path, there in modules.items() if "missing" not in there},
         inputs={
-            path: {"names": hash_names(present.absolute(path))} if "names" in old else _describe(present, path)
+            path: {"names": hash_names(present.project.absolute(path))} if "names" in old else _describe(present, path)
             for path, old in sorted(inputs.items())
         },
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
@@ -181,7 +182,7 @@ def _present_fingerprint(instance: Instance, record: Record, present: Present) -
 
 
 def _describe(present: Present, path: str) -> FileState:
-    where = present.absolute(path)
+    where = present.project.absolute(path)
     return describe_input(where, stat_file(where), present.contents)
 
 
