@@ -46,15 +46,18 @@ def fingerprint(
     """
     places = map(tracker.place, [*modules, *tracker.sources])
     paths = {path for path in places if path is not None and path != flow}
-    own = {name.partition(".")[0] for name in modules.values()}
-    names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
     return Fingerprint(
         config=config,
         code=code_state(code),
         modules=_module_states(paths, started, contents, Path(tracker.root)),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
-        packages=packages(names, own) if with_packages else {},
+        packages=_packages_of(code, paths, modules.values()) if with_packages else {},
     )
+
+
+def _packages_of(code: FlowCode, paths: Iterable[str], local: Iterable[str]) -> dict[str, str]:
+    names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
+    return packages(names, {name.partition(".")[0] for name in local})
 
 
 def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> Fingerprint:
@@ -91,9 +94,8 @@ def _module_states(paths: Iterable[str], started: str, contents: Contents, root:
         if stat is not None:
             # Edited while the flow ran: nobody knows which text was imported. A time yet to come is a wrong clock.
             edited = began < stat.mtime_ns <= ended
-            modules[relative_to_root(path, root)] = (
-                {"changed": True} if edited else describe_input(path, stat, contents)
-            )
+            told: FileState = {"changed": True} if edited else describe_input(path, stat, contents)
+            modules[relative_to_root(path, root)] = told
     return modules
 
 
