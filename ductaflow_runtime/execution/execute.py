@@ -20,7 +20,7 @@ from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.execution.failure import Clock, advise, judge, real_error
 from ductaflow_runtime.execution.job import Entry, Job, open_entry
 from ductaflow_runtime.execution.warning_count import count_warnings
-from ductaflow_runtime.files import Contents, relative_to_root
+from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse_notebook
 from ductaflow_runtime.kernel.capture import Log, close_stdin
 from ductaflow_runtime.kernel.outputs import Watch
@@ -28,6 +28,7 @@ from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.shutdown import Leaving
 from ductaflow_runtime.notebook import number_cells, read_bytes, read_notebook, save_notebook
 from ductaflow_runtime.project import set_import_path
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME
 from ductaflow_runtime.runs.state import locked

@@ -189,8 +189,8 @@ class Ending:
         """The script has ended: write the record."""
         if os.getpid() != self.owner:
             return
-        from ductaflow_runtime.files import Contents
         from ductaflow_runtime.kernel.shutdown import open_files, settle_files
+        from ductaflow_runtime.runs.contents import Contents
         from ductaflow_runtime.runs.states import Status
         from ductaflow_runtime.staleness.fingerprint import fingerprint
         from ductaflow_runtime.staleness.imports import local_modules

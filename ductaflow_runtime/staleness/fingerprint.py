@@ -15,8 +15,9 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from ductaflow_runtime.config import Config, texts_in
-from ductaflow_runtime.files import Contents, FileState, hash_names, relative_to_root, stat_file
+from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
-from ductaflow_runtime.files import Contents, FileState, relative_to_root, stat_file, write_atomically
+from ductaflow_runtime.files import FileState, relative_to_root, stat_file, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances, written_by_runtime
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
