@@ -51,6 +51,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
     import nbformat
 
     from ductaflow_runtime.html_export.export import export_page, require_extra
+    from ductaflow_runtime.notebook import read_executed
 
     require_extra()
     names = list_instances(runs_dir, check_name(step, "step name"))
@@ -67,7 +68,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
             left_out.append(f"{name} (no notebook)")
             continue
         try:
-            stored = nbformat.read(record.notebook, as_version=4)
+            stored = read_executed(record.notebook)
         except (OSError, ValueError, nbformat.ValidationError) as error:
             left_out.append(f"{name} (its notebook cannot be read: {error})")
             continue

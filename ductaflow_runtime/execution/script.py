@@ -189,10 +189,11 @@ class Ending:
         """The script has ended: write the record."""
         if os.getpid() != self.owner:
             return
-        from ductaflow_runtime.files import Contents
         from ductaflow_runtime.kernel.shutdown import open_files, settle_files
+        from ductaflow_runtime.runs.contents import Contents
         from ductaflow_runtime.runs.states import Status
         from ductaflow_runtime.staleness.fingerprint import fingerprint
+        from ductaflow_runtime.staleness.imports import local_modules
 
         self.running.tracker.active = False
         _flush_streams()
@@ -207,7 +208,15 @@ class Ending:
             error=self.error,
             warnings=self.warned.count,
             results=self.running.results,
-            fingerprint=fingerprint(self.job, self.code, self.running, contents, self.entry.record.started),
+            fingerprint=fingerprint(
+                self.code,
+                self.running.tracker,
+                contents,
+                flow=self.job.flow,
+                config=self.job.config,
+                started=self.entry.record.started,
+                modules=local_modules(self.job.root),
+            ),
         )
 
 

@@ -14,17 +14,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.config import read_config, texts_in
+from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
-from ductaflow_runtime.files import Contents, FileState, hash_names, relative_to_root, stat_file, write_atomically
+from ductaflow_runtime.files import FileState, relative_to_root, stat_file, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances, written_by_runtime
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.state import locked, look
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.tracking import Tracker, describe_input
+from ductaflow_runtime.staleness.fingerprint import fingerprint_now
+from ductaflow_runtime.staleness.tracking import describe_input
 from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
 
@@ -153,37 +155,12 @@ def accept(found: Found, present: Present) -> Record:
     assert found.record is not None
     with held(found.instance.directory, found.record) as record:
         record = record.but(
-            fingerprint=_present_fingerprint(found.instance, record, present),
+            fingerprint=fingerprint_now(found.instance, record.fingerprint or Fingerprint(), present),
             outputs=_present_outputs(record),
             accepted=now(),
         )
         write_record(record)
     return record
-
-
-def _present_fingerprint(instance: Instance, record: Record, present: Present) -> Fingerprint:
-    was, code = record.fingerprint or Fingerprint(), present.code(instance.flow)
-    named = Tracker(root=str(present.project.root), own=str(instance.directory), runs_dir=str(present.project.runs_dir))
-    named.name_all([*code.literals, *texts_in(instance.config)])
-    unseen = FileState()
-    inputs = {present.project.relative(path): unseen for path in named.files} | was.inputs
-    inputs.pop(record.flow or "", None)
-    modules = {path: _describe(present, path) for path in was.modules}
-    return Fingerprint(
-        config=instance.config,
-        code=code.fingerprint(),
-        modules={path: there for path, there in modules.items() if "missing" not in there},
-        inputs={
-            path: {"names": hash_names(present.project.absolute(path))} if "names" in old else _describe(present, path)
-            for path, old in sorted(inputs.items())
-        },
-        packages={name: version for name in was.packages if (version := present.version(name)) is not None},
-    )
-
-
-def _describe(present: Present, path: str) -> FileState:
-    where = present.project.absolute(path)
-    return describe_input(where, stat_file(where), present.contents)
 
 
 def _present_outputs(record: Record) -> dict[str, FileState]:

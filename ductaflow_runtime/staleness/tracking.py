@@ -17,7 +17,8 @@ from types import FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ductaflow_runtime.files import Contents, FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
+from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts_of_imported
 from ductaflow_runtime.staleness.places import Places

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.config import Config
-from ductaflow_runtime.files import Contents, FileState, relative_to_root
+from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
 from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
