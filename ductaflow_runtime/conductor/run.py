@@ -221,5 +221,5 @@ def make_job(call: Call, plan: Plan, threads: int, around: dict[str, Any]) -> Jo
         engine=settings.engine,
         preload=list(settings.preload) if settings.preload is not None else None,
         threads=threads,
-        environment=dict(around),
+        git=around,
     )
