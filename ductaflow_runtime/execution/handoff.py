@@ -25,7 +25,7 @@ def tell_kernel(execution: Execution, answer: Path) -> None:
         "root": str(execution.root),
         "directory": str(execution.directory),
         "runs_dir": str(execution.runs_dir),
-        "answer": str(answer),
+        "handoff": str(answer),
     }
     os.environ[HANDOFF] = json.dumps(told)
 
@@ -43,7 +43,7 @@ def adopt(text: str) -> Execution:
         warned=count_warnings(),
     )
     shell = sys.modules["IPython"].get_ipython()
-    shell.events.register("post_run_cell", lambda _result: _answer(execution, Path(told["answer"])))
+    shell.events.register("post_run_cell", lambda _result: _answer(execution, Path(told["handoff"])))
     return execution
 
 

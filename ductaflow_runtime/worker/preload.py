@@ -57,6 +57,7 @@ _MODULE_ENDINGS = tuple(importlib.machinery.all_suffixes())
 _ALWAYS = (
     "ductaflow_runtime.flow_api",
     "ductaflow_runtime.execution.script",
+    "ductaflow_runtime.kernel.cells",
     "asyncio",
     "jupytext",
     "nbclient",
