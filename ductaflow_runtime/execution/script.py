@@ -72,9 +72,9 @@ def _is_child() -> bool:
 def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
     """Make the output directory this process's instance, and see to its record."""
     from ductaflow_runtime.execution.job import Job, open_entry
-    from ductaflow_runtime.runs.state import last_record
+    from ductaflow_runtime.staleness.decision import decide
     from ductaflow_runtime.staleness.tracking import Tracker
-    from ductaflow_runtime.staleness.why_stale import Present, why_stale
+    from ductaflow_runtime.staleness.why_stale import Present
 
     project = Project.at(root)
     runs_dir = project.runs_dir
@@ -93,11 +93,11 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
     )
     present = Present(project)
     code = present.code(flow)
-    record, damage = last_record(job.instance)
-    job = job.but(reason=damage or why_stale(job.instance, record, present) or "command line")
+    plan = decide(job.instance, present)
+    job = job.but(reason=plan.reason or "command line")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not acquire(directory):
+        if plan.busy or not acquire(directory):
             raise ConfigError(f"{directory} is being written by another process at this moment")
         entry = open_entry(job)
         os.chdir(directory)
