@@ -22,11 +22,12 @@ from ductaflow_runtime.kernel.shutdown import open_files, settle_files
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
-from ductaflow_runtime.runs.state import acquire, last_record
+from ductaflow_runtime.runs.state import acquire
+from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
-from ductaflow_runtime.staleness.why_stale import Present, why_stale
+from ductaflow_runtime.staleness.why_stale import Present
 
 
 def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) -> None:
@@ -35,9 +36,8 @@ def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) ->
     present = Present(project)
     code = present.code(flow)
     job = _make_job(project, flow, config, directory)
-    record, damage = last_record(job.instance)
-    job = job.but(reason=damage or why_stale(job.instance, record, present) or "command line")
-    entry = _open(job)
+    plan = decide(job.instance, present)
+    entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
     tracker = Tracker(root=str(root), own=str(directory), runs_dir=str(project.runs_dir), late=True)
     tracker.name_all([*code.literals, *texts_in(config)])
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
@@ -60,11 +60,11 @@ def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> 
     )
 
 
-def _open(job: Job) -> Entry:
+def _open(job: Job, busy: bool) -> Entry:
     directory = job.instance.directory
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not acquire(directory):
+        if busy or not acquire(directory):
             raise ConfigError(f"{directory} is being written by another process at this moment")
         entry = open_entry(job)
         os.chdir(directory)

@@ -33,6 +33,12 @@ class Failure(Stored):
         return f"{self.type}: {self.message}".rstrip(": ")
 
     @property
+    def headline(self) -> str:
+        """The first line of the cause, and the cell: what alike failures have in common."""
+        first = next(iter(self.message.splitlines()), "")
+        return f"{self.type}: {first}".rstrip(": ") + (f" in cell {self.cell}" if self.cell else "")
+
+    @property
     def line(self) -> str:
         """Cause and cell in one line."""
         return " ".join(self.cause.split()) + (f" (cell {self.cell})" if self.cell else "")

@@ -18,7 +18,6 @@ from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.artifacts import previous_folder
 from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
@@ -145,8 +144,7 @@ def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
     record = read_record(job.instance.directory)
     if record is None:
         raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
-    kept = previous_folder(job.instance)
-    return record.but(previous=kept if record.status is not Status.DONE and kept.is_dir() else None)
+    return record
 
 
 def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
