@@ -57,36 +57,28 @@ def run(
     force: bool, html: bool, kernel: str | None,
 ) -> None:  # fmt: skip
     """Execute one instance of FLOW, unless it is up to date."""
-    from ductaflow_runtime.conductor.run import run_notebook
+    from ductaflow_runtime.conductor.plan import Options, make_call
+    from ductaflow_runtime.conductor.run import run_one
 
-    record = run_notebook(
-        flow,
-        config_from(flow, config, settings),
-        instance_name=name,
-        step_name=step,
-        force=force,
-        export_html=html,
-        kernel_name=kernel,
-    )
-    what = str(record.outcome) if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
+    given = config_from(flow, config, settings)
+    call = make_call(flow, step, options=Options(force, export_html=html, kernel_name=kernel, workers=1))
+    outcome = run_one(call, given, name)
+    record = outcome.as_record(call.project)
+    what = str(outcome.status) if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
     click.echo(f"{record.step}/{record.instance_name}: {what}")
-    click.echo(f"  {record.directory}")
+    click.echo(f"  {outcome.directory}")
 
 
 @main.command("plan")
 @instance_options
 def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
     """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
-    from ductaflow_runtime.conductor import plan
-    from ductaflow_runtime.config import to_config
-    from ductaflow_runtime.runs.instance import Instance, check_name, default_name
+    from ductaflow_runtime.conductor.plan import instance_of, make_call, make_plans
+    from ductaflow_runtime.runs.states import Status
 
-    place = plan.locate(flow, step, None)
-    given = to_config(config_from(flow, config, settings))
-    called = default_name(given) if name is None else check_name(name)
-    instance = Instance(place.flow, place.step, called, given, place.runs_dir)
-    (planned,) = plan.make_plans(place, [instance], plan.Options())
-    click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
+    call = make_call(flow, step)
+    (plan,) = make_plans(call, [instance_of(call, config_from(flow, config, settings), name)])
+    click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
 
 
 def config_from(flow: Path, path: Path | None, settings: tuple[str, ...]) -> Config:
@@ -101,5 +93,5 @@ def config_from(flow: Path, path: Path | None, settings: tuple[str, ...]) -> Con
     return apply_settings(read_config(path) if path is not None else {}, settings)
 
 
-for commands in ("status", "report"):
+for commands in ("status", "accept", "prune", "report"):
     importlib.import_module(f"ductaflow_runtime.cli.{commands}").add_to(main)

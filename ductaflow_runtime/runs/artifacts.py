@@ -12,9 +12,11 @@ import shutil
 from pathlib import Path
 
 from ductaflow_runtime import config as configs
-from ductaflow_runtime.files import Contents, FileState, hash_file, relative_to_root, stat_file
-from ductaflow_runtime.runs.instance import HIDDEN, Instance, written_by_runtime
-from ductaflow_runtime.runs.record import FILE_NAME, Record, write_record
+from ductaflow_runtime.files import FileState, hash_file, relative_to_root, stat_file
+from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.instance import Instance, written_by_runtime
+from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, write_record
 from ductaflow_runtime.runs.states import Status
 
 # Path -> (size, time) of what was there at a moment.
@@ -24,7 +26,7 @@ NO_FILE = (-1, -1)
 
 def previous_folder(instance: Instance) -> Path:
     """Where the last good results are kept while a new execution has not succeeded."""
-    return instance.runs_dir / HIDDEN / "previous" / _address(instance)
+    return instance.runs_dir / PREVIOUS / _address(instance)
 
 
 def kept_folder(instance: Instance) -> Path:

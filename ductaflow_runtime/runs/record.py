@@ -10,29 +10,21 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
+from ductaflow_runtime.runs.shape import misfit
 from ductaflow_runtime.runs.states import STORED, Status
 from ductaflow_runtime.runs.stored import Stored
 
 SCHEMA = 1
 FILE_NAME = "run.json"
-
-
-class Outcome(StrEnum):
-    """What a sweep did with a row."""
-
-    DONE = "done"
-    UP_TO_DATE = "up to date"
-    REFRESHED = "refreshed"
-    FAILED = "failed"
-    NOT_RUN = "not run"
+PREVIOUS = Path(HIDDEN, "previous")
 
 
 @dataclass(frozen=True)
@@ -63,8 +55,6 @@ class Record:
     links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
-    outcome: Outcome | None = field(default=None, compare=False)
-    previous: Path | None = field(default=None, compare=False)
 
     @property
     def notebook(self) -> Path:
@@ -80,6 +70,15 @@ class Record:
     def log(self) -> Path:
         """What the execution printed, line by line."""
         return self.directory / "run.log"
+
+    @property
+    def previous(self) -> Path | None:
+        """Where the last good results are kept while no execution since has succeeded; `None` if nowhere."""
+        if self.status not in (Status.FAILED, Status.INTERRUPTED):
+            return None
+        step = self.directory.parent
+        kept = step.parent / PREVIOUS / step.name / self.directory.name
+        return kept if kept.is_dir() else None
 
     @property
     def flow_stem(self) -> str:
@@ -98,9 +97,7 @@ class Record:
         return replace(self, **changes)
 
 
-_STORED = tuple(
-    item.name for item in fields(Record) if item.name not in ("directory", "skipped", "outcome", "previous")
-)
+_STORED = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
 
 
 def read_record(directory: Path) -> Record | None:
@@ -148,72 +145,14 @@ def from_json(stored: object, directory: Path) -> Record:
             raise ValueError
     except ValueError:
         raise RecordError(f"{directory / FILE_NAME} has the unknown status {stored.get('status')!r}") from None
-    misfit = next((name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds)), None)
-    if misfit or (misfit := _deeper_misfit(known)):
-        raise RecordError(f"{directory / FILE_NAME}: {misfit} is not as an execution writes it")
+    part = misfit(known)
+    if part is not None:
+        raise RecordError(f"{directory / FILE_NAME}: {part} is not as an execution writes it")
     if known.get("error") is not None:
         known["error"] = failure_from_json(known["error"])
     if known.get("fingerprint") is not None:
         known["fingerprint"] = fingerprint_from_json(known["fingerprint"])
     return Record(directory=directory, **known)
-
-
-_NONE = type(None)
-_TEXTS = ("flow", "step", "instance_name", "reason", "started", "finished", "command", "accepted")
-_OBJECTS = ("error", "results", "fingerprint", "outputs", "environment")
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_TEXTS, (str, _NONE)),
-    **dict.fromkeys(_OBJECTS, (dict, _NONE)),
-    "duration_s": (int, float, _NONE),
-    "warnings": (int, _NONE),
-    "links": (list, _NONE),
-}
-_ODD = {"", ".", ".."}
-
-
-def _deeper_misfit(known: dict[str, Any]) -> str | None:
-    """The first part inside a record that is not what its readers rely on."""
-    error, outputs, links = known.get("error") or {}, known.get("outputs") or {}, known.get("links") or []
-    parts = known.get("fingerprint") or {}
-    checks = {
-        "flow": _is_path(known.get("flow") or ""),
-        "error": isinstance(error.get("message"), (str, _NONE)),
-        "outputs": _are_files(outputs) and all(map(_is_inside, outputs)),
-        "links": all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in links),
-        "fingerprint.config": isinstance(parts.get("config"), (dict, _NONE)),
-        "fingerprint.code": _is_code(parts.get("code") or {}),
-        "fingerprint.modules": _are_files(parts.get("modules") or {}),
-        "fingerprint.inputs": _are_files(parts.get("inputs") or {}),
-        "fingerprint.packages": _are_texts(parts.get("packages") or {}),
-    }
-    return None if all(checks.values()) else next(name for name, fits in checks.items() if not fits)
-
-
-def _is_inside(path: str) -> bool:
-    """A re-run clears away what the record lists, so nothing of that may lead out of the instance's folder."""
-    return not os.path.isabs(path) and _ODD.isdisjoint(path.split("/"))
-
-
-def _is_path(text: str) -> bool:
-    try:
-        return "\0" not in text and (text.isascii() or bool(os.fsencode(text)))
-    except UnicodeEncodeError:
-        return False
-
-
-def _are_files(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(told, dict) and _is_path(path) for path, told in value.items())
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
-
-
-def _is_code(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), (str, _NONE)):
-        return False
-    cells = value.get("cells") or []
-    return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 
 
 def write_record(record: Record) -> None:

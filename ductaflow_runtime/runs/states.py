@@ -74,4 +74,6 @@ STATES: dict[Status, State] = {
     Status.NEW: State("it has not been executed yet", _DASH, *_GREY, line=True),
 }  # fmt: skip
 
+# What a summary counts, in the order of its columns.
+COUNTED = (Status.DONE, Status.FAILED, Status.INTERRUPTED, Status.RUNNING, Status.DAMAGED)
 STORED = frozenset(status for status, state in STATES.items() if state.stored)

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import run_instances
-from ductaflow_runtime.conductor.plan import BUSY, Plan, announce
+from ductaflow_runtime.conductor.observers import announce
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.staleness.decision import BUSY, Plan
 from tests.conftest import Project
 
 SOME = Instance(Path(), "cost", "a", {}, Path())

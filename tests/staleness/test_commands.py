@@ -8,7 +8,7 @@ import shutil
 from click.testing import CliRunner
 
 from ductaflow_runtime.cli.main import main
-from ductaflow_runtime.staleness.inventory import remember_control
+from ductaflow_runtime.runs.control import remember_control
 from tests.staleness.cases import each
 from tests.staleness.sample import Sample, write_data
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
-from ductaflow_runtime.staleness import inventory as status
-from ductaflow_runtime.staleness.inventory import last_control, not_in_control, remember_control
+from ductaflow_runtime.runs.control import last_control, not_in_control, remember_control
+from ductaflow_runtime.staleness import prune
 from tests.staleness.cases import OF_COST
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
@@ -145,14 +145,14 @@ def test_prune_leaves_what_it_cannot_judge(sample: Sample, damage: str | None) -
 
 def test_prune_leaves_what_ran_meanwhile(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance that somebody executes while prune waits for an answer stays; the others go."""
-    remove = status.remove
+    remove = prune.remove
 
-    def late(removal: status.Removal) -> None:
+    def late(removal: prune.Removal) -> None:
         if removal.instance.name == "b":
             raise InstanceBusyError("just now")
         remove(removal)
 
-    monkeypatch.setattr(status, "remove", late)
+    monkeypatch.setattr(prune, "remove", late)
     ask_for(sample, "a")
     text = call("prune", "cost", "--yes")
     assert text.splitlines()[-2:] == ["cost/b: left alone (just now)", "cost: removed 1 instance"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ductaflow_runtime.kernel.capture import Log
+from ductaflow_runtime.kernel.log import Log
 
 TEXT = "first line\nsecond\n\nfourth, not ended"
 

@@ -123,7 +123,7 @@ def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     frame = pd.DataFrame({"n": range(2)})
     run_instances(frame, "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():
-        if "ductaflow_runtime.worker.server" in process.cmdline():
+        if "ductaflow_runtime.worker" in process.cmdline():
             process.kill()
             process.wait()
     assert (run_instances(frame, "flow/step.py", workers=1, force=True)["status"] == "done").all()

@@ -307,3 +307,20 @@ def test_any_executor_will_do(project: Project) -> None:
         """
     ended = python(project, textwrap.dedent(text))
     assert ended.stdout.splitlines() == ["['done', 'done', 'done', 'done'] [0, 2, 4, 6]"], ended.stderr
+
+
+SAYS_WHAT_IT_IMPORTED = """
+# %%
+from ductaflow_runtime.execution.context import current
+from ductaflow_runtime.staleness.imports import imported_since
+from ductaflow import save_results
+save_results(names=[name for name in imported_since(current().last_import) if name.startswith("ductaflow_runtime")])
+"""
+
+
+def test_a_child_finds_the_runtime_imported(project: Project, engine: str) -> None:
+    """What every instance needs of the runtime, its worker has imported once."""
+    if engine != "fork":
+        pytest.skip("a fresh interpreter imports it itself")
+    project.flow(SAYS_WHAT_IT_IMPORTED)
+    assert run_notebook("flow/step.py", {}, instance_name="x").results == {"names": []}
