@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -169,6 +171,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "links": (list, _NONE),
 }
 _ODD = {"", ".", ".."}
+_DEEPEST = 100
+"""More than a config can be. A damaged record may be nested as deep as the JSON reader gets."""
 
 
 def _deeper_misfit(known: dict[str, Any]) -> str | None:
@@ -177,16 +181,56 @@ def _deeper_misfit(known: dict[str, Any]) -> str | None:
     parts = known.get("fingerprint") or {}
     checks = {
         "flow": _is_path(known.get("flow") or ""),
-        "error": isinstance(error.get("message"), (str, _NONE)),
+        "duration_s": _is_amount(known.get("duration_s"), sys.float_info.max),
+        "warnings": _is_amount(known.get("warnings"), 2**53),
+        "results": _is_plain(known.get("results")),
+        "error": _is_error(error),
         "outputs": _are_files(outputs) and all(map(_is_inside, outputs)),
         "links": all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in links),
-        "fingerprint.config": isinstance(parts.get("config"), (dict, _NONE)),
+        "fingerprint.config": isinstance(parts.get("config"), (dict, _NONE)) and _is_plain(parts.get("config")),
         "fingerprint.code": _is_code(parts.get("code") or {}),
         "fingerprint.modules": _are_files(parts.get("modules") or {}),
         "fingerprint.inputs": _are_files(parts.get("inputs") or {}),
         "fingerprint.packages": _are_texts(parts.get("packages") or {}),
     }
     return None if all(checks.values()) else next(name for name, fits in checks.items() if not fits)
+
+
+def _is_amount(value: Any, most: float) -> bool:
+    """`True` is an int to Python, and an int may be too large for a float."""
+    return value is None or (not isinstance(value, bool) and 0 <= value <= most)
+
+
+def _is_error(error: dict[str, Any]) -> bool:
+    texts = (error.get(name) for name in ("type", "message", "traceback"))
+    return all(isinstance(text, (str, _NONE)) for text in texts) and _is_cell(error.get("cell"))
+
+
+def _is_cell(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it could have been a config: not nested deeper than readers recurse, no text that cannot be encoded."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        if not all(_is_encodable(item) for item in level if isinstance(item, str)):
+            return False
+        level = [inner for item in level if isinstance(item, dict | list) for inner in _inside(item)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return chain(value, value.values()) if isinstance(value, dict) else value
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_inside(path: str) -> bool:
