@@ -41,11 +41,10 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
 def write_index(root: Path, runs_dir: Path) -> Path:
     """Write the page of all instances."""
     from ductaflow_runtime.status_page.build import write_page
-    from ductaflow_runtime.status_page.live import still_runs
 
     if not runs_dir.is_dir():
         raise DuctaflowError(f"there are no results yet: {runs_dir} does not exist")
-    return write_page(runs_dir, title=root.name, is_alive=still_runs)
+    return write_page(runs_dir, title=root.name)
 
 
 def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:

@@ -37,17 +37,6 @@ class TextBudget:
         return shortened
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "", depth: int = 20) -> dict[str, Any]:
-    """Nested objects as dotted keys; an empty object, or one nested deeper than `depth`, stays a value."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value and depth:
-            flat.update(flatten(value, f"{prefix}{key}.", depth - 1))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def collect(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """One list a key, in order of first appearance, with `ABSENT` where a row lacks it."""
     columns: dict[str, list[Any]] = {}

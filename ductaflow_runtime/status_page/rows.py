@@ -1,76 +1,81 @@
-"""Reads what the page needs from each instance's folder; a damaged record is listed with its reason.
+"""The rows of the page: each instance's record as `runs.state.look` sees it, and what lies beside it.
 
-A sweep rewrites the page every few seconds, so a record is parsed again only when its file changed.
+A sweep rewrites the page every few seconds, so a record is looked at again only when its file changed or it may
+have changed without: while it says `running`, and where there is none.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.status_page.columns import flatten
-
-KNOWN_SCHEMA = 1
-RECORD_FILE = "run.json"
-STATUSES = ("done", "failed", "interrupted", "running")
+from ductaflow_runtime.config import flatten, read_config
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_steps
+from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.runs.state import Seen, look
+from ductaflow_runtime.runs.states import Status
 
 Order = tuple[tuple[int, int, str], ...]
-IsAlive = Callable[[Path, Mapping[str, Any]], bool]
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """One row of the page. `status` adds `warned` and `unreadable` to those of the record."""
+class Row:
+    """One instance on the page.
+
+    `status` is the state of its folder, or `WARNED`; `problem` says what is wrong with the record itself.
+    `record` is without results and fingerprint, which are `results` and `config` with dotted names. `began` and
+    `ended` are in milliseconds since 1970.
+    """
 
     step: str
     name: str
     directory: Path
-    status: str
+    status: Status
     problem: str | None = None
-    record: dict[str, Any] = field(default_factory=dict)
+    record: Record = field(default_factory=Record)
     config: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
-    notebook: str = ""
+    files: frozenset[str] = frozenset()
     began: int | None = None
-    warnings: int = 0
+    ended: int | None = None
     order: tuple[Order, Order] = ((), ())
 
 
-class InstanceReader:
-    """Finds the instances under `runs_dir`, keeping what it parsed while the file stays the same."""
+class RowReader:
+    """Finds the instances under `runs_dir`, keeping what it read while the file stays the same."""
 
-    def __init__(self, runs_dir: Path, is_alive: IsAlive) -> None:
+    def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
-        self._is_alive = is_alive
-        self._parsed: dict[str, tuple[tuple[int, int] | None, Instance]] = {}
+        self._read: dict[str, tuple[Stamp, Row]] = {}
 
-    def read(self) -> list[Instance]:
+    def read(self) -> list[Row]:
         """All instances, by step and then by name in natural order (`x9` before `x10`)."""
-        seen: dict[str, tuple[tuple[int, int] | None, Instance]] = {}
-        for step, directory in _instance_folders(self._runs_dir):
-            stamp = _stamp(f"{directory}/{RECORD_FILE}")
-            known = self._parsed.get(directory)
-            if known is None or stamp is None or known[0] != stamp:
-                found = _read_instance(step, Path(directory), stamp)
-                if found is None:
+        kept: dict[str, tuple[Stamp, Row]] = {}
+        rows: list[Row] = []
+        for step in list_steps(self._runs_dir):
+            for name in list_instances(self._runs_dir, step):
+                # Plain text: ten thousand `Path` objects a writing cost more than the look at the disk.
+                directory = f"{self._runs_dir}{os.sep}{step}{os.sep}{name}"
+                stamp = _stamp(f"{directory}{os.sep}{FILE_NAME}")
+                known = self._read.get(directory)
+                if known is not None and known[0] == stamp:
+                    row: Row | None = known[1]
+                else:
+                    seen = look(Path(directory))
+                    row = _row(step, Path(directory), seen)
+                if row is None:
                     continue
-                known = (stamp, found)
-            seen[directory] = known
-        self._parsed = seen
-        found_all = [self._with_liveness(instance) for _, instance in seen.values()]
-        return sorted(found_all, key=lambda one: one.order)
-
-    def _with_liveness(self, instance: Instance) -> Instance:
-        if instance.status != "running" or self._is_alive(instance.directory, instance.record):
-            return instance
-        return replace(instance, status="interrupted", problem="the process that ran it is gone")
+                rows.append(row)
+                if stamp is not None and row.status not in (Status.RUNNING, Status.INTERRUPTED):
+                    kept[directory] = (stamp, row)
+        self._read = kept
+        return sorted(rows, key=lambda row: row.order)
 
 
 def natural_key(name: str) -> Order:
@@ -79,9 +84,9 @@ def natural_key(name: str) -> Order:
     return tuple((0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts))
 
 
-def milliseconds(timestamp: object) -> int | None:
+def milliseconds(timestamp: str | None) -> int | None:
     """An ISO time as milliseconds since 1970, or None when it is missing or damaged."""
-    if not isinstance(timestamp, str):
+    if timestamp is None:
         return None
     try:
         moment = datetime.fromisoformat(timestamp)
@@ -92,115 +97,66 @@ def milliseconds(timestamp: object) -> int | None:
         return None
 
 
-def _instance_folders(runs_dir: Path) -> Iterator[tuple[str, str]]:
-    """Plain texts, since ten thousand `Path` objects a writing cost more than the look at the disk."""
-    for step in _folders(str(runs_dir)):
-        for instance in _folders(f"{runs_dir}/{step}"):
-            yield step, f"{runs_dir}/{step}/{instance}"
-
-
-def _folders(parent: str) -> list[str]:
-    try:
-        with os.scandir(parent) as entries:
-            return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except OSError:
-        return []
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
+def _stamp(path: str) -> Stamp | None:
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _read_instance(step: str, directory: Path, stamp: tuple[int, int] | None) -> Instance | None:
+def _row(step: str, directory: Path, seen: Seen) -> Row | None:
     """None for a folder that no execution has written to."""
-    files = _file_names(directory)
-    if stamp is None and RECORD_FILE not in files and not _looks_executed(files):
+    if seen.state is Status.NEW:
         return None
-    record, problem = _read_record(directory / RECORD_FILE)
+    record = seen.record
     order = natural_key(step), natural_key(directory.name)
-    if problem is not None:
-        return Instance(step, directory.name, directory, "unreadable", problem, files=files, order=order)
-    warnings = _count(record.get("warnings"))
-    results = record.pop("results", None)
-    config = _config_of(record, directory)
-    record.pop("fingerprint", None)
-    return Instance(
-        step=step,
-        name=directory.name,
-        directory=directory,
-        status="warned" if warnings and record["status"] == "done" else record["status"],
-        record=record,
-        config=flatten(config),
-        results=flatten(results) if isinstance(results, dict) else {},
+    files = _file_names(directory)
+    if record is None:
+        problem = _damage(seen, directory)
+        return Row(step, directory.name, directory, seen.state, problem, files=files, order=order)
+    warned = seen.state is Status.DONE and bool(record.warnings)
+    return Row(
+        step,
+        directory.name,
+        directory,
+        Status.WARNED if warned else seen.state,
+        _interruption(seen),
+        record=record.but(results=None, fingerprint=None),
+        config=flatten(_config_of(record)),
+        results=flatten(record.results or {}),
         files=files,
-        notebook=PurePosixPath(str(record.get("flow") or "")).stem + ".ipynb",
-        began=milliseconds(record.get("started")),
-        warnings=warnings,
+        began=milliseconds(record.started),
+        ended=milliseconds(record.finished),
         order=order,
     )
 
 
-def _count(number: object) -> int:
-    return number if isinstance(number, int) and not isinstance(number, bool) else 0
+def _damage(seen: Seen, directory: Path) -> str | None:
+    """As status and results tell it, without the instance's folder, which the row names already."""
+    if seen.state is not Status.DAMAGED:
+        return None
+    return (seen.damage or f"no {FILE_NAME}").replace(f"{directory}{os.sep}", "")
 
 
-def _file_names(directory: Path) -> tuple[str, ...]:
+def _interruption(seen: Seen) -> str | None:
+    """An execution that was broken off in an orderly way has an error that says so."""
+    unsaid = seen.state is Status.INTERRUPTED and seen.record is not None and seen.record.error is None
+    return "the process that ran it is gone" if unsaid else None
+
+
+def _file_names(directory: Path) -> frozenset[str]:
     try:
-        with os.scandir(directory) as entries:
-            return tuple(entry.name for entry in entries)
+        return frozenset(os.listdir(directory))
     except OSError:
-        return ()
+        return frozenset()
 
 
-def _looks_executed(files: tuple[str, ...]) -> bool:
-    return "config.json" in files or "run.log" in files or any(name.endswith(".ipynb") for name in files)
-
-
-def _read_record(path: Path) -> tuple[dict[str, Any], str | None]:
-    """The record, or an empty one and what is wrong with it."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        record: Any = json.loads(text) if text.strip() else None
-    except FileNotFoundError:
-        return {}, "run.json is missing"
-    except OSError as error:
-        return {}, f"run.json cannot be read: {error.strerror or error}"
-    except RecursionError:
-        return {}, "run.json is nested too deeply"
-    except ValueError as error:
-        return {}, f"run.json is not valid JSON: {str(error)[:120]}"
-    problem = _fault(record)
-    return ({}, problem) if problem else (record, None)
-
-
-def _fault(record: object) -> str | None:
-    if record is None:
-        return "run.json is empty"
-    if not isinstance(record, dict):
-        return "run.json does not hold an object"
-    if record.get("schema") != KNOWN_SCHEMA:
-        return f"run.json has schema {_shown(record.get('schema'))}; this page reads {KNOWN_SCHEMA}"
-    if record.get("status") not in STATUSES:
-        return f"run.json has an unknown status: {_shown(record.get('status'))}"
-    return None
-
-
-def _shown(value: object) -> str:
-    return json.dumps(value)[:40]
-
-
-def _config_of(record: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+def _config_of(record: Record) -> dict[str, Any]:
     """The recorded config, else the file beside the record: a child that died early left only that."""
-    fingerprint = record.get("fingerprint")
-    config = fingerprint.get("config") if isinstance(fingerprint, dict) else None
-    if isinstance(config, dict):
-        return config
+    if record.fingerprint is not None and record.fingerprint.config is not None:
+        return record.fingerprint.config
     try:
-        loaded = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_config(record.directory / CONFIG_NAME)
+    except (ConfigError, RecursionError):
         return {}
-    return loaded if isinstance(loaded, dict) else {}
