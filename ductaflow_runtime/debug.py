@@ -19,7 +19,8 @@ from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.files import relative_to_root
-from ductaflow_runtime.flow import analyse_notebook, find_flow, has_tag, read_bytes, read_notebook
+from ductaflow_runtime.flow import analyse_notebook, find_flow
+from ductaflow_runtime.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
 from ductaflow_runtime.project import find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import snapshot
 from ductaflow_runtime.runs.failure import Failure
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SCRATCH = "ductaflow-debug"
-_TAG = "ductaflow"
 _ENDINGS = {
     Status.DONE: "ended well",
     Status.FAILED: "failed",
@@ -71,7 +71,9 @@ def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     notebook = inject(case, notebook)
     if kernel is None:
         notebook.cells.insert(1, _code_cell(preparation(case, folder), "ductaflow-enter"))
-    return _save(notebook, folder / f"{case.flow.stem}.ipynb")
+    path = folder / f"{case.flow.stem}.ipynb"
+    save_notebook(notebook, path)
+    return path
 
 
 def open_case(run_dir: str | os.PathLike[str]) -> Case:
@@ -181,7 +183,7 @@ def inject(case: Case, notebook: NotebookNode) -> NotebookNode:
         notebook, {"config": case.config}, kernel_name=kernel, language=language
     )
     del filled.metadata["papermill"]
-    injected = next(cell for cell in filled.cells if has_tag(cell, "injected-parameters"))
+    injected = next(cell for cell in filled.cells if has_tag(cell, INJECTED))
     injected["id"] = "ductaflow-config"
     return filled
 
@@ -219,19 +221,12 @@ def open_command(path: Path) -> list[str]:
 def _markdown_cell(text: str, cell_id: str) -> NotebookNode:
     import nbformat.v4
 
-    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id=cell_id, metadata={"tags": [_TAG]})
+    cell: NotebookNode = nbformat.v4.new_markdown_cell(text, id=cell_id, metadata={"tags": [OURS]})
     return cell
 
 
 def _code_cell(source: str, cell_id: str) -> NotebookNode:
     import nbformat.v4
 
-    cell: NotebookNode = nbformat.v4.new_code_cell(source, id=cell_id, metadata={"tags": [_TAG]})
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, id=cell_id, metadata={"tags": [OURS]})
     return cell
-
-
-def _save(notebook: NotebookNode, path: Path) -> Path:
-    from ductaflow_runtime.kernel.cells import save_notebook
-
-    save_notebook(notebook, path)
-    return path

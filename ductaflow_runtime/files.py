@@ -1,27 +1,21 @@
-"""What a file holds, told cheaply: size and time first, the hash only when they do not settle it.
-
-One hash a file, however many instances read it: answers are kept in `runs/.ductaflow/hashes/`, which
-can be deleted at any time.
-"""
+"""Single files: written whole or not at all, told by size, time and hash, named relative to a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
+import re
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 # How long a file may change again without its time changing: a clock tick, or whole seconds where the
 # file system keeps no fractions.
 _FINE_NS = 50_000_000
 _COARSE_NS = 2_000_000_000
-# Below this, reading a cached answer costs as much as reading the file.
-_WORTH_CACHING = 64 * 1024
 
 
 class FileState(TypedDict, total=False):
@@ -38,6 +32,10 @@ class FileState(TypedDict, total=False):
     names: str | None
     missing: bool
     changed: bool
+
+
+# Terminal colours and cursor movements; also titles and links, which end with a bell or another escape.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 @dataclass(frozen=True)
@@ -101,89 +99,6 @@ def hash_names(path: str | os.PathLike[str]) -> str | None:
     return hashlib.sha256("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def hash_record(path: str | os.PathLike[str]) -> str | None:
-    """One digest of what an instance's record tells others: status, config and results, not when or how long.
-
-    `None` if the file is no record.
-    """
-    try:
-        with open(path, "rb") as file:
-            stored = json.load(file)
-        told = [stored["status"], stored["results"], (stored["fingerprint"] or {}).get("config")]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass
-class Contents:
-    """Remembers what files hold, for one sweep in memory and between sweeps in a cache folder."""
-
-    cache: Path | None = None
-    _stats: dict[str, Stat | None] = field(default_factory=dict)
-    _hashes: dict[str, str] = field(default_factory=dict)
-    _names: dict[str, str | None] = field(default_factory=dict)
-    _records: dict[str, str | None] = field(default_factory=dict)
-
-    def stat(self, path: str) -> Stat | None:
-        """Size and time, asked of the file system once."""
-        if path not in self._stats:
-            self._stats[path] = stat_file(path)
-        return self._stats[path]
-
-    def names(self, path: str) -> str | None:
-        """The digest of a folder's names, listed once."""
-        if path not in self._names:
-            self._names[path] = hash_names(path)
-        return self._names[path]
-
-    def record(self, path: str) -> str | None:
-        """The digest of a record, read once."""
-        if path not in self._records:
-            self._records[path] = hash_record(path)
-        return self._records[path]
-
-    def sha256(self, path: str) -> str:
-        """The hash of a file, computed once for as long as its size and time stay the same."""
-        if path not in self._hashes:
-            self._hashes[path] = self._cached_hash(path)
-        return self._hashes[path]
-
-    def is_same(self, path: str, stored: FileState) -> bool:
-        """Whether a file still holds what `describe` once said of it."""
-        if "record" in stored:
-            return bool(self.record(path) == stored["record"])
-        found = self.stat(path)
-        if found is None or found.size != stored.get("size"):
-            return False
-        if found.mtime_ns == stored.get("mtime_ns"):
-            return True
-        try:
-            return self.sha256(path) == stored.get("sha256")
-        except OSError:
-            return False
-
-    def _cached_hash(self, path: str) -> str:
-        before = stat_file(path)
-        stored = self._entry(path)
-        if before is not None and stored is not None and before.size >= _WORTH_CACHING:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                known = json.loads(stored.read_bytes())
-                if (known["size"], known["mtime_ns"]) == (before.size, before.mtime_ns):
-                    return str(known["sha256"])
-        found = hash_file(path)
-        if before is not None and stored is not None and stat_file(path) == before:
-            self._store(stored, {"size": before.size, "mtime_ns": before.mtime_ns, "sha256": found})
-        return found
-
-    def _store(self, stored: Path, entry: dict[str, Any]) -> None:
-        if entry["size"] < _WORTH_CACHING or is_recent(entry["mtime_ns"]):
-            return
-        with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
-            stored.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(stored, json.dumps(entry))
-
-    def _entry(self, path: str) -> Path | None:
-        if self.cache is None:
-            return None
-        return self.cache / hashlib.sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def without_escapes(text: str) -> str:
+    """A text as a file should hold it: without terminal escape codes."""
+    return _ESCAPES.sub("", text)

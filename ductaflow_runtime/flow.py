@@ -1,7 +1,6 @@
-"""What a flow file is: its cells, the code in them, and what that code names.
+"""What a flow's code says: its cells, their digests, and what they import and name.
 
-Two depths: `read_notebook` gives the notebook to execute (jupytext), `analyse` what the decision to
-execute needs. The second is cached by content, because planning should not pay for jupytext's import.
+Cached by the flow's content, because planning should not pay for reading a notebook.
 """
 
 from __future__ import annotations
@@ -14,12 +13,20 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.notebook import (
+    PARAMETERS,
+    foreign_kernel,
+    has_tag,
+    language_of,
+    read_bytes,
+    read_notebook,
+    tags_of,
+)
 from ductaflow_runtime.project import places_of
-from ductaflow_runtime.runs.fingerprint import CodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +34,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ANALYSIS_VERSION = f"1-{sys.version_info[0]}.{sys.version_info[1]}"
-_MEANINGFUL_TAGS = ("parameters", "raises-exception", "skip-execution")
+_MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
-
-PARAMETERS_HELP = """{path} has no parameters cell. Add these three lines near its top:
-
-# %% tags=["parameters"]
-# Parameters cell - injected by papermill
-config = {{}}
-"""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,6 @@ class FlowCode:
     default_config: str | None
     kernel: str | None
 
-    def fingerprint(self) -> CodeState:
-        """The `code` part of a fingerprint."""
-        return CodeState(list(self.cells), self.text)
-
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     """The flow's absolute path: under the working directory, else under the project root."""
@@ -61,57 +57,6 @@ def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     if found is None:
         raise FlowFileError(f"flow not found: {' or '.join(map(str, places))}")
     return found
-
-
-def read_bytes(path: Path) -> bytes:
-    """The flow's text; raises `FlowFileError` that names the file."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FlowFileError(f"flow {path} cannot be read: {error.strerror or error}") from None
-
-
-def read_notebook(path: Path, content: bytes) -> NotebookNode:
-    """The flow as a notebook (nbformat 4) without outputs; raises `FlowFileError`."""
-    import nbformat
-
-    key = (path, content)
-    if key not in _parsed:
-        _parsed.clear()  # one flow at a time: a sweep is of one
-        _parsed[key] = json.dumps(_read_notebook(path, content))
-    return cast("NotebookNode", nbformat.from_dict(json.loads(_parsed[key])))
-
-
-# What a worker has parsed already; its children start with it.
-_parsed: dict[tuple[Path, bytes], str] = {}
-
-
-def _read_notebook(path: Path, content: bytes) -> NotebookNode:
-    import jupytext
-    import nbformat
-
-    try:
-        text = content.decode("utf-8-sig")
-        if path.suffix == ".ipynb":
-            notebook = nbformat.reads(text, as_version=4)
-        else:
-            notebook = jupytext.reads(text, fmt=f"{path.suffix.lstrip('.')}:percent")
-    except Exception as error:
-        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}") from error
-    for number, cell in enumerate(notebook.cells):
-        # Stable ids: the same flow gives the same notebook, so that stored notebooks can be compared.
-        cell["id"] = hashlib.sha256(f"{number}:{cell.cell_type}".encode()).hexdigest()[:8]
-        if cell.cell_type == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
-    if not any(has_tag(cell, "parameters") for cell in notebook.cells):
-        raise FlowFileError(PARAMETERS_HELP.format(path=path))
-    return cast("NotebookNode", notebook)
-
-
-def has_tag(cell: NotebookNode, tag: str) -> bool:
-    """Whether a cell carries a tag."""
-    return tag in (cell.metadata.get("tags") or [])
 
 
 def analyse(path: Path, cache: Path | None = None) -> FlowCode:
@@ -153,7 +98,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
         cells.append(_short_hash(json.dumps([meaning, tags])))
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
-    text = json.dumps([[cell.cell_type, cell.source, cell.metadata.get("tags") or []] for cell in notebook.cells])
+    text = json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
         text=_short_hash(text),
@@ -209,25 +154,6 @@ def default_config_in(tree: ast.AST) -> str | None:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 return value.value
     return None
-
-
-def language_of(notebook: NotebookNode) -> str:
-    """The language of a flow's code cells, lower case."""
-    metadata = notebook.metadata
-    kernelspec = metadata.get("kernelspec", {})
-    jupytext_language = metadata.get("jupytext", {}).get("main_language")
-    language = kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
-    return str(language or "python").lower()
-
-
-def foreign_kernel(path: Path, notebook: NotebookNode) -> str | None:
-    """The Jupyter kernel a flow asks for, `None` for this Python."""
-    name = notebook.metadata.get("kernelspec", {}).get("name")
-    if language_of(notebook) == "python":
-        return None if name in (None, "python", "python3") else str(name)
-    if name is None:
-        raise FlowFileError(f"flow {path} is not Python and names no kernel; give kernel_name=")
-    return str(name)
 
 
 def changed_cells(old: list[str], new: list[str]) -> list[str]:

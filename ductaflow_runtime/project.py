@@ -1,8 +1,9 @@
-"""Where the project is and what its `[tool.ductaflow]` table says."""
+"""The project that a call is about: where it is, what its `[tool.ductaflow]` table says, where its results lie."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import ProjectError
+from ductaflow_runtime.files import relative_to_root
 
+HIDDEN = ".ductaflow"
 ENGINES = ("fork", "spawn")
 
 
@@ -25,6 +28,71 @@ class Settings:
     code: bool = True
     preload: tuple[str, ...] | None = None
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project and its folder of results, found once a call."""
+
+    root: Path
+    runs_dir: Path
+    settings: Settings = Settings()
+
+    @classmethod
+    def find(cls, runs_dir: str | os.PathLike[str] | None = None) -> Project:
+        """The project of the working directory, else of the running script."""
+        return cls.at(find_root(), runs_dir)
+
+    @classmethod
+    def at(cls, root: Path, runs_dir: str | os.PathLike[str] | None = None) -> Project:
+        """The project in a folder; a relative `runs_dir` lies under it. Raises `ProjectError` for a wrong setting."""
+        settings = load_settings(root)
+        return cls(root, resolve_runs_dir(root, settings, runs_dir), settings)
+
+    @property
+    def hash_cache(self) -> Path:
+        """The folder of hashes of large files; like all that is hidden, it can be deleted at any time."""
+        return self.runs_dir / HIDDEN / "hashes"
+
+    @property
+    def flow_cache(self) -> Path:
+        """The folder of what flows' texts say."""
+        return self.runs_dir / HIDDEN / "flows"
+
+    def relative(self, path: Path | str) -> str:
+        """A path as records store it."""
+        return relative_to_root(path, self.root)
+
+    def absolute(self, stored: str) -> str:
+        """The inverse of `relative`."""
+        return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
+
+    def git_state(self) -> dict[str, Any]:
+        """`git_commit` and `git_dirty` of the project, `None` where there is no git repository.
+
+        Files that git neither knows nor ignores make it dirty too; results and compiled modules never do.
+        """
+        told = _git_status(self.root, self.relative(self.runs_dir))
+        if told is None:
+            return {"git_commit": None, "git_dirty": None}
+        commit = next((line.split()[-1] for line in told if line.startswith("# branch.oid ")), None)
+        return {
+            "git_commit": None if commit == "(initial)" else commit,
+            "git_dirty": any(not line.startswith("#") for line in told),
+        }
+
+
+def _git_status(root: Path, results: str) -> list[str] | None:
+    """What git says of the project without its results, line by line; `None` if it says nothing."""
+    inside = results != "." and not Path(results).is_absolute()
+    left_out = [":(exclude,glob)**/__pycache__/**", *([f":(exclude,literal){results}"] if inside else [])]
+    command = ["git", "-C", str(root), "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
+    command += ["--untracked-files=normal", "--", ".", *left_out]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if told.returncode else told.stdout.splitlines()
 
 
 def find_root(start: Path | None = None) -> Path:

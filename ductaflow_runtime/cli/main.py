@@ -79,14 +79,13 @@ def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: s
     """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
     from ductaflow_runtime.conductor import plan
     from ductaflow_runtime.config import to_config
-    from ductaflow_runtime.runs.instance import Instance, check_name, default_name
+    from ductaflow_runtime.runs.instance import check_name, default_name
 
-    place = plan.locate(flow, step, None)
+    call = plan.make_call(flow, step)
     given = to_config(config_from(flow, config, settings))
     called = default_name(given) if name is None else check_name(name)
-    instance = Instance(place.flow, place.step, called, given, place.runs_dir)
-    (planned,) = plan.make_plans(place, [instance], plan.Options())
-    click.echo(f"{place.step}/{called}: {planned.reason or 'up to date'}")
+    (planned,) = plan.make_plans(call, [plan.instance_of(call, called, given)])
+    click.echo(f"{call.step}/{called}: {planned.reason or 'up to date'}")
 
 
 def config_from(flow: Path, path: Path | None, settings: tuple[str, ...]) -> Config:

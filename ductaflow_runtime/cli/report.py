@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ductaflow_runtime.errors import DuctaflowError, RecordError
-from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
+from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_instances
 from ductaflow_runtime.runs.record import read_record
 
@@ -26,25 +26,23 @@ def add_to(group: click.Group) -> None:
 @click.option("--code/--no-code", default=None, help="Show or leave out code (default: the project's setting).")
 def report(steps: tuple[str, ...], code: bool | None) -> None:
     """Write runs/index.html, the page of all instances; or a page for each instance of a step."""
-    root = find_root()
-    settings = load_settings(root)
-    runs_dir = resolve_runs_dir(root, settings, None)
+    project = Project.find()
     if not steps:
-        click.echo(write_index(root, runs_dir))
+        click.echo(write_index(project))
     for step in steps:
-        made, left_out = make_pages(runs_dir, step, settings.code if code is None else code)
+        made, left_out = make_pages(project.runs_dir, step, project.settings.code if code is None else code)
         click.echo(f"{step}: {made} HTML page{'' if made == 1 else 's'} written")
         for line in left_out:
             click.echo(f"  without a page: {line}")
 
 
-def write_index(root: Path, runs_dir: Path) -> Path:
+def write_index(project: Project) -> Path:
     """Write the page of all instances."""
     from ductaflow_runtime.status_page.build import write_page
 
-    if not runs_dir.is_dir():
-        raise DuctaflowError(f"there are no results yet: {runs_dir} does not exist")
-    return write_page(runs_dir, title=root.name)
+    if not project.runs_dir.is_dir():
+        raise DuctaflowError(f"there are no results yet: {project.runs_dir} does not exist")
+    return write_page(project.runs_dir, title=project.root.name)
 
 
 def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:
@@ -52,6 +50,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
     import nbformat
 
     from ductaflow_runtime.html_export.export import export_page, require_extra
+    from ductaflow_runtime.notebook import read_executed
 
     require_extra()
     names = list_instances(runs_dir, check_name(step, "step name"))
@@ -68,7 +67,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
             left_out.append(f"{name} (no notebook)")
             continue
         try:
-            stored = nbformat.read(record.notebook, as_version=4)
+            stored = read_executed(record.notebook)
         except (OSError, ValueError, nbformat.ValidationError) as error:
             left_out.append(f"{name} (its notebook cannot be read: {error})")
             continue

@@ -38,13 +38,13 @@ def status(step: str | None) -> None:
     from ductaflow_runtime.staleness.inventory import examine, last_control, not_in_control
 
     present = _present()
-    steps = list_steps(present.runs_dir) if step is None else [_known_step(present, step)]
+    steps = list_steps(present.project.runs_dir) if step is None else [_known_step(present, step)]
     if not steps:
-        click.echo(f"nothing has run yet: there is no step in {present.runs_dir}")
+        click.echo(f"nothing has run yet: there is no step in {present.project.runs_dir}")
         return
     found = {each: examine(present, each) for each in steps}
-    gone = {each: not_in_control(present.runs_dir, each) for each in steps}
-    known = {each: last_control(present.runs_dir, each) is not None for each in steps}
+    gone = {each: not_in_control(present.project.runs_dir, each) for each in steps}
+    known = {each: last_control(present.project.runs_dir, each) is not None for each in steps}
     everything = [one for each in steps for one in found[each]]
     console = _console()
     _show_counts(console, found, {each: str(len(gone[each])) if known[each] else "?" for each in steps})
@@ -108,11 +108,11 @@ def prune(step: str, yes: bool) -> None:
 
     present = _present()
     _known_step(present, step)
-    control = states.last_control(present.runs_dir, step)
+    control = states.last_control(present.project.runs_dir, step)
     if control is None:
         raise ConfigError(f"the last control dataframe of {step} is not known; run its conductor once")
-    gone = states.not_in_control(present.runs_dir, step)
-    removals = [states.plan_removal(present.runs_dir, step, name) for name in gone]
+    gone = states.not_in_control(present.project.runs_dir, step)
+    removals = [states.plan_removal(present.project.runs_dir, step, name) for name in gone]
     rows = f"the {_count(len(control.names), 'row')} of the control dataframe that ran last ({_local(control.at)})"
     if removals:
         click.echo(f"{step}: not among {rows}:")
@@ -125,7 +125,7 @@ def prune(step: str, yes: bool) -> None:
         return
     if not yes:
         click.echo("If those were only a part of your rows, answer no and run the whole control dataframe first.")
-        click.confirm(f"Remove {_count(len(doable), 'instance')} from {present.runs_dir / step}?", abort=True)
+        click.confirm(f"Remove {_count(len(doable), 'instance')} from {present.project.runs_dir / step}?", abort=True)
     _remove_all(step, doable)
 
 
@@ -153,20 +153,19 @@ def failure_text(one: Found) -> str:
 
 
 def _present() -> Present:
-    from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
+    from ductaflow_runtime.project import Project
     from ductaflow_runtime.staleness.why_stale import Present
 
-    root = find_root()
-    return Present(root, resolve_runs_dir(root, load_settings(root), None))
+    return Present(Project.find())
 
 
 def _known_step(present: Present, step: str) -> str:
     from ductaflow_runtime.runs.instance import check_name, list_steps
 
-    steps = list_steps(present.runs_dir)
+    steps = list_steps(present.project.runs_dir)
     if check_name(step, "step name") not in steps:
         there = f"there are {', '.join(steps)}" if steps else "nothing has run yet"
-        raise ConfigError(f"no step {step} in {present.runs_dir}; {there}")
+        raise ConfigError(f"no step {step} in {present.project.runs_dir}; {there}")
     return step
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import to_json
+from ductaflow_runtime.config import Config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import FlowCode, find_flow
-from ductaflow_runtime.project import Settings, find_root, load_settings, resolve_runs_dir
+from ductaflow_runtime.project import Project, Settings
 from ductaflow_runtime.runs.instance import Instance, check_name
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import Seen, look
@@ -33,26 +33,38 @@ _LONGEST = 100
 
 @dataclass(frozen=True)
 class Options:
-    """What a call asks for beyond flow and configs; raises `ConfigError` for a time limit that is none."""
+    """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
 
     force: bool = False
     timeout: float | None = None
     export_html: bool = False
     kernel_name: str | None = None
+    workers: int | None = None
+    stop: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
+        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
+            raise ConfigError(f"workers must be a whole number above 0, not {self.workers!r}")
+
+    def with_settings(self, settings: Settings) -> Options:
+        """What the call leaves open, as the project's settings say."""
+        return replace(
+            self,
+            timeout=settings.timeout if self.timeout is None else self.timeout,
+            export_html=self.export_html or settings.export_html,
+            workers=self.workers or settings.workers,
+        )
 
 
 @dataclass(frozen=True)
-class Setting:
-    """Where a call takes place."""
+class Call:
+    """What is asked for: a flow and its step, in which project, with which options."""
 
-    root: Path
-    settings: Settings
+    project: Project
     flow: Path
     step: str
-    runs_dir: Path
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -75,28 +87,37 @@ class Plan:
         return replace(self, record=self.record.but(fingerprint=None, outputs=None, environment=None))
 
 
-def locate(notebook_file: PathLike, step_name: str | None, runs_dir: PathLike | None) -> Setting:
-    """Project, settings, flow and step of a call; raises for a flow that is not there."""
-    root = find_root()
-    settings = load_settings(root)
-    flow = find_flow(notebook_file, root)
+def make_call(
+    notebook_file: PathLike,
+    step_name: str | None = None,
+    runs_dir: PathLike | None = None,
+    options: Options | None = None,
+) -> Call:
+    """Find project, flow and step, and settle the options; raises for a flow that is not there."""
+    project = Project.find(runs_dir)
+    flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
-    return Setting(root, settings, flow, step, resolve_runs_dir(root, settings, runs_dir))
+    return Call(project, flow, step, (options or Options()).with_settings(project.settings))
 
 
-def instances_of(control_df: pd.DataFrame, place: Setting) -> list[Instance]:
+def instance_of(call: Call, name: str, config: Config) -> Instance:
+    """One instance of the flow."""
+    return Instance(call.flow, call.step, name, config, call.project.runs_dir)
+
+
+def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
     """The rows as instances, all validated."""
     from ductaflow_runtime.conductor.dataframe import read_rows
 
-    return [Instance(place.flow, place.step, name, config, place.runs_dir) for name, config in read_rows(control_df)]
+    return [instance_of(call, name, config) for name, config in read_rows(control_df)]
 
 
-def make_plans(place: Setting, instances: Sequence[Instance], options: Options, *, whole: bool = False) -> list[Plan]:
+def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
-    present = Present(place.root, place.runs_dir)
-    present.code(place.flow)  # a flow that cannot be executed is an error before anything runs
-    html = wants_html(place, options)
-    plans = (plan_one(instance, present, options.force, html) for instance in instances)
+    present = Present(call.project)
+    present.code(call.flow)  # a flow that cannot be executed is an error before anything runs
+    options = call.options
+    plans = (plan_one(instance, present, options.force, options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 
 
@@ -114,11 +135,6 @@ def plan_one(instance: Instance, present: Present, force: bool = False, html: bo
     if reason is None and html and record is not None and not record.notebook.is_file():
         reason = "no stored notebook to make the HTML page of"
     return Plan(instance, record, reason, text)
-
-
-def wants_html(place: Setting, options: Options) -> bool:
-    """Whether a call asks for pages."""
-    return options.export_html or place.settings.export_html
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.config import flatten
 from ductaflow_runtime.execution import context as execution
-from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir
+from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.state import look
@@ -48,7 +48,7 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
     if runs_dir is None and running is not None:
         return running.runs_dir
     root = find_root() if running is None else running.root
-    return resolve_runs_dir(root, load_settings(root), runs_dir)
+    return Project.at(root, runs_dir).runs_dir
 
 
 def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:

@@ -10,23 +10,22 @@ import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.conductor.plan import (
+    Call,
     Options,
     Plan,
-    Setting,
     announce,
+    instance_of,
     instances_of,
-    locate,
+    make_call,
     make_plans,
-    wants_html,
 )
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Sweep, without_record
 from ductaflow_runtime.config import to_config
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.git import git_state
 from ductaflow_runtime.html_export.export import require_extra
-from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
+from ductaflow_runtime.runs.instance import as_name, check_name, default_name
 from ductaflow_runtime.runs.record import Outcome, Record
 from ductaflow_runtime.staleness.inventory import remember_control
 from ductaflow_runtime.staleness.why_stale import Present
@@ -62,15 +61,13 @@ def run_notebook(
     seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
     `InstanceBusyError` while another process executes the instance.
     """
-    options = Options(force, timeout, export_html, kernel_name)
-    place = locate(notebook_file, step_name, runs_dir)
+    call = make_call(notebook_file, step_name, runs_dir, Options(force, timeout, export_html, kernel_name, workers=1))
     clean = to_config(config)
     name = default_name(clean) if instance_name is None else check_name(as_name(instance_name))
-    instance = Instance(place.flow, place.step, name, clean, place.runs_dir)
-    plan = make_plans(place, [instance], options, whole=True)[0]
+    plan = make_plans(call, [instance_of(call, name, clean)], whole=True)[0]
     if plan.busy:
         raise InstanceBusyError(plan.busy)
-    (record,) = carry_out(place, [plan], options, workers=1, quiet=True)
+    (record,) = carry_out(call, [plan], quiet=True)
     if record.outcome is Outcome.FAILED:
         error = record.error
         if record.started is None and error is not None and error.type == InstanceBusyError.__name__:
@@ -115,14 +112,12 @@ def run_instances(
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
-    if workers is not None and (type(workers) is not int or workers < 1):
-        raise ConfigError(f"workers must be a whole number above 0, not {workers!r}")
-    options = Options(force, timeout, export_html)
-    place = locate(notebook_file, step_name, runs_dir)
-    instances = instances_of(control_df, place)
-    plans = make_plans(place, instances, options)
-    remember_control(place.runs_dir, place.step, [instance.name for instance in instances])
-    records = carry_out(place, plans, options, workers, executor, stop=on_error == "stop")
+    options = Options(force, timeout, export_html, workers=workers, stop=on_error == "stop")
+    call = make_call(notebook_file, step_name, runs_dir, options)
+    instances = instances_of(control_df, call)
+    plans = make_plans(call, instances)
+    remember_control(call.project.runs_dir, call.step, [instance.name for instance in instances])
+    records = carry_out(call, plans, executor)
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
     frame = outcome_frame(control_df, [plan.reason for plan in plans], records)
@@ -147,55 +142,53 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    place = locate(notebook_file, step_name, runs_dir)
-    plans = make_plans(place, instances_of(control_df, place), Options(force, export_html=export_html))
+    call = make_call(notebook_file, step_name, runs_dir, Options(force, export_html=export_html))
+    plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
 def carry_out(
-    place: Setting,
+    call: Call,
     plans: Sequence[Plan],
-    options: Options,
-    workers: int | None = None,
     executor: Executor | None = None,
     *,
-    stop: bool = False,
     quiet: bool = False,
 ) -> list[Record]:
     """Execute what must be, refresh what only reads differently, skip the rest; one record a plan."""
-    if wants_html(place, options):
+    project, options = call.project, call.options
+    if options.export_html:
         require_extra()
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
-    page = LivePage(place.runs_dir, place.root.name) if stale and not quiet else None
+    page = LivePage(project.runs_dir, project.root.name) if stale and not quiet else None
     sweep = Sweep(
-        workers=workers or place.settings.workers,
+        workers=options.workers,
         executor=executor,
-        stop=stop,
+        stop=options.stop,
         quiet=quiet,
         tick=page.tick if page else None,
     )
-    around = git_state(place.root, place.runs_dir) if stale else {}
-    jobs = {index: make_job(place, plan, options, sweep.threads, around) for index, plan in stale.items()}
-    records = refresh_all(place, plans, options)
+    around = project.git_state() if stale else {}
+    jobs = {index: make_job(call, plan, sweep.threads, around) for index, plan in stale.items()}
+    records = refresh_all(call, plans)
     if not quiet:
         refreshed = sum(record.outcome is Outcome.REFRESHED for record in records.values())
-        print(announce(place.step, plans, refreshed), file=sys.stderr, flush=True)  # noqa: T201
-    records.update(put_aside(jobs, plans, stop))
+        print(announce(call.step, plans, refreshed), file=sys.stderr, flush=True)  # noqa: T201
+    records.update(put_aside(jobs, plans, options.stop))
     try:
         records.update(sweep.run(jobs))
     finally:
         if page is not None:
             page.finish()
         elif stale:
-            write_at_exit(place.runs_dir, place.root.name)
+            write_at_exit(project.runs_dir, project.root.name)
     return [records[index] for index in range(len(plans))]
 
 
-def refresh_all(place: Setting, plans: Sequence[Plan], options: Options) -> dict[int, Record]:
+def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Record]:
     """The records of those that need not run."""
-    present, html = Present(place.root, place.runs_dir), wants_html(place, options)
+    present = Present(call.project)
     return {
-        index: refresh(plan, plan.record, present, place.settings, html)
+        index: refresh(plan, plan.record, present, call.options.export_html)
         for index, plan in enumerate(plans)
         if plan.record is not None and not plan.reason
     }
@@ -210,21 +203,21 @@ def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[i
     return aside
 
 
-def make_job(place: Setting, plan: Plan, options: Options, threads: int, around: dict[str, Any]) -> Job:
+def make_job(call: Call, plan: Plan, threads: int, around: dict[str, Any]) -> Job:
     """What a worker needs to know of one instance."""
-    settings, instance = place.settings, plan.instance
+    settings, instance = call.project.settings, plan.instance
     return Job(
-        root=str(place.root),
-        runs_dir=str(place.runs_dir),
+        root=str(call.project.root),
+        runs_dir=str(call.project.runs_dir),
         flow=str(instance.flow),
         step=instance.step,
         name=instance.name,
         config=instance.config,
         reason=plan.reason or "",
-        timeout=options.timeout if options.timeout is not None else settings.timeout,
-        export_html=wants_html(place, options),
+        timeout=call.options.timeout,
+        export_html=call.options.export_html,
         show_code=settings.code,
-        kernel_name=options.kernel_name,
+        kernel_name=call.options.kernel_name,
         engine=settings.engine,
         preload=list(settings.preload) if settings.preload is not None else None,
         threads=threads,

@@ -17,23 +17,24 @@ from typing import TYPE_CHECKING, Any, cast
 from ductaflow_runtime.config import texts_in
 from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.execution import context as execution
-from ductaflow_runtime.execution.failure import Clock, advise, judge, number_cells, real_error
+from ductaflow_runtime.execution.failure import Clock, advise, judge, real_error
 from ductaflow_runtime.execution.job import Entry, Job, open_entry
 from ductaflow_runtime.execution.warning_count import count_warnings
-from ductaflow_runtime.files import Contents, relative_to_root
-from ductaflow_runtime.flow import FlowCode, analyse_notebook, read_bytes, read_notebook
+from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.flow import FlowCode, analyse_notebook
 from ductaflow_runtime.kernel.capture import Log, close_stdin
-from ductaflow_runtime.kernel.cells import save_notebook
 from ductaflow_runtime.kernel.outputs import Watch
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.shutdown import Leaving
+from ductaflow_runtime.notebook import number_cells, read_bytes, read_notebook, save_notebook
 from ductaflow_runtime.project import set_import_path
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME
 from ductaflow_runtime.runs.state import locked
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.fingerprint import fingerprint
-from ductaflow_runtime.staleness.imports import imported_since
+from ductaflow_runtime.staleness.imports import imported_since, local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -108,7 +109,17 @@ def _execute_flow(job: Job, entry: Entry, clock: Clock, journal: Journal, pipes:
         from ductaflow_runtime.html_export.export import export_page
 
         export_page(notebook, entry.record.html, show_code=job.show_code)
-    seen = fingerprint(job, code, running, contents_of(job), entry.record.started or "", kernel_name is None)
+    here = kernel_name is None
+    seen = fingerprint(
+        code,
+        tracker,
+        contents_of(job),
+        flow=job.flow,
+        config=job.config,
+        started=entry.record.started or "",
+        modules=local_modules(job.root, running.last_import) if here else dict.fromkeys(running.take_over(), ""),
+        with_packages=here,
+    )
     entry.close(status, error=cause, warnings=running.warned.count, results=running.results, fingerprint=seen)
 
 

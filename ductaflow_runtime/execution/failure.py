@@ -46,12 +46,6 @@ class Clock:
         return timed_out(self.limit, cell)
 
 
-def number_cells(notebook: NotebookNode) -> dict[str, int]:
-    """Cell id -> its number among the flow's own code cells, from 1."""
-    codes = [cell["id"] for cell in notebook.cells if cell.cell_type == "code"]
-    return {cell_id: number for number, cell_id in enumerate(codes, 1)}
-
-
 def judge(
     error: BaseException | None, executed: NotebookNode, numbers: dict[str, int], clock: Clock
 ) -> tuple[Status, Failure | None]:

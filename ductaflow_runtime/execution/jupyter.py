@@ -15,8 +15,8 @@ from traitlets import default
 
 from ductaflow_runtime.execution.context import HANDOFF, Execution
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.flow import language_of
 from ductaflow_runtime.kernel.cells import tidy_streams
+from ductaflow_runtime.notebook import language_of
 from ductaflow_runtime.runs.failure import describe_exit
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ductaflow_runtime.config import Config, apply_settings, read_config, texts_
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.execution.script_frame import cell_of, module_frame, ran_to_its_end
-from ductaflow_runtime.project import find_root, load_settings, resolve_runs_dir, set_import_path
+from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import HIDDEN, LOG_NAME, check_name
 from ductaflow_runtime.runs.state import acquire
@@ -72,12 +72,12 @@ def _is_child() -> bool:
 def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
     """Make the output directory this process's instance, and see to its record."""
     from ductaflow_runtime.execution.job import Job, open_entry
-    from ductaflow_runtime.git import git_state
     from ductaflow_runtime.runs.state import last_record
     from ductaflow_runtime.staleness.tracking import Tracker
     from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
-    runs_dir = resolve_runs_dir(root, load_settings(root), None)
+    project = Project.at(root)
+    runs_dir = project.runs_dir
     inside = directory.parent.parent == runs_dir
     step = check_name(directory.parent.name, "step name") if inside else flow.stem
     name = check_name(directory.name) if inside else directory.name
@@ -89,9 +89,9 @@ def _begin(flow: Path, root: Path, config: Config, directory: Path) -> None:
         name=name,
         config=config,
         folder=None if inside else str(directory),
-        environment=git_state(root, runs_dir),
+        environment=project.git_state(),
     )
-    present = Present(root, runs_dir)
+    present = Present(project)
     code = present.code(flow)
     record, damage = last_record(job.instance)
     job = job.but(reason=damage or why_stale(job.instance, record, present) or "command line")
@@ -189,10 +189,11 @@ class Ending:
         """The script has ended: write the record."""
         if os.getpid() != self.owner:
             return
-        from ductaflow_runtime.files import Contents
         from ductaflow_runtime.kernel.shutdown import open_files, settle_files
+        from ductaflow_runtime.runs.contents import Contents
         from ductaflow_runtime.runs.states import Status
         from ductaflow_runtime.staleness.fingerprint import fingerprint
+        from ductaflow_runtime.staleness.imports import local_modules
 
         self.running.tracker.active = False
         _flush_streams()
@@ -207,7 +208,15 @@ class Ending:
             error=self.error,
             warnings=self.warned.count,
             results=self.running.results,
-            fingerprint=fingerprint(self.job, self.code, self.running, contents, self.entry.record.started),
+            fingerprint=fingerprint(
+                self.code,
+                self.running.tracker,
+                contents,
+                flow=self.job.flow,
+                config=self.job.config,
+                started=self.entry.record.started,
+                modules=local_modules(self.job.root),
+            ),
         )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dis
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_MARKER = re.compile(r"^# ?%%+(.*)$")
+from ductaflow_runtime.notebook import cell_at_line
 
 
 def module_frame() -> FrameType | None:
@@ -39,12 +38,4 @@ def cell_of(flow: str, trace: Any) -> int | None:
             line = number
     if line is None:
         return None
-    cell, started = 0, False
-    for text in Path(flow).read_text(encoding="utf-8").splitlines()[:line]:
-        marker = _MARKER.match(text)
-        if marker:
-            started = True
-            cell += not re.search(r"\[(markdown|md|raw)\]", marker[1])
-        elif not started and text.strip() and not text.startswith("#"):
-            started, cell = True, 1
-    return cell or None
+    return cell_at_line(Path(flow).read_text(encoding="utf-8"), line)

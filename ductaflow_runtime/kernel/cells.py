@@ -22,8 +22,6 @@ from ductaflow_runtime.kernel.outputs import Filing, Watch
 from ductaflow_runtime.kernel.shell import build_kernel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
@@ -157,12 +155,3 @@ def _overlaid(line: str) -> str:
     for piece in line.rstrip("\r").split("\r"):
         shown = piece + shown[len(piece) :]
     return shown + ("\r" if line.endswith("\r") else "")
-
-
-def save_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write an executed notebook."""
-    from nbformat.v4 import nbjson
-
-    from ductaflow_runtime.files import write_atomically
-
-    write_atomically(path, nbjson.writes(notebook) + "\n")

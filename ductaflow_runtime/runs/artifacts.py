@@ -12,8 +12,10 @@ import shutil
 from pathlib import Path
 
 from ductaflow_runtime import config as configs
-from ductaflow_runtime.files import Contents, FileState, hash_file, relative_to_root, stat_file
-from ductaflow_runtime.runs.instance import HIDDEN, Instance, written_by_runtime
+from ductaflow_runtime.files import FileState, hash_file, relative_to_root, stat_file
+from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.instance import Instance, written_by_runtime
 from ductaflow_runtime.runs.record import FILE_NAME, Record, write_record
 from ductaflow_runtime.runs.states import Status
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.project import HIDDEN as HIDDEN
 from ductaflow_runtime.runs.record import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HIDDEN = ".ductaflow"
 LOG_NAME = "run.log"
 CONFIG_NAME = "config.json"
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +18,7 @@ from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
+from ductaflow_runtime.runs.shape import misfit
 from ductaflow_runtime.runs.states import STORED, Status
 from ductaflow_runtime.runs.stored import Stored
 
@@ -150,114 +149,14 @@ def from_json(stored: object, directory: Path) -> Record:
             raise ValueError
     except ValueError:
         raise RecordError(f"{directory / FILE_NAME} has the unknown status {stored.get('status')!r}") from None
-    misfit = next((name for name, kinds in _KINDS.items() if not isinstance(known.get(name), kinds)), None)
-    if misfit or (misfit := _deeper_misfit(known)):
-        raise RecordError(f"{directory / FILE_NAME}: {misfit} is not as an execution writes it")
+    part = misfit(known)
+    if part is not None:
+        raise RecordError(f"{directory / FILE_NAME}: {part} is not as an execution writes it")
     if known.get("error") is not None:
         known["error"] = failure_from_json(known["error"])
     if known.get("fingerprint") is not None:
         known["fingerprint"] = fingerprint_from_json(known["fingerprint"])
     return Record(directory=directory, **known)
-
-
-_NONE = type(None)
-_TEXTS = ("flow", "step", "instance_name", "reason", "started", "finished", "command", "accepted")
-_OBJECTS = ("error", "results", "fingerprint", "outputs", "environment")
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_TEXTS, (str, _NONE)),
-    **dict.fromkeys(_OBJECTS, (dict, _NONE)),
-    "duration_s": (int, float, _NONE),
-    "warnings": (int, _NONE),
-    "links": (list, _NONE),
-}
-_ODD = {"", ".", ".."}
-_DEEPEST = 100
-"""More than a config can be. A damaged record may be nested as deep as the JSON reader gets."""
-
-
-def _deeper_misfit(known: dict[str, Any]) -> str | None:
-    """The first part inside a record that is not what its readers rely on."""
-    error, outputs, links = known.get("error") or {}, known.get("outputs") or {}, known.get("links") or []
-    parts = known.get("fingerprint") or {}
-    checks = {
-        "flow": _is_path(known.get("flow") or ""),
-        "duration_s": _is_amount(known.get("duration_s"), sys.float_info.max),
-        "warnings": _is_amount(known.get("warnings"), 2**53),
-        "results": _is_plain(known.get("results")),
-        "error": _is_error(error),
-        "outputs": _are_files(outputs) and all(map(_is_inside, outputs)),
-        "links": all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in links),
-        "fingerprint.config": isinstance(parts.get("config"), (dict, _NONE)) and _is_plain(parts.get("config")),
-        "fingerprint.code": _is_code(parts.get("code") or {}),
-        "fingerprint.modules": _are_files(parts.get("modules") or {}),
-        "fingerprint.inputs": _are_files(parts.get("inputs") or {}),
-        "fingerprint.packages": _are_texts(parts.get("packages") or {}),
-    }
-    return None if all(checks.values()) else next(name for name, fits in checks.items() if not fits)
-
-
-def _is_amount(value: Any, most: float) -> bool:
-    """`True` is an int to Python, and an int may be too large for a float."""
-    return value is None or (not isinstance(value, bool) and 0 <= value <= most)
-
-
-def _is_error(error: dict[str, Any]) -> bool:
-    texts = (error.get(name) for name in ("type", "message", "traceback"))
-    return all(isinstance(text, (str, _NONE)) for text in texts) and _is_cell(error.get("cell"))
-
-
-def _is_cell(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether it could have been a config: not nested deeper than readers recurse, no text that cannot be encoded."""
-    level = [value]
-    for _ in range(_DEEPEST):
-        if not all(_is_encodable(item) for item in level if isinstance(item, str)):
-            return False
-        level = [inner for item in level if isinstance(item, dict | list) for inner in _inside(item)]
-        if not level:
-            return True
-    return False
-
-
-def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return chain(value, value.values()) if isinstance(value, dict) else value
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _is_inside(path: str) -> bool:
-    """A re-run clears away what the record lists, so nothing of that may lead out of the instance's folder."""
-    return not os.path.isabs(path) and _ODD.isdisjoint(path.split("/"))
-
-
-def _is_path(text: str) -> bool:
-    try:
-        return "\0" not in text and (text.isascii() or bool(os.fsencode(text)))
-    except UnicodeEncodeError:
-        return False
-
-
-def _are_files(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(told, dict) and _is_path(path) for path, told in value.items())
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
-
-
-def _is_code(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), (str, _NONE)):
-        return False
-    cells = value.get("cells") or []
-    return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 
 
 def write_record(record: Record) -> None:

@@ -1,4 +1,7 @@
-"""The fingerprint of an execution: what went into it, in named parts, so that a reason can say what changed."""
+"""The fingerprint of an execution: what went into it, in named parts, so that a reason can say what changed.
+
+Made here only: at the end of an execution, and when an instance is accepted as things are now.
+"""
 
 from __future__ import annotations
 
@@ -8,63 +11,93 @@ import functools
 import importlib.metadata
 import sys
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from ductaflow_runtime.execution.context import Execution
-from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.files import Contents, FileState, relative_to_root, stat_file
+from ductaflow_runtime.config import Config, texts_in
+from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
-from ductaflow_runtime.runs.fingerprint import Fingerprint
-from ductaflow_runtime.staleness.imports import local_modules
-from ductaflow_runtime.staleness.tracking import describe_input, fingerprint_inputs
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
+from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
+from ductaflow_runtime.staleness.why_stale import Present
+
+
+def code_state(code: FlowCode) -> CodeState:
+    """The `code` part: what a flow's text says, as records keep it."""
+    return CodeState(list(code.cells), code.text)
 
 
 def fingerprint(
-    job: Job, code: FlowCode, running: Execution, contents: Contents, started: str, in_process: bool = True
+    code: FlowCode,
+    tracker: Tracker,
+    contents: Contents,
+    *,
+    flow: str,
+    config: Config,
+    started: str,
+    modules: Mapping[str, str],
+    with_packages: bool = True,
 ) -> Fingerprint:
-    """`config`, `code`, `modules`, `inputs` and `packages` of the execution that has just ended."""
-    seen = local_modules(job.root, running.last_import) if in_process else {}
-    handed = read_handoff(running) if not in_process else []
-    places = map(running.tracker.place, [*seen, *handed, *running.tracker.sources])
-    paths = {path for path in places if path is not None and path != job.flow}
-    began = datetime.datetime.fromisoformat(started).timestamp() * 1e9
-    ended = time.time_ns()
+    """The fingerprint of an execution that has just ended, begun at `started` (ISO).
+
+    `modules` maps the absolute paths of the project's modules that it imported to their names. `with_packages` is for
+    a process whose third-party packages are this one's.
+    """
+    places = map(tracker.place, [*modules, *tracker.sources])
+    paths = {path for path in places if path is not None and path != flow}
+    return Fingerprint(
+        config=config,
+        code=code_state(code),
+        modules=_module_states(paths, started, contents, Path(tracker.root)),
+        inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
+        packages=_packages_of(code, paths, modules.values()) if with_packages else {},
+    )
+
+
+def _packages_of(code: FlowCode, paths: Iterable[str], local: Iterable[str]) -> dict[str, str]:
+    names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
+    return packages(names, {name.partition(".")[0] for name in local})
+
+
+def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> Fingerprint:
+    """The fingerprint that an execution would have which imports and reads what the last one did."""
+    code, project = present.code(instance.flow), present.project
+    named = Tracker(root=str(project.root), own=str(instance.directory), runs_dir=str(project.runs_dir))
+    named.name_all([*code.literals, *texts_in(instance.config)])
+    unseen = FileState()
+    inputs = {project.relative(path): unseen for path in named.files} | was.inputs
+    inputs.pop(project.relative(instance.flow), None)
+    modules = {path: _describe(present, path) for path in was.modules}
+    return Fingerprint(
+        config=instance.config,
+        code=code_state(code),
+        modules={path: there for path, there in modules.items() if "missing" not in there},
+        inputs={
+            path: {"names": hash_names(project.absolute(path))} if "names" in old else _describe(present, path)
+            for path, old in sorted(inputs.items())
+        },
+        packages={name: version for name in was.packages if (version := present.version(name)) is not None},
+    )
+
+
+def _describe(present: Present, path: str) -> FileState:
+    where = present.project.absolute(path)
+    return describe_input(where, stat_file(where), present.contents)
+
+
+def _module_states(paths: Iterable[str], started: str, contents: Contents, root: Path) -> dict[str, FileState]:
+    began, ended = datetime.datetime.fromisoformat(started).timestamp() * 1e9, time.time_ns()
     modules: dict[str, FileState] = {}
     for path in sorted(paths):
         stat = stat_file(path)
         if stat is not None:
             # Edited while the flow ran: nobody knows which text was imported. A time yet to come is a wrong clock.
             edited = began < stat.mtime_ns <= ended
-            modules[relative_to_root(path, running.root)] = (
-                {"changed": True} if edited else describe_input(path, stat, contents)
-            )
-    own = {name.partition(".")[0] for name in seen.values()}
-    names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
-    return Fingerprint(
-        config=job.config,
-        code=code.fingerprint(),
-        modules=modules,
-        inputs=fingerprint_inputs(running.tracker, [*paths, job.flow], contents),
-        packages=packages(names, own) if in_process else {},
-    )
-
-
-def read_handoff(running: Execution) -> list[str]:
-    """What a kernel of its own saw: results and inputs go into `running`, its modules are given."""
-    import json
-
-    if running.handoff is None:
-        return []
-    try:
-        seen = json.loads(running.handoff.read_bytes())
-        running.handoff.unlink()
-    except (OSError, ValueError):
-        return []  # a kernel of another language or environment, which reports nothing
-    running.results.update(seen["results"])
-    running.warned.count += seen["warnings"]
-    running.tracker.take_over(seen["seen"])
-    return list(seen["modules"])
+            told: FileState = {"changed": True} if edited else describe_input(path, stat, contents)
+            modules[relative_to_root(path, root)] = told
+    return modules
 
 
 def _imports_of(path: str) -> list[str]:

@@ -14,16 +14,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.config import read_config, texts_in
+from ductaflow_runtime.config import read_config
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
-from ductaflow_runtime.files import Contents, FileState, hash_names, relative_to_root, stat_file, write_atomically
+from ductaflow_runtime.files import FileState, relative_to_root, stat_file, write_atomically
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import Fingerprint
-from ductaflow_runtime.runs.instance import CONFIG_NAME, HIDDEN, Instance, list_instances, written_by_runtime
+from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances, written_by_runtime
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.state import locked, look
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.tracking import Tracker, describe_input
+from ductaflow_runtime.staleness.fingerprint import fingerprint_now
+from ductaflow_runtime.staleness.tracking import describe_input
 from ductaflow_runtime.staleness.why_stale import Present, why_stale
 
 
@@ -90,13 +93,13 @@ def not_in_control(runs_dir: Path, step: str) -> list[str]:
 
 def examine(present: Present, step: str, names: Sequence[str] | None = None) -> list[Found]:
     """The instances of a step, each against the present code, modules, inputs and packages."""
-    chosen = list_instances(present.runs_dir, step) if names is None else names
+    chosen = list_instances(present.project.runs_dir, step) if names is None else names
     found = [_examine_one(present, step, name) for name in chosen]
     return [one for one in found if names is not None or one.state != Status.NEW]
 
 
 def _examine_one(present: Present, step: str, name: str) -> Found:
-    nowhere = Instance(Path(), step, name, {}, present.runs_dir)
+    nowhere = Instance(Path(), step, name, {}, present.project.runs_dir)
     seen = look(nowhere.directory)
     if seen.state == Status.RUNNING:
         return Found(nowhere, seen.record, seen.state, None)
@@ -113,8 +116,8 @@ def _instance_of(record: Record, step: str, name: str, present: Present) -> Inst
     config = record.fingerprint.config if record.fingerprint is not None else None
     if config is None:
         config = read_config(record.directory / CONFIG_NAME)
-    flow = Path(present.absolute(record.flow or ""))
-    return Instance(flow, step, name, config, present.runs_dir)
+    flow = Path(present.project.absolute(record.flow or ""))
+    return Instance(flow, step, name, config, present.project.runs_dir)
 
 
 def check_acceptable(found: Iterable[Found]) -> None:
@@ -152,37 +155,12 @@ def accept(found: Found, present: Present) -> Record:
     assert found.record is not None
     with held(found.instance.directory, found.record) as record:
         record = record.but(
-            fingerprint=_present_fingerprint(found.instance, record, present),
+            fingerprint=fingerprint_now(found.instance, record.fingerprint or Fingerprint(), present),
             outputs=_present_outputs(record),
             accepted=now(),
         )
         write_record(record)
     return record
-
-
-def _present_fingerprint(instance: Instance, record: Record, present: Present) -> Fingerprint:
-    was, code = record.fingerprint or Fingerprint(), present.code(instance.flow)
-    named = Tracker(root=str(present.root), own=str(instance.directory), runs_dir=str(present.runs_dir))
-    named.name_all([*code.literals, *texts_in(instance.config)])
-    unseen = FileState()
-    inputs = {relative_to_root(path, present.root): unseen for path in named.files} | was.inputs
-    inputs.pop(record.flow or "", None)
-    modules = {path: _describe(present, path) for path in was.modules}
-    return Fingerprint(
-        config=instance.config,
-        code=code.fingerprint(),
-        modules={path: there for path, there in modules.items() if "missing" not in there},
-        inputs={
-            path: {"names": hash_names(present.absolute(path))} if "names" in old else _describe(present, path)
-            for path, old in sorted(inputs.items())
-        },
-        packages={name: version for name in was.packages if (version := present.version(name)) is not None},
-    )
-
-
-def _describe(present: Present, path: str) -> FileState:
-    where = present.absolute(path)
-    return describe_input(where, stat_file(where), present.contents)
 
 
 def _present_outputs(record: Record) -> dict[str, FileState]:

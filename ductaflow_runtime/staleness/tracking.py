@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from ductaflow_runtime.files import Contents, FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
+from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.staleness.imports import (
     asked_by_import,

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.config import Config
-from ductaflow_runtime.files import Contents, FileState, relative_to_root
+from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
+from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
-from ductaflow_runtime.runs.instance import HIDDEN, Instance
+from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
@@ -31,19 +33,18 @@ _LONGEST = 60
 class Present:
     """The present state of a project, each fact looked up once."""
 
-    root: Path
-    runs_dir: Path
+    project: Project
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.contents = Contents(self.runs_dir / HIDDEN / "hashes")
+        self.contents = Contents(self.project.hash_cache)
 
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
         if flow not in self._flows:
-            self._flows[flow] = analyse(flow, self.runs_dir / HIDDEN / "flows")
+            self._flows[flow] = analyse(flow, self.project.flow_cache)
         return self._flows[flow]
 
     def version(self, package: str) -> str | None:
@@ -54,10 +55,6 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
-
-    def absolute(self, stored: str) -> str:
-        """A path as records store it, made absolute."""
-        return stored if os.path.isabs(stored) else os.path.join(self.root, stored)
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -81,15 +78,15 @@ def why_stale(instance: Instance, record: Record | None, present: Present) -> st
 
 
 def _differences(instance: Instance, record: Record, was: Fingerprint, present: Present) -> Iterator[str]:
-    flow = relative_to_root(instance.flow, present.root)
+    flow = present.project.relative(instance.flow)
     if record.flow != flow:
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from config_changes(was.config or {}, instance.config)
     yield from _code_changes(was.code, present.code(instance.flow))
     for path, stored in was.modules.items():
-        if not present.contents.is_same(present.absolute(path), stored):
-            exists = present.contents.stat(present.absolute(path)) is not None
+        if not present.contents.is_same(present.project.absolute(path), stored):
+            exists = present.contents.stat(present.project.absolute(path)) is not None
             during = _DURING if stored.get("changed") else ""
             yield f"module: {path}{during}" if exists else f"module deleted: {path}"
     for path, stored in was.inputs.items():
@@ -152,7 +149,7 @@ def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
 
 
 def _input_change(path: str, stored: FileState, present: Present) -> str | None:
-    absolute = present.absolute(path)
+    absolute = present.project.absolute(path)
     if "names" in stored:
         return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
     exists = present.contents.stat(absolute) is not None
@@ -167,12 +164,12 @@ def _input_change(path: str, stored: FileState, present: Present) -> str | None:
 
 def _upstream(absolute: str, present: Present) -> str:
     """What became of the instance that should have written a missing input."""
-    inside = relative_to_root(absolute, present.runs_dir)
+    inside = relative_to_root(absolute, present.project.runs_dir)
     parts = inside.split("/")
     if inside == absolute or len(parts) < 3 or parts[0].startswith("."):
         return ""
     step, name = parts[:2]
-    seen = look(present.runs_dir / step / name)
+    seen = look(present.project.runs_dir / step / name)
     if seen.damage:
         return f" (the record of {step}/{name} is damaged)"
     if seen.record is None:

@@ -129,9 +129,8 @@ def where(row: Row) -> str | None:
 
 def files(row: Row) -> str:
     """A letter for each artifact that exists, and the stem of the notebook: `nlcr:assign_traffic`."""
-    record = row.record
-    names = {"n": record.notebook.name, "h": record.html.name, "l": LOG_NAME, "c": CONFIG_NAME, "r": FILE_NAME}
-    return "".join(letter for letter, name in names.items() if name in row.files) + ":" + record.flow_stem
+    names = {"n": row.notebook, "h": f"{row.flow_stem}.html", "l": LOG_NAME, "c": CONFIG_NAME, "r": FILE_NAME}
+    return "".join(letter for letter, name in names.items() if name in row.files) + ":" + row.flow_stem
 
 
 def text(value: object) -> str | None:

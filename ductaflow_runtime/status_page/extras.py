@@ -71,9 +71,9 @@ class ExtrasReader:
         kept: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
         for index in by_interest(rows)[:NOTEBOOKS_READ]:
             row = rows[index]
-            if row.record.notebook.name not in row.files:
+            if row.notebook not in row.files:
                 continue
-            path = row.directory / row.record.notebook.name
+            path = row.directory / row.notebook
             stamp = _stamp(path)
             known = self._figures.get(path)
             if known is None or known[0] != stamp:

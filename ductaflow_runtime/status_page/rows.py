@@ -29,8 +29,8 @@ class Row:
     """One instance on the page.
 
     `status` is the state of its folder, or `WARNED`; `problem` says what is wrong with the record itself.
-    `record` is without results and fingerprint, which are `results` and `config` with dotted names. `began` and
-    `ended` are in milliseconds since 1970.
+    `record` is without results and fingerprint, which are `results` and `config` with dotted names. `files` are the
+    names beside it; `began` and `ended` are in milliseconds since 1970.
     """
 
     step: str
@@ -42,9 +42,15 @@ class Row:
     config: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
+    flow_stem: str = ""
     began: int | None = None
     ended: int | None = None
     order: tuple[Order, Order] = ((), ())
+
+    @property
+    def notebook(self) -> str:
+        """The name of the executed notebook."""
+        return f"{self.flow_stem}.ipynb"
 
 
 class RowReader:
@@ -126,6 +132,7 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         config=flatten(_config_of(record)),
         results=flatten(record.results or {}),
         files=files,
+        flow_stem=record.flow_stem,
         began=milliseconds(record.started),
         ended=milliseconds(record.finished),
         order=order,

@@ -14,7 +14,7 @@ from typing import Any
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.job import Entry, Job
 from ductaflow_runtime.kernel.capture import Log
-from ductaflow_runtime.kernel.cells import save_notebook
+from ductaflow_runtime.notebook import cell_at_end, save_notebook
 from ductaflow_runtime.runs.artifacts import Snapshot
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
@@ -77,15 +77,3 @@ def entries(path: Path) -> list[dict[str, Any]]:
             except ValueError:
                 break
     return found
-
-
-def cell_at_end(notebook: Any) -> int | None:
-    """The number, among the flow's own code cells, of the cell that was executing."""
-    number = 0
-    for cell in notebook["cells"]:
-        if cell["cell_type"] != "code" or "injected-parameters" in cell["metadata"].get("tags", []):
-            continue
-        number += 1
-        if cell["metadata"].get("papermill", {}).get("status") == "running":
-            return number
-    return None

@@ -24,10 +24,10 @@ from typing import Any
 from ductaflow_runtime.execution.execute import execute, study
 from ductaflow_runtime.execution.failure import Clock
 from ductaflow_runtime.execution.job import JOURNAL, NOT_BEGUN, Job
-from ductaflow_runtime.flow import read_bytes
 from ductaflow_runtime.kernel.capture import NAMES
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.kernel.shell import build_kernel, draw_inline
+from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.runs.failure import Failure, died, failure_from_json, interrupted, of_exception
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.fingerprint import packages

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ductaflow_runtime.git import git_state
+from ductaflow_runtime.project import Project
 
 WHO = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
@@ -58,7 +58,10 @@ def new(name: str) -> Callable[[Path], object]:
 def test_what_makes_a_project_dirty(repository: Path, change: Callable[[Path], object], dirty: bool) -> None:
     """Changed, deleted and unknown files do; ignored ones, results and compiled modules do not."""
     change(repository)
-    assert git_state(repository) == {"git_commit": git(repository, "rev-parse", "HEAD"), "git_dirty": dirty}
+    assert Project.at(repository).git_state() == {
+        "git_commit": git(repository, "rev-parse", "HEAD"),
+        "git_dirty": dirty,
+    }
 
 
 @pytest.mark.parametrize("folder", ["out", "out/[runs] *", "../elsewhere", "."])
@@ -67,9 +70,9 @@ def test_results_elsewhere(repository: Path, folder: str) -> None:
     runs_dir = (repository / folder).resolve()
     if folder != ".":
         new("a/run.json")(runs_dir)
-    assert git_state(repository, runs_dir)["git_dirty"] is False
+    assert Project.at(repository, runs_dir).git_state()["git_dirty"] is False
     new("flow/other.py")(repository)
-    assert git_state(repository, runs_dir)["git_dirty"] is True
+    assert Project.at(repository, runs_dir).git_state()["git_dirty"] is True
 
 
 def test_the_setting_says_where_results_are(repository: Path) -> None:
@@ -78,7 +81,7 @@ def test_the_setting_says_where_results_are(repository: Path) -> None:
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--message", "more")
     new("results/a/run.json")(repository)
-    assert git_state(repository)["git_dirty"] is False
+    assert Project.at(repository).git_state()["git_dirty"] is False
 
 
 def test_a_project_in_a_larger_repository(repository: Path) -> None:
@@ -87,11 +90,11 @@ def test_a_project_in_a_larger_repository(repository: Path) -> None:
     git(repository, "add", ".")
     git(repository, "commit", "--quiet", "--message", "more")
     new("beside.txt")(repository)
-    assert git_state(repository / "project")["git_dirty"] is False
+    assert Project.at(repository / "project").git_state()["git_dirty"] is False
     new("project/runs/a/run.json")(repository)
-    assert git_state(repository / "project")["git_dirty"] is False
+    assert Project.at(repository / "project").git_state()["git_dirty"] is False
     new("project/data.csv")(repository)
-    assert git_state(repository / "project")["git_dirty"] is True
+    assert Project.at(repository / "project").git_state()["git_dirty"] is True
 
 
 def test_without_git(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +102,8 @@ def test_without_git(tmp_path: Path, repository: Path, monkeypatch: pytest.Monke
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
     outside.mkdir()
     unknown = {"git_commit": None, "git_dirty": None}
-    assert git_state(outside) == unknown
+    assert Project.at(outside).git_state() == unknown
     git(outside, "init", "--quiet")
-    assert git_state(outside) == {"git_commit": None, "git_dirty": False}
+    assert Project.at(outside).git_state() == {"git_commit": None, "git_dirty": False}
     monkeypatch.setenv("PATH", "")
-    assert git_state(repository) == unknown
+    assert Project.at(repository).git_state() == unknown

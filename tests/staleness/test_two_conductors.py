@@ -13,6 +13,7 @@ import pytest
 from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.conductor.plan import BUSY
+from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs import state
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import host_name, locked
@@ -72,7 +73,7 @@ def test_nothing_is_called_interrupted_or_damaged_while_a_sweep_runs(sample: Sam
     sweep.start()
     while sweep.is_alive():
         seen.update(states(sample))
-        present = Present(sample.root, sample.root / "runs")
+        present = Present(Project.at(sample.root))
         seen.update(one.state for one in status.examine(present, "cost"))
     sweep.join()
     assert seen <= {"running", "done"}
@@ -175,9 +176,9 @@ def test_a_busy_instance_is_not_refreshed(sample: Sample) -> None:
 def test_a_newer_record_is_not_overwritten(sample: Sample) -> None:
     """What has run since it was looked at is neither accepted nor removed."""
     sample.edit("lib/rates.py", "2", "3")
-    present = Present(sample.root, sample.root / "runs")
+    present = Present(Project.at(sample.root))
     (found,) = status.examine(present, "cost", ["b"])
-    removal = status.plan_removal(present.runs_dir, "cost", "b")
+    removal = status.plan_removal(present.project.runs_dir, "cost", "b")
     sample.edit_record("cost/b", started="2030-01-01T00:00:00.000+00:00")
     with pytest.raises(InstanceBusyError, match="written by another process meanwhile"):
         status.accept(found, present)
@@ -207,8 +208,8 @@ def test_the_upstream_of_a_missing_input_is_seen_from_now(sample: Sample) -> Non
 
 def test_a_page_is_written_while_instances_run(sample: Sample) -> None:
     """`ductaflow report` asks the same place."""
-    page = Path(write_index(sample.root, sample.root / "runs"))
+    page = Path(write_index(Project.at(sample.root)))
     with elsewhere(sample):
-        assert "the process that ran it is gone" not in write_index(sample.root, sample.root / "runs").read_text()
-    write_index(sample.root, sample.root / "runs")
+        assert "the process that ran it is gone" not in write_index(Project.at(sample.root)).read_text()
+    write_index(Project.at(sample.root))
     assert "the process that ran it is gone" in page.read_text()

@@ -1,0 +1,181 @@
+"""A flow as a notebook, and a notebook as it was executed.
+
+The one place that knows which cells are the flow's own: an executed notebook also holds a line of ours at its top, the
+parameters that papermill injects, and a mark where it failed. Cells are counted from 1 among the flow's own code cells.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+PARAMETERS = "parameters"
+INJECTED = "injected-parameters"
+OURS = "ductaflow"
+_ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
+_MARKER = re.compile(r"^# ?%%+(.*)$")
+_TEXT_CELL = re.compile(r"\[(markdown|md|raw)\]")
+
+PARAMETERS_HELP = """{path} has no parameters cell. Add these three lines near its top:
+
+# %% tags=["parameters"]
+# Parameters cell - injected by papermill
+config = {{}}
+"""
+
+
+def read_bytes(path: Path) -> bytes:
+    """The flow's text; raises `FlowFileError` that names the file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FlowFileError(f"flow {path} cannot be read: {error.strerror or error}") from None
+
+
+def read_notebook(path: Path, content: bytes) -> NotebookNode:
+    """The flow as a notebook (nbformat 4) without outputs; raises `FlowFileError`."""
+    import nbformat
+
+    key = (path, content)
+    if key not in _parsed:
+        _parsed.clear()  # one flow at a time: a sweep is of one
+        _parsed[key] = json.dumps(_read_notebook(path, content))
+    return cast("NotebookNode", nbformat.from_dict(json.loads(_parsed[key])))
+
+
+# What a worker has parsed already; its children start with it.
+_parsed: dict[tuple[Path, bytes], str] = {}
+
+
+def _read_notebook(path: Path, content: bytes) -> NotebookNode:
+    import jupytext
+    import nbformat
+
+    try:
+        text = content.decode("utf-8-sig")
+        if path.suffix == ".ipynb":
+            notebook = nbformat.reads(text, as_version=4)
+        else:
+            notebook = jupytext.reads(text, fmt=f"{path.suffix.lstrip('.')}:percent")
+    except Exception as error:
+        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}") from error
+    for number, cell in enumerate(notebook.cells):
+        # Stable ids: the same flow gives the same notebook, so that stored notebooks can be compared.
+        cell["id"] = hashlib.sha256(f"{number}:{cell.cell_type}".encode()).hexdigest()[:8]
+        if cell.cell_type == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    if not any(has_tag(cell, PARAMETERS) for cell in notebook.cells):
+        raise FlowFileError(PARAMETERS_HELP.format(path=path))
+    return cast("NotebookNode", notebook)
+
+
+def read_executed(path: Path) -> NotebookNode:
+    """An executed notebook as it is stored."""
+    import nbformat
+
+    return cast("NotebookNode", nbformat.read(path, as_version=4))
+
+
+def save_notebook(notebook: NotebookNode, path: Path) -> None:
+    """Write an executed notebook."""
+    from nbformat.v4 import nbjson
+
+    write_atomically(path, nbjson.writes(notebook) + "\n")
+
+
+def tags_of(cell: Mapping[str, Any]) -> list[str]:
+    """The tags of a cell."""
+    return (cell.get("metadata") or {}).get("tags") or []
+
+
+def has_tag(cell: Mapping[str, Any], tag: str) -> bool:
+    """Whether a cell carries a tag."""
+    return tag in tags_of(cell)
+
+
+def is_own(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell of an executed notebook is the flow's, and was not put there by the runtime or by papermill."""
+    return _ADDED.isdisjoint(tags_of(cell))
+
+
+def own_code_cells(notebook: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+    """The flow's own code cells with their numbers; of a notebook, or of its plain JSON."""
+    return enumerate((cell for cell in notebook["cells"] if cell["cell_type"] == "code" and is_own(cell)), 1)
+
+
+def number_cells(notebook: NotebookNode) -> dict[str, int]:
+    """Cell id -> its number among the flow's own code cells, of a flow that is still to be executed."""
+    return {cell["id"]: number for number, cell in own_code_cells(notebook)}
+
+
+def cell_at_end(notebook: Mapping[str, Any]) -> int | None:
+    """The number of the cell that was executing when the notebook was left as it is."""
+    for number, cell in own_code_cells(notebook):
+        if cell["metadata"].get("papermill", {}).get("status") == "running":
+            return number
+    return None
+
+
+def cell_at_line(text: str, line: int) -> int | None:
+    """The number of the code cell that a line, counted from 1, of a percent-format text belongs to."""
+    cell, started = 0, False
+    for each in text.splitlines()[:line]:
+        marker = _MARKER.match(each)
+        if marker:
+            started = True
+            cell += not _TEXT_CELL.search(marker[1])
+        elif not started and each.strip() and not each.startswith("#"):
+            started, cell = True, 1
+    return cell or None
+
+
+def refreshed(stored: NotebookNode, flow: NotebookNode) -> NotebookNode:
+    """The flow's present cells with the stored outputs; code cells correspond one to one, in order."""
+    codes = [cell for _, cell in own_code_cells(stored)]
+    expected = sum(cell.cell_type == "code" for cell in flow.cells)
+    if len(codes) != expected:
+        raise FlowFileError(f"it has {len(codes)} code cells where the flow has {expected}")
+    cells = [cell for cell in stored.cells[:1] if has_tag(cell, OURS)]
+    injected = [cell for cell in stored.cells if has_tag(cell, INJECTED)]
+    for cell in flow.cells:
+        if cell.cell_type == "code":
+            old = codes.pop(0)
+            cell.outputs, cell.execution_count = old.outputs, old.execution_count
+            cell.metadata = {**{k: v for k, v in old.metadata.items() if k != "tags"}, **cell.metadata}
+        cells.append(cell)
+        if has_tag(cell, PARAMETERS):
+            cells += injected
+    merged = copy.copy(stored)
+    merged["cells"] = cells
+    return merged
+
+
+def language_of(notebook: NotebookNode) -> str:
+    """The language of a flow's code cells, lower case."""
+    metadata = notebook.metadata
+    kernelspec = metadata.get("kernelspec", {})
+    jupytext_language = metadata.get("jupytext", {}).get("main_language")
+    language = kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
+    return str(language or "python").lower()
+
+
+def foreign_kernel(path: Path, notebook: NotebookNode) -> str | None:
+    """The Jupyter kernel a flow asks for, `None` for this Python."""
+    name = notebook.metadata.get("kernelspec", {}).get("name")
+    if language_of(notebook) == "python":
+        return None if name in (None, "python", "python3") else str(name)
+    if name is None:
+        raise FlowFileError(f"flow {path} is not Python and names no kernel; give kernel_name=")
+    return str(name)

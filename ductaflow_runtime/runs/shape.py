@@ -1,0 +1,133 @@
+"""What each part of a record must look like, because its readers rely on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+_ODD = {"", ".", ".."}
+_DEEPEST = 100
+"""More than a config can be. A damaged record may be nested as deep as the JSON reader gets."""
+
+
+def misfit(stored: Mapping[str, Any]) -> str | None:
+    """The first part of a record's JSON that is not as an execution writes it; a part that is missing is unknown."""
+    for name, fits in _PARTS.items():
+        if not fits(stored.get(name)):
+            return name
+    parts = stored.get("fingerprint") or {}
+    for name, fits in _FINGERPRINT_PARTS.items():
+        if not fits(parts.get(name)):
+            return f"fingerprint.{name}"
+    return None
+
+
+def _is_a(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: value is None or isinstance(value, kinds)
+
+
+def _is_flow(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and _is_path(value))
+
+
+def _is_error(value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict) or type(value.get("cell")) not in (int, type(None)):
+        return False
+    return all(isinstance(value.get(name), (str, type(None))) for name in ("type", "message", "traceback"))
+
+
+def _is_amount(most: float, *kinds: type) -> Callable[[Any], bool]:
+    """`True` is an int to Python, and an int may be too large for a float."""
+    return lambda value: value is None or (type(value) in kinds and 0 <= value <= most)
+
+
+def _is_plain_object(value: Any) -> bool:
+    """Not nested deeper than readers recurse, and without text that cannot be encoded: as a config is."""
+    if not isinstance(value, dict):
+        return value is None
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        if not all(_is_encodable(item) for item in level if type(item) is str):
+            return False
+        level = [inner for item in level if type(item) in (dict, list) for inner in _inside(item)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return chain(value, value.values()) if isinstance(value, dict) else value
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _are_outputs(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and _are_files(value) and all(map(_is_inside, value)))
+
+
+def _are_links(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in value)
+    )
+
+
+def _is_inside(path: str) -> bool:
+    """A re-run clears away what the record lists, so nothing of that may lead out of the instance's folder."""
+    return not os.path.isabs(path) and _ODD.isdisjoint(path.split("/"))
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return "\0" not in text and (text.isascii() or bool(os.fsencode(text)))
+    except UnicodeEncodeError:
+        return False
+
+
+def _are_files(value: Any) -> bool:
+    return not value or (
+        isinstance(value, dict) and all(isinstance(told, dict) and _is_path(path) for path, told in value.items())
+    )
+
+
+def _are_packages(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and all(isinstance(text, str) for text in value.values()))
+
+
+def _is_code(value: Any) -> bool:
+    if not value:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("text"), (str, type(None))):
+        return False
+    cells = value.get("cells") or []
+    return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
+
+
+_TEXTS = ("step", "instance_name", "reason", "started", "finished", "command", "accepted")
+_PARTS: dict[str, Callable[[Any], bool]] = {
+    "flow": _is_flow,
+    **dict.fromkeys(_TEXTS, _is_a(str)),
+    **dict.fromkeys(("fingerprint", "environment"), _is_a(dict)),
+    "results": _is_plain_object,
+    "error": _is_error,
+    "outputs": _are_outputs,
+    "duration_s": _is_amount(sys.float_info.max, int, float),
+    "warnings": _is_amount(2**53, int),
+    "links": _are_links,
+}
+_FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
+    "config": _is_plain_object,
+    "code": _is_code,
+    "modules": _are_files,
+    "inputs": _are_files,
+    "packages": _are_packages,
+}
