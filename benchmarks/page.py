@@ -1,4 +1,4 @@
-"""How fast the status page is written, opened and filtered: `python benchmarks/page.py [10000 100000]`."""
+"""How fast the status page is written, opened and filtered: `python -m benchmarks.page [10000 100000]`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "page")]
-
-from chromium import chromium  # noqa: E402  (found through the path above)
-from page_samples import write_sweep  # noqa: E402
-
-from ductaflow_runtime.status_page import PageWriter  # noqa: E402
+from benchmarks.chromium import chromium
+from benchmarks.page_samples import write_sweep
+from ductaflow_runtime.status_page import PageWriter
 
 LOAD = "return performance.getEntriesByName('drawn')[0].startTime"
 KEYSTROKE = """

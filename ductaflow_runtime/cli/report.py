@@ -39,11 +39,10 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
 def write_index(project: Project) -> Path:
     """Write the page of all instances."""
     from ductaflow_runtime.status_page.build import write_page
-    from ductaflow_runtime.status_page.live import still_runs
 
     if not project.runs_dir.is_dir():
         raise DuctaflowError(f"there are no results yet: {project.runs_dir} does not exist")
-    return write_page(project.runs_dir, title=project.root.name, is_alive=still_runs)
+    return write_page(project.runs_dir, title=project.root.name)
 
 
 def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:

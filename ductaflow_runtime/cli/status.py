@@ -90,7 +90,8 @@ def _show_list(console: Console, title: str, lines: Sequence[str]) -> None:
         return
     console.print(f"\n{title}", style="bold", soft_wrap=True)
     for line in lines[:_MOST_LINES]:
-        console.print(f"  {line}", soft_wrap=True)
+        shown = line.encode("utf-8", "backslashreplace").decode()  # an error may hold half a character
+        console.print(f"  {shown}", soft_wrap=True)
     if len(lines) > _MOST_LINES:
         console.print(f"  and {len(lines) - _MOST_LINES} more", soft_wrap=True)
 

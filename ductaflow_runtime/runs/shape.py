@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 _ODD = {"", ".", ".."}
+_DEEPEST = 100
+"""More than a config can be. A damaged record may be nested as deep as the JSON reader gets."""
 
 
 def misfit(stored: Mapping[str, Any]) -> str | None:
@@ -30,7 +34,41 @@ def _is_flow(value: Any) -> bool:
 
 
 def _is_error(value: Any) -> bool:
-    return value is None or (isinstance(value, dict) and isinstance(value.get("message"), (str, type(None))))
+    if value is None:
+        return True
+    if not isinstance(value, dict) or type(value.get("cell")) not in (int, type(None)):
+        return False
+    return all(isinstance(value.get(name), (str, type(None))) for name in ("type", "message", "traceback"))
+
+
+def _is_amount(most: float, *kinds: type) -> Callable[[Any], bool]:
+    """`True` is an int to Python, and an int may be too large for a float."""
+    return lambda value: value is None or (type(value) in kinds and 0 <= value <= most)
+
+
+def _is_plain_object(value: Any) -> bool:
+    """Not nested deeper than readers recurse, and without text that cannot be encoded: as a config is."""
+    if not isinstance(value, dict):
+        return value is None
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        if not all(_is_encodable(item) for item in level if type(item) is str):
+            return False
+        level = [inner for item in level if type(item) in (dict, list) for inner in _inside(item)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return chain(value, value.values()) if isinstance(value, dict) else value
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _are_outputs(value: Any) -> bool:
@@ -78,15 +116,16 @@ _TEXTS = ("step", "instance_name", "reason", "started", "finished", "command", "
 _PARTS: dict[str, Callable[[Any], bool]] = {
     "flow": _is_flow,
     **dict.fromkeys(_TEXTS, _is_a(str)),
-    **dict.fromkeys(("results", "fingerprint", "environment"), _is_a(dict)),
+    **dict.fromkeys(("fingerprint", "environment"), _is_a(dict)),
+    "results": _is_plain_object,
     "error": _is_error,
     "outputs": _are_outputs,
-    "duration_s": _is_a(int, float),
-    "warnings": _is_a(int),
+    "duration_s": _is_amount(sys.float_info.max, int, float),
+    "warnings": _is_amount(2**53, int),
     "links": _are_links,
 }
 _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
-    "config": _is_a(dict),
+    "config": _is_plain_object,
     "code": _is_code,
     "modules": _are_files,
     "inputs": _are_files,

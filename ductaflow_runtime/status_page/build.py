@@ -6,15 +6,14 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from ductaflow_runtime.runs.instance import HIDDEN
+from ductaflow_runtime.status_page.data import page_data
 from ductaflow_runtime.status_page.extras import ExtrasReader
 from ductaflow_runtime.status_page.html import page_html, script_json
-from ductaflow_runtime.status_page.instances import InstanceReader, IsAlive
-from ductaflow_runtime.status_page.model import page_model
+from ductaflow_runtime.status_page.rows import RowReader
 
 PAGE_FILE = "index.html"
 PAGE_BUDGET = 13_000_000
@@ -25,18 +24,13 @@ LARGEST_SHARE = 0.1
 """Of the time, that a sweep spends on rewriting the page."""
 
 
-def says_running(directory: Path, record: Mapping[str, Any]) -> bool:
-    """Believes the record: for a caller that cannot tell whether the owner is alive."""
-    return True
-
-
 class PageWriter:
     """Writes the page of one `runs_dir`; what it parsed for one writing serves the next."""
 
-    def __init__(self, runs_dir: Path, title: str, *, is_alive: IsAlive = says_running) -> None:
+    def __init__(self, runs_dir: Path, title: str) -> None:
         self._runs_dir = Path(runs_dir)
         self._title = title
-        self._instances = InstanceReader(self._runs_dir, is_alive)
+        self._rows = RowReader(self._runs_dir)
         self._extras = ExtrasReader()
         self._due = 0.0
 
@@ -57,30 +51,30 @@ class PageWriter:
         return True
 
     def _html(self, running: bool) -> str:
-        instances = self._instances.read()
+        rows = self._rows.read()
         about = {
             "title": self._title,
             "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "running": running,
         }
         blocks = {
-            "page-data": script_json(about | page_model(instances)),
-            "page-details": script_json(self._extras.details(instances)),
+            "page-data": script_json(about | page_data(rows)),
+            "page-details": script_json(self._extras.details(rows)),
         }
         left = PAGE_BUDGET - sum(map(len, blocks.values()))
         budget = min(left, LIVE_FIGURE_BUDGET if running else FIGURE_BUDGET)
-        blocks["page-figures"] = script_json(self._extras.figures(instances, budget))
+        blocks["page-figures"] = script_json(self._extras.figures(rows, budget))
         return page_html(self._title, blocks)
 
 
-def write_page(runs_dir: Path, *, title: str, running: bool = False, is_alive: IsAlive = says_running) -> Path:
+def write_page(runs_dir: Path, *, title: str, running: bool = False) -> Path:
     """Writes `runs_dir/index.html` once and returns its path."""
-    return PageWriter(runs_dir, title, is_alive=is_alive).write(running)
+    return PageWriter(runs_dir, title).write(running)
 
 
 def _replace(path: Path, content: bytes) -> None:
     """By way of `.ductaflow/`, since nothing but instances and `index.html` may appear beside it."""
-    scratch = path.parent / ".ductaflow"
+    scratch = path.parent / HIDDEN
     scratch.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix="index-", suffix=".html", dir=scratch)
     try:

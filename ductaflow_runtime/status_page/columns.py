@@ -1,147 +1,177 @@
-"""Turns rows into columns: numbers as plain lists, everything else as a dictionary and codes.
+"""The columns of the page, in one table: how each is called and written, and where it is shown.
 
-A sweep's columns hold few distinct values, so this is several times smaller than a list of objects, and the
-browser filters and sorts 100,000 rows on integers.
+The scripts draw what they are told here, so a new column is a new line in `COLUMNS`. A few columns are besides known
+to them by name, for they are more than a value: `step` and `name` address an instance, `status` is its light,
+`files` are its links.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
-LARGEST_EXACT_INTEGER = 2**53
-LONG_TEXT = 2_000
-SHORT_TEXT = 120
+from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME
+from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.status_page.failures import failure_labels
+from ductaflow_runtime.status_page.rows import Row
+
+Values = Callable[[Sequence[Row]], Iterable[Any]]
+PLACE = "\u0000"
+"""Stands in a command for the instance's own path, so that equal commands are stored once."""
 
 
-class _Absent:
-    """Marks a row that lacks the key, unlike one whose value is `null`."""
+class Group(StrEnum):
+    """Where a column's values come from."""
+
+    ABOUT = "about"
+    CONFIG = "config"
+    RESULT = "result"
 
 
-ABSENT = _Absent()
+class Format(StrEnum):
+    """How a value is written."""
+
+    VALUE = "value"
+    TEXT = "text"
+    STATUS = "status"
+    COUNT = "count"
+    DURATION = "duration"
+    TIME = "time"
 
 
-class TextBudget:
-    """Shortens long texts once the page has taken its share of them."""
+class When(StrEnum):
+    """Which rows make the table show a column."""
 
-    def __init__(self, characters: int) -> None:
-        self._left = characters
-
-    def shorten(self, texts: Iterable[Any]) -> list[Any]:
-        texts = list(texts)
-        limit = LONG_TEXT if sum(map(_length, texts)) <= self._left else SHORT_TEXT
-        shortened = [_cut(text, limit) for text in texts]
-        self._left = max(0, self._left - sum(map(_length, shortened)))
-        return shortened
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "", depth: int = 20) -> dict[str, Any]:
-    """Nested objects as dotted keys; an empty object, or one nested deeper than `depth`, stays a value."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict) and value and depth:
-            flat.update(flatten(value, f"{prefix}{key}.", depth - 1))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+    NEVER = ""
+    ALWAYS = "always"
+    FILLED = "filled"
+    """Some row has a value."""
+    VARIED = "varied"
+    """The rows differ in it; what does not vary is told once, above the table."""
+    SEVERAL = "several"
+    """There are at least two values."""
+    NONZERO = "nonzero"
 
 
-def collect(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """One list a key, in order of first appearance, with `ABSENT` where a row lacks it."""
-    columns: dict[str, list[Any]] = {}
-    for index, row in enumerate(rows):
-        for key, value in row.items():
-            column = columns.get(key)
-            if column is None:
-                column = columns[key] = [ABSENT] * len(rows)
-            column[index] = value
-    return columns
+@dataclass(frozen=True)
+class Look:
+    """How a column is written, and where it is shown.
 
-
-def encode(values: Sequence[Any], budget: TextBudget) -> dict[str, Any]:
-    """`{n: numbers}` or `{d: dictionary, c: codes}`; `at` says where it starts when other steps come before.
-
-    `number` marks a dictionary of numbers, `z` the rows whose value is `null` among numbers.
+    `fact` are the words before the value in an opened row, the noun that is counted for a count; without, it is not
+    shown there. `search`: the search looks at it; `compare`: it is a line of the comparison; `axis` and `colour`: the
+    chart offers it; `wide`: its texts are given more room.
     """
-    start, end = _span(values)
-    values = values[start:end]
-    encoded: dict[str, Any] = {"at": start} if start else {}
-    numeric = _is_numeric(values)
-    codes, distinct = _codes(values)
-    if numeric:
-        encoded["number"] = True
-    if numeric and len(distinct) * 3 > len(values):
-        encoded["n"] = [None if value is ABSENT else value for value in values]
-        nulls = [start + index for index, value in enumerate(values) if value is None]
-        return encoded | ({"z": nulls} if nulls else {})
-    return encoded | {"d": budget.shorten(map(_plain, distinct)), "c": codes}
+
+    format: Format = Format.TEXT
+    table: When = When.NEVER
+    fact: str = ""
+    search: bool = False
+    compare: bool = False
+    axis: bool = False
+    colour: bool = False
+    wide: bool = False
+
+    def told(self) -> dict[str, Any]:
+        """What the scripts are told; what is missing is false or empty."""
+        return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
 
 
-def _span(values: Sequence[Any]) -> tuple[int, int]:
-    start, end = 0, len(values)
-    while end > start and values[end - 1] is ABSENT:
-        end -= 1
-    while start < end and values[start] is ABSENT:
-        start += 1
-    return start, end
+@dataclass(frozen=True)
+class Column:
+    """One column: `values` of all rows, `None` where a row has none."""
+
+    name: str
+    label: str
+    values: Values
+    look: Look = Look()
 
 
-def _is_numeric(values: Sequence[Any]) -> bool:
-    some = False
-    for value in values:
-        if value is ABSENT or value is None:
-            continue
-        if not _is_number(value):
-            return False
-        some = True
-    return some
+@dataclass(frozen=True)
+class Parts:
+    """All columns of a group, which the rows bring along."""
+
+    group: Group
+    look: Look
 
 
-def _is_number(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_EXACT_INTEGER
+def environment(row: Row, name: str) -> Any:
+    """A part of where the instance was executed, `None` if unknown."""
+    return (row.record.environment or {}).get(name)
 
 
-def _codes(values: Sequence[Any]) -> tuple[list[int], list[Any]]:
-    """Codes count the distinct values in order of appearance; -1 is a row without the key."""
-    known: dict[Any, int] = {}
-    distinct: list[Any] = []
-    codes = []
-    for value in values:
-        if value is ABSENT:
-            codes.append(-1)
-            continue
-        # True == 1 in Python, yet they are different values of a config.
-        key = json.dumps(value) if isinstance(value, list | dict) else (type(value) is bool, value)
-        code = known.get(key)
-        if code is None:
-            code = known[key] = len(distinct)
-            distinct.append(value)
-        codes.append(code)
-    return codes, distinct
+def command(row: Row) -> str | None:
+    """The line that reproduces the instance."""
+    return row.record.command and row.record.command.replace(f"{row.step}/{row.name}", PLACE)
 
 
-def _plain(value: Any) -> Any:
-    """What the browser can show without losing digits: `{j: text}` stands for a value written as JSON."""
-    if value is None or isinstance(value, str | bool) or _is_number(value):
-        return value
-    if isinstance(value, int) or (isinstance(value, float) and not math.isfinite(value)):
-        return {"j": str(value)}
-    return {"j": json.dumps(value, ensure_ascii=False)}
+def worker(row: Row) -> int | None:
+    """The number of the worker that executed it."""
+    number = environment(row, "worker")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _length(text: Any) -> int:
-    if isinstance(text, dict):
-        text = text["j"]
-    return len(text) if isinstance(text, str) else 8
+def where(row: Row) -> str | None:
+    """Flow, Python, machine and commit in one line."""
+    commit = text(environment(row, "git_commit"))
+    changed = " with uncommitted changes" if environment(row, "git_dirty") else ""
+    python = text(environment(row, "python"))
+    parts = (
+        row.record.flow,
+        f"Python {python}" if python else None,
+        text(environment(row, "platform")),
+        text(environment(row, "host")),
+        f"git {commit[:10]}{changed}" if commit else None,
+    )
+    return ", ".join(part for part in parts if part) or None
 
 
-def _cut(text: Any, limit: int) -> Any:
-    if isinstance(text, dict):
-        return {"j": _cut(text["j"], limit)}
-    if not isinstance(text, str) or len(text) <= limit:
-        return text
-    return f"{text[:limit]}… ({len(text):,} characters)"
+def files(row: Row) -> str:
+    """A letter for each artifact that exists, and the stem of the notebook: `nlcr:assign_traffic`."""
+    names = {"n": row.notebook, "h": f"{row.flow_stem}.html", "l": LOG_NAME, "c": CONFIG_NAME, "r": FILE_NAME}
+    return "".join(letter for letter, name in names.items() if name in row.files) + ":" + row.flow_stem
+
+
+def text(value: object) -> str | None:
+    """A text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def each(value: Callable[[Row], Any]) -> Values:
+    """A column whose value depends on its row alone."""
+    return lambda rows: map(value, rows)
+
+
+COLUMNS: tuple[Column | Parts, ...] = (
+    Column(
+        "status", "status", each(lambda row: str(row.status)),
+        Look(Format.STATUS, When.ALWAYS, search=True, compare=True, colour=True),
+    ),
+    Column("step", "step", each(lambda row: row.step), Look(table=When.SEVERAL, colour=True)),
+    Column("name", "instance", each(lambda row: row.name), Look(table=When.ALWAYS, search=True, wide=True)),
+    Parts(Group.CONFIG, Look(Format.VALUE, When.VARIED, search=True, compare=True, axis=True, colour=True)),
+    Parts(Group.RESULT, Look(Format.VALUE, When.FILLED, search=True, compare=True, axis=True, colour=True)),
+    Column("failure", "error", failure_labels, Look(table=When.FILLED, search=True, compare=True, wide=True)),
+    Column(
+        "warnings", "warnings", each(lambda row: row.record.warnings),
+        Look(Format.COUNT, When.NONZERO, fact="warning", compare=True, axis=True),
+    ),
+    Column(
+        "duration_s", "duration", each(lambda row: row.record.duration_s),
+        Look(Format.DURATION, When.FILLED, fact="took", compare=True, axis=True, colour=True),
+    ),
+    Column(
+        "started", "started", each(lambda row: row.began),
+        Look(Format.TIME, When.FILLED, fact="started", axis=True),
+    ),
+    Column("worker", "worker", each(worker), Look(fact="worker", colour=True)),
+    Column(
+        "reason", "reason", each(lambda row: text(row.record.reason)),
+        Look(table=When.FILLED, fact="ran because:", search=True),
+    ),
+    Column("problem", "problem", each(lambda row: row.problem), Look(search=True)),
+    Column("command", "command", each(command)),
+    Column("where", "where", each(where)),
+    Column("files", "files", each(files)),
+)  # fmt: skip

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.status_page.failures import error_of
-from ductaflow_runtime.status_page.instances import Instance
+from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.instance import LOG_NAME
+from ductaflow_runtime.runs.states import STATES
+from ductaflow_runtime.status_page.rows import Row
 
 LOG_BYTES = 4_096
 LOG_LINES = 40
@@ -29,7 +31,7 @@ FIGURE_CHARACTERS = 600_000
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
-_PRIORITY = {"failed": 0, "interrupted": 1, "unreadable": 1, "running": 2, "warned": 3, "done": 4}
+_PRIORITY = {status: place for place, status in enumerate(STATES)}
 
 Figure = tuple[str, str, int]
 """Media type, base64 text, number of the code cell."""
@@ -42,36 +44,36 @@ class ExtrasReader:
         self._logs: dict[Path, tuple[tuple[int, int], str]] = {}
         self._figures: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
 
-    def details(self, instances: Sequence[Instance]) -> dict[str, Any]:
+    def details(self, rows: Sequence[Row]) -> dict[str, Any]:
         """`rows`: row -> error, outputs and log; equal tracebacks are stored once, in `texts`."""
         texts: dict[str, int] = {}
-        rows: dict[int, dict[str, Any]] = {}
-        logs = self._log_tails(instances)
+        told: dict[int, dict[str, Any]] = {}
+        logs = self._log_tails(rows)
         left = TRACEBACK_BUDGET
-        for index in by_interest(instances):
-            row = _outputs(instances[index])
-            error = _error(instances[index])
-            if error is not None:
-                traceback = error.pop("traceback")
+        for index in by_interest(rows):
+            one = _outputs(rows[index])
+            failure = rows[index].record.error
+            if failure is not None:
+                one["error"] = _error(failure)
+                traceback = _traceback(failure)
                 if traceback in texts or len(traceback) <= left:
                     left -= 0 if traceback in texts else len(traceback)
-                    error["traceback"] = texts.setdefault(traceback, len(texts))
-                row["error"] = error
+                    one["error"]["traceback"] = texts.setdefault(traceback, len(texts))
             if index in logs:
-                row["log"] = logs[index]
-            if row:
-                rows[index] = row
-        return {"rows": rows, "texts": list(texts)}
+                one["log"] = logs[index]
+            if one:
+                told[index] = one
+        return {"rows": told, "texts": list(texts)}
 
-    def figures(self, instances: Sequence[Instance], budget: int) -> dict[int, list[Figure]]:
+    def figures(self, rows: Sequence[Row], budget: int) -> dict[int, list[Figure]]:
         """The figures of the most interesting notebooks, up to `budget` characters of base64."""
         found: dict[int, list[Figure]] = {}
         kept: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
-        for index in by_interest(instances)[:NOTEBOOKS_READ]:
-            instance = instances[index]
-            if instance.notebook not in instance.files:
+        for index in by_interest(rows)[:NOTEBOOKS_READ]:
+            row = rows[index]
+            if row.notebook not in row.files:
                 continue
-            path = instance.directory / instance.notebook
+            path = row.directory / row.notebook
             stamp = _stamp(path)
             known = self._figures.get(path)
             if known is None or known[0] != stamp:
@@ -85,13 +87,13 @@ class ExtrasReader:
         self._figures = kept
         return found
 
-    def _log_tails(self, instances: Sequence[Instance]) -> dict[int, str]:
+    def _log_tails(self, rows: Sequence[Row]) -> dict[int, str]:
         tails: dict[int, str] = {}
         kept: dict[Path, tuple[tuple[int, int], str]] = {}
         left = LOG_BUDGET
-        with_log = (index for index in by_interest(instances) if "run.log" in instances[index].files)
+        with_log = (index for index in by_interest(rows) if LOG_NAME in rows[index].files)
         for index, _ in zip(with_log, range(LOGS_READ), strict=False):
-            path = instances[index].directory / "run.log"
+            path = rows[index].directory / LOG_NAME
             stamp = _stamp(path)
             known = self._logs.get(path)
             if known is None or known[0] != stamp:
@@ -166,12 +168,13 @@ def _joined(source: object) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
-def by_interest(instances: Sequence[Instance]) -> list[int]:
-    def key(index: int) -> tuple[int, int]:
-        instance = instances[index]
-        return _PRIORITY[instance.status], -(instance.began or 0)
+def by_interest(rows: Sequence[Row]) -> list[int]:
+    """The rows that people open come first."""
 
-    return sorted(range(len(instances)), key=key)
+    def key(index: int) -> tuple[int, int]:
+        return _PRIORITY[rows[index].status], -(rows[index].began or 0)
+
+    return sorted(range(len(rows)), key=key)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -182,32 +185,23 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _error(instance: Instance) -> dict[str, Any] | None:
-    error = error_of(instance)
-    if error is None:
-        return None
-    traceback = error.get("traceback")
-    lines = "\n".join(map(str, traceback)) if isinstance(traceback, list) else str(traceback or "")
-    text = plain(lines)
-    if len(text) > TRACEBACK_CHARACTERS:
-        text = "…\n" + text[-TRACEBACK_CHARACTERS:]
-    return {
-        "type": str(error.get("type") or "Error")[:200],
-        "message": plain(str(error.get("message") or ""))[:2_000],
-        "cell": error.get("cell") if isinstance(error.get("cell"), int) else None,
-        "traceback": text,
-    }
+def _error(failure: Failure) -> dict[str, Any]:
+    return {"type": failure.type[:200], "message": plain(failure.message)[:2_000], "cell": failure.cell}
 
 
-def _outputs(instance: Instance) -> dict[str, Any]:
-    outputs = instance.record.get("outputs")
-    if not isinstance(outputs, dict) or not outputs:
+def _traceback(failure: Failure) -> str:
+    text = plain(failure.traceback or "")
+    return text if len(text) <= TRACEBACK_CHARACTERS else "…\n" + text[-TRACEBACK_CHARACTERS:]
+
+
+def _outputs(row: Row) -> dict[str, Any]:
+    outputs = row.record.outputs
+    if not outputs:
         return {}
-    listed = [(name, _size(outputs[name])) for name in sorted(outputs)[:OUTPUTS_LISTED]]
+    listed = [(name, _size(outputs[name].get("size"))) for name in sorted(outputs)[:OUTPUTS_LISTED]]
     more = len(outputs) - OUTPUTS_LISTED
     return {"outputs": listed} | ({"more_outputs": more} if more > 0 else {})
 
 
-def _size(description: object) -> int | None:
-    size = description.get("size") if isinstance(description, dict) else None
+def _size(size: object) -> int | None:
     return size if isinstance(size, int) else None

@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
-from ductaflow_runtime.status_page.instances import Instance
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.status_page.rows import Row
 
 LONGEST_LABEL = 200
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?")
 
 
-def failure_labels(instances: Sequence[Instance]) -> list[str | None]:
+def failure_labels(rows: Sequence[Row]) -> list[str | None]:
     """One label a row, None where nothing failed.
 
     Messages that differ only in numbers or in the instance's name share a label.
     """
-    exact = [_label(instance) for instance in instances]
+    exact = [_label(row) for row in rows]
+    keys = [None if label is None else (row.step, _generic(label, row)) for label, row in zip(exact, rows, strict=True)]
     groups: dict[tuple[str, str], set[str]] = defaultdict(set)
-    keys = [
-        None if label is None else (instance.step, _generic(label, instance))
-        for label, instance in zip(exact, instances, strict=True)
-    ]
     for key, label in zip(keys, exact, strict=True):
         if key is not None and label is not None:
             groups[key].add(label)
@@ -33,31 +30,23 @@ def failure_labels(instances: Sequence[Instance]) -> list[str | None]:
     ]
 
 
-def error_of(instance: Instance) -> dict[str, Any] | None:
-    error = instance.record.get("error")
-    return error if isinstance(error, dict) else None
-
-
-def _label(instance: Instance) -> str | None:
-    if instance.status == "unreadable":
-        return instance.problem
-    if instance.status != "failed":
+def _label(row: Row) -> str | None:
+    if row.status is Status.DAMAGED:
+        return row.problem
+    if row.status is not Status.FAILED:
         return None
-    error = error_of(instance)
+    error = row.record.error
     if error is None:
         return "failed, no error recorded"
-    kind = str(error.get("type") or "Error")
-    message = str(error.get("message") or "").strip()
-    message = message.splitlines()[0] if message else ""
-    cell = error.get("cell")
-    where = f" in cell {cell}" if isinstance(cell, int) and not isinstance(cell, bool) else ""
-    separator = " " if kind == "KeyError" else ": "
-    return (f"{kind}{separator}{message}" if message else kind)[:LONGEST_LABEL].rstrip() + where
+    message = error.message.strip().partition("\n")[0]
+    where = f" in cell {error.cell}" if error.cell is not None else ""
+    separator = " " if error.type == "KeyError" else ": "
+    return (f"{error.type}{separator}{message}" if message else error.type)[:LONGEST_LABEL].rstrip() + where
 
 
-def _generic(label: str, instance: Instance) -> str:
+def _generic(label: str, row: Row) -> str:
     head, place, cell = label.rpartition(" in cell ")
     text = head if place else label
-    if len(instance.name) > 2:
-        text = text.replace(instance.name, "…")
+    if len(row.name) > 2:
+        text = text.replace(row.name, "…")
     return _VARYING.sub("…", text) + place + (cell if place else "")

@@ -13,25 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.runs.states import STATES
+from ductaflow_runtime.status_page.bundle import Library, bundle
+
 HERE = Path(__file__).parent
-LIBRARIES = ("vendor/uPlot.iife.min.js", "vendor/virtual-core.iife.min.js")
-SCRIPTS = (
-    "format",
-    "dom",
-    "data",
-    "state",
-    "filter",
-    "summary",
-    "table",
-    "rows",
-    "detail",
-    "plot",
-    "chart",
-    "timeline",
-    "compare",
-    "live",
-    "main",
-)
+LIBRARIES = {"uplot": ("uPlot", "uPlot.iife.min.js"), "virtual-core": ("VirtualCore", "virtual-core.iife.min.js")}
+ENTRY = "main"
 STYLES = ("vendor/uPlot.min.css", "page.css")
 POLICY = (
     "default-src 'none'; img-src data:; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
@@ -55,8 +42,8 @@ def script_json(value: Any) -> str:
 @functools.cache
 def _frame() -> tuple[str, str]:
     """The page around its data, which stays the same from one writing to the next."""
-    style = "\n".join(_asset(name) for name in STYLES)
-    script = "\n".join([*map(_asset, LIBRARIES), _application()])
+    style = "\n".join([*map(_asset, STYLES), state_colours()])
+    script = _script()
     policy = POLICY.format(style=_hash(style), script=_hash(script))
     page = _asset("page.html")
     for name, text in (("policy", policy), ("style", style), ("script", script)):
@@ -65,10 +52,23 @@ def _frame() -> tuple[str, str]:
     return before, after
 
 
-def _application() -> str:
-    """The package's scripts in one scope, in the order in which they use each other."""
-    parts = "\n".join(_asset(f"js/{name}.js") for name in SCRIPTS)
-    return f'(() => {{\n"use strict";\n{parts}\n}})();'
+def _script() -> str:
+    libraries = {name: Library(variable, _asset(f"vendor/{file}")) for name, (variable, file) in LIBRARIES.items()}
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in sorted((HERE / "js").glob("*.js"))}
+    return bundle(modules, libraries, ENTRY)
+
+
+def state_colours() -> str:
+    """A style variable for each state, by its place in the table, and `--alarm` for whatever tells of a failure."""
+    alarm = next(place for place, state in enumerate(STATES.values()) if state.failure)
+    light, dark = (
+        "".join(f"--state-{place}: {getattr(state, scheme)}; " for place, state in enumerate(STATES.values()))
+        for scheme in ("light", "dark")
+    )
+    return (
+        f":root {{ {light}--alarm: var(--state-{alarm}); }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root:not([data-print]) {{ {dark}}} }}"
+    )
 
 
 def _asset(name: str) -> str:

@@ -5,21 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ductaflow_runtime.runs.state import look
-from ductaflow_runtime.runs.states import Status
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ductaflow_runtime.status_page.build import PageWriter
 
-_owed: dict[Path, str] = {}
-
 
 class LivePage:
-    """The page of a sweep that executes something."""
+    """The page of a sweep that executes something. A sweep does not fail for want of its page."""
 
     def __init__(self, runs_dir: Path, title: str) -> None:
         self._writer = _writer(runs_dir, title)
@@ -45,27 +39,38 @@ class LivePage:
             print(f"ductaflow: the status page could not be written: {error}", file=sys.stderr)  # noqa: T201
 
 
+class PagesAtExit:
+    """Pages that this process still has to write when it ends."""
+
+    def __init__(self) -> None:
+        self._titles: dict[Path, str] = {}
+        self._process = 0
+
+    def add(self, runs_dir: Path, title: str) -> None:
+        """Owe the page of `runs_dir`."""
+        if self._process != os.getpid():  # the first time, or in a fork, which owes nothing of its parent's
+            self._process = os.getpid()
+            self._titles.clear()
+            atexit.register(self._write, self._process)
+        self._titles[runs_dir] = title
+
+    def _write(self, process: int) -> None:
+        if process != os.getpid():
+            return
+        for runs_dir, title in self._titles.items():
+            if runs_dir.is_dir():
+                LivePage(runs_dir, title).finish()
+
+
+_at_exit = PagesAtExit()  # the interpreter has one exit
+
+
 def write_at_exit(runs_dir: Path, title: str) -> None:
     """For single instances, such as in a plain loop: one page when this process ends, not one each time."""
-    if not _owed:
-        owner = os.getpid()
-        atexit.register(lambda: _write_owed() if os.getpid() == owner else None)
-    _owed[runs_dir] = title
-
-
-def _write_owed() -> None:
-    for runs_dir, title in _owed.items():
-        if runs_dir.is_dir():
-            LivePage(runs_dir, title).finish()
+    _at_exit.add(runs_dir, title)
 
 
 def _writer(runs_dir: Path, title: str) -> PageWriter:
     from ductaflow_runtime.status_page.build import PageWriter
 
-    return PageWriter(runs_dir, title, is_alive=still_runs)
-
-
-def still_runs(directory: Path, _stored: Mapping[str, Any]) -> bool:
-    """Whether an instance that its record called running is executed at this moment, or has ended since."""
-    seen = look(directory)
-    return seen.record is not None and seen.state != Status.INTERRUPTED
+    return PageWriter(runs_dir, title)

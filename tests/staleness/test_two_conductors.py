@@ -21,9 +21,10 @@ from ductaflow_runtime.staleness.decision import BUSY
 from ductaflow_runtime.staleness.inventory import examine
 from ductaflow_runtime.staleness.prune import plan_removal, remove
 from ductaflow_runtime.staleness.why_stale import Present
-from ductaflow_runtime.status_page.live import still_runs
+from ductaflow_runtime.status_page import write_page
 from tests.staleness.sample import Sample
 from tests.staleness.test_commands import call, section
+from tests.status_page.reading import column
 
 COUNT = {"fork": 60, "spawn": 12, "kernel": 6}
 
@@ -43,7 +44,7 @@ WAYS: dict[str, Callable[[Sample], object]] = {
     "load_results": states,
     "plan": lambda sample: sample.plan("cost"),
     "status": lambda _: call("status", "cost").splitlines()[1].split(),
-    "page": lambda sample: still_runs(sample.folder("cost/a"), {}),
+    "page": lambda sample: column(write_page(sample.root / "runs", title=""), "about", "status"),
 }
 
 

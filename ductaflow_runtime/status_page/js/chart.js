@@ -1,16 +1,21 @@
 // Any numeric column against any other, coloured by a third, for the rows that the filters leave.
 
+import { columns, isConstant, isEmpty } from "./data.js";
+import { byId, el, fill } from "./dom.js";
+import { counted, duration, localTime } from "./format.js";
+import { MOST_CLASSES, colouring, drawMark, legendList } from "./marks.js";
+import { makePlot, nearest } from "./plot.js";
+import { chooseForChart, state } from "./store.js";
+
 const MARK_SIZE = 4;
 
 function chartColumns(rows) {
   const varying = (column) => column.isNumber && !isConstant(column, rows);
-  return [...ofGroup("config").filter(varying), ...ofGroup("result").filter((column) => column.isNumber && !isEmpty(column, rows)),
-    ...["duration_s", "started", "warnings"].map(about).filter(varying)];
+  return columns.filter((column) => column.axis && (column.group === "result" ? column.isNumber && !isEmpty(column, rows) : varying(column)));
 }
 
 function colourColumns(rows) {
-  return [about("status"), about("step"), ...ofGroup("config"), ...ofGroup("result"), about("duration_s"), about("worker")]
-    .filter((column) => column && !isEmpty(column, rows) && !isConstant(column, rows));
+  return columns.filter((column) => column.colour && !isEmpty(column, rows) && !isConstant(column, rows));
 }
 
 const hasBoth = (x, y, rows) => rows.some((row) => !Number.isNaN(x.numbers[row]) && !Number.isNaN(y.numbers[row]));
@@ -21,16 +26,16 @@ function chartChoice(rows) {
   const config = numeric.filter((column) => column.group === "config");
   const results = numeric.filter((column) => column.group === "result" && !isConstant(column, rows));
   const given = (id) => numeric.find((column) => column.id === id);
-  const x = given(state.x) || config[0] || results[1] || numeric[0];
-  const y = given(state.y) || [...results, ...numeric].find((column) => column !== x && hasBoth(x, column, rows)) || x;
+  const x = given(state().x) || config[0] || results[1] || numeric[0];
+  const y = given(state().y) || [...results, ...numeric].find((column) => column !== x && hasBoth(x, column, rows)) || x;
   const colours = colourColumns(rows);
   const named = colours.filter((column) => column.group === "config" && column !== x && column !== y);
-  const fallback = named.find((column) => !column.isNumber && column.dictionary.length <= MOST_CLASSES) || named[0] || (x?.group === "about" ? null : colours.find((column) => column.id === "about.status"));
-  const colour = state.colour === "none" ? null : colours.find((column) => column.id === state.colour) || fallback;
+  const fallback = named.find((column) => !column.isNumber && column.dictionary.length <= MOST_CLASSES) || named[0] || (x?.group === "about" ? null : colours.find((column) => column.format === "status"));
+  const colour = state().colour === "none" ? null : colours.find((column) => column.id === state().colour) || fallback;
   return { x, y, colour, numeric, colours };
 }
 
-function renderChart(rows, stepRows) {
+export function renderChart(rows, stepRows) {
   const box = byId("view-chart");
   const choice = chartChoice(stepRows);
   if (!choice.x) {
@@ -44,22 +49,23 @@ function renderChart(rows, stepRows) {
   const left = rows.length - points.length;
   const note = left ? `${counted(points.length, "point")}; ${counted(left, "instance")} without both values.` : `${counted(points.length, "point")}.`;
   const plot = el("div", { class: "plot-box" });
-  fill(box, chartControls(choice), colour && legendList(scheme, colour.name), plot,
+  fill(box, chartControls(choice), colour && legendList(scheme, colour.label), plot,
     el("p", { class: "note" }, note, el("span", { class: "hint" }, " Click a point to open it, drag to zoom, double-click to see all.")));
   if (points.length) makePlot(plot, scatter(points, x, y, colour, scheme));
   else fill(plot, el("p", { class: "empty" }, "No instance here has both values."));
 }
 
-const axisLabel = (column) => titleOf(column) + (unitOf(column.name) && column.group !== "about" ? ` [${unitOf(column.name)}]` : "");
+const axisLabel = (column) => column.label + (column.unit ? ` [${column.unit}]` : "");
+const TICKS = { duration, time: (value) => localTime(value).slice(11) };
 
 function scatter(points, x, y, colour, scheme) {
   const xs = points.map((row) => x.numbers[row]);
   const ys = points.map((row) => y.numbers[row]);
   const at = (u) => (i) => [u.valToPos(xs[i], "x"), u.valToPos(ys[i], "y")];
-  const ticks = (column) => (["about.duration_s", "about.started"].includes(column.id) ? (_, values) => values.map((value) => (column.id === "about.started" ? localTime(value).slice(11) : duration(value))) : undefined);
+  const ticks = ({ format }) => (TICKS[format] ? (_, values) => values.map((value) => TICKS[format](value)) : undefined);
   return {
     rows: points, xs, ys,
-    label: `${y.name} against ${x.name}, ${counted(points.length, "point")}. Left and right arrow keys move through the points, Enter opens one.`,
+    label: `${y.label} against ${x.label}, ${counted(points.length, "point")}. Left and right arrow keys move through the points, Enter opens one.`,
     xLabel: axisLabel(x), yLabel: axisLabel(y), xTicks: ticks(x), xAxis: { space: x.group === "about" ? 90 : 56 }, yTicks: ticks(y), ySize: 74,
     marks: (u, ctx) => {
       const size = (points.length > 5000 ? 2 : MARK_SIZE) * devicePixelRatio;
@@ -69,7 +75,7 @@ function scatter(points, x, y, colour, scheme) {
     },
     find: (u, left, top) => nearest(points.length, at(u), left, top),
     position: (u, i) => at(u)(i),
-    describe: (i) => [x, y, colour].filter(Boolean).map((column) => `${titleOf(column)}: ${column.measured(points[i])}`),
+    describe: (i) => [x, y, colour].filter(Boolean).map((column) => `${column.label}: ${column.measured(points[i])}`),
   };
 }
 
@@ -84,9 +90,9 @@ const GROUP_NAMES = { config: "Config", result: "Results", about: "Execution" };
 function select(label, key, options, current, none) {
   const groups = Object.entries(GROUP_NAMES).map(([group, name]) => {
     const inside = options.filter((column) => column.group === group);
-    return inside.length && el("optgroup", { label: name }, inside.map((column) => el("option", { value: column.id }, titleOf(column))));
+    return inside.length && el("optgroup", { label: name }, inside.map((column) => el("option", { value: column.id }, column.label)));
   });
-  const node = el("select", { id: `choose-${key}`, onchange: (event) => change({ [key]: event.target.value }) }, none, groups.filter(Boolean));
+  const node = el("select", { id: `choose-${key}`, onchange: (event) => chooseForChart(key, event.target.value) }, none, groups.filter(Boolean));
   node.value = current ? current.id : "none";
   return el("label", {}, `${label} `, node);
 }

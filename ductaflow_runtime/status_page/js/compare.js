@@ -1,17 +1,24 @@
 // Chosen instances side by side: only what differs, results against a baseline, figures next to each other.
 
+import { figuresOf, filesOf, idOf, nameOf, ofGroup, rowOf, statusOf } from "./data.js";
+import { figure, fileLink } from "./detail.js";
+import { byId, el, fill } from "./dom.js";
+import { counted } from "./format.js";
+import { light } from "./states.js";
+import { chooseNone, linkToRow, makeBaseline, openRow, state, toggleChosen } from "./store.js";
+
 const MOST_COMPARED = 12;
 let allKeys = false;
 
-function renderCompare() {
+export function renderCompare() {
   const box = byId("view-compare");
-  const all = state.chosen.map(rowOf).filter((row) => row !== undefined);
+  const all = state().chosen.map(rowOf).filter((row) => row !== undefined);
   const rows = all.slice(0, MOST_COMPARED);
   if (!rows.length) {
     fill(box, el("p", { class: "empty" }, "Choose instances with the boxes in the table (or the space bar) to see them side by side."));
     return;
   }
-  const groups = [["Config", ofGroup("config")], ["Results", ofGroup("result")], ["Execution", ["status", "failure", "warnings", "duration_s"].map(about)]];
+  const groups = [["Config", ofGroup("config")], ["Results", ofGroup("result")], ["Execution", ofGroup("about").filter((column) => column.compare)]];
   const parts = groups.map(([title, group]) => compareGroup(title, group, rows)).filter(Boolean);
   const equal = groups.reduce((sum, [, group]) => sum + group.filter((column) => present(column, rows) && !differs(column, rows)).length, 0);
   const table = el("table", { class: "compare" }, compareHead(rows), parts, figureRows(rows));
@@ -26,7 +33,7 @@ function renderCompare() {
   const left = all.length - rows.length;
   fill(box, el("div", { class: "controls" },
     el("span", {}, rows.length === 1 ? "Choose another instance to compare this one with." : `${counted(rows.length, "instance")}; differences are to the first one.`), toggle,
-    el("button", { type: "button", class: "plain", onclick: () => change({ chosen: [] }) }, "Choose none")),
+    el("button", { type: "button", class: "plain", onclick: chooseNone }, "Choose none")),
   left > 0 && el("p", { class: "note" }, `${counted(left, "more instance")} chosen; the first ${MOST_COMPARED} are shown.`),
   el("div", { class: "compare-box", tabindex: "0", role: "group", "aria-label": "Comparison" }, table));
 }
@@ -37,12 +44,11 @@ const differs = (column, rows) => rows.some((row) => column.key(row) !== column.
 function compareHead(rows) {
   const heads = rows.map((row, i) => {
     const id = idOf(row);
-    const others = state.chosen.filter((other) => other !== id);
     const baseline = i === 0
       ? el("span", { class: "baseline" }, "baseline")
-      : el("button", { type: "button", class: "plain", onclick: () => change({ chosen: [id, ...others] }) }, "Make baseline");
+      : el("button", { type: "button", class: "plain", onclick: () => makeBaseline(id) }, "Make baseline");
     return el("th", { scope: "col" },
-      el("a", { href: linkTo({ open: id }), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row)), " ", el("bdi", {}, nameOf(row))),
+      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row)), " ", el("bdi", {}, nameOf(row))),
       el("div", { class: "compare-tools" }, baseline,
         el("button", { type: "button", class: "plain", "aria-label": `Remove ${nameOf(row)}`, onclick: () => toggleChosen(id) }, "Remove")));
   });
@@ -52,7 +58,7 @@ function compareHead(rows) {
 function openFrom(event, id) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  change({ open: id }, true);
+  openRow(id);
 }
 
 function compareGroup(title, group, rows) {
@@ -61,16 +67,15 @@ function compareGroup(title, group, rows) {
   const lines = kept.map((column) => {
     const same = !differs(column, rows);
     const cells = rows.map((row, i) => compareCell(column, row, i ? rows[0] : null));
-    const unit = column.isNumber ? unitOf(column.name) : "";
     return el("tr", { class: same ? "equal" : "" },
-      el("th", { scope: "row", title: column.name }, el("bdi", {}, titleOf(column)), unit && column.group !== "about" && el("span", { class: "unit" }, ` ${unit}`)), cells);
+      el("th", { scope: "row", title: column.name }, el("bdi", {}, column.label), column.unit && el("span", { class: "unit" }, ` ${column.unit}`)), cells);
   });
   return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, title)), lines);
 }
 
 function compareCell(column, row, baseline) {
   const value = column.value(row);
-  if (column.id === "about.status") return el("td", {}, light(value), ` ${STATUS[value].word}`);
+  if (column.format === "status") return el("td", {}, light(value), ` ${value}`);
   const missing = value === undefined;
   const text = missing ? (column.group === "about" ? "" : "no value") : column.text(row);
   const changed = baseline !== null && column.key(row) !== column.key(baseline);
@@ -84,7 +89,7 @@ function difference(column, row, baseline) {
   if (!Number.isFinite(value) || !Number.isFinite(base)) return "";
   const delta = value - base;
   const sign = delta > 0 ? "+" : "\u2212";
-  const size = column.format(Math.abs(delta));
+  const size = column.written(Math.abs(delta));
   const share = base ? ` (${sign}${Number(Math.abs((delta / base) * 100).toPrecision(2))} %)` : "";
   return `${sign}${size}${share}`;
 }

@@ -1,11 +1,17 @@
 // Decodes the column-oriented data of the page: typed arrays, so that 100,000 rows filter on integers.
 
+import { duration, localTime, numberFormat, scalar, unitOf } from "./format.js";
+import { page, readBlock } from "./page.js";
+import { STATE_ORDER } from "./states.js";
+
+const FORMATS = { duration, time: localTime };
+
 class Column {
-  constructor(group, name, encoded, rows) {
-    this.group = group;
-    this.name = name;
-    this.id = `${group}.${name}`;
+  constructor({ values: encoded, ...told }, rows) {
+    Object.assign(this, told); // name, label, format and where it is shown: see columns.py
+    this.id = `${this.group}.${this.name}`;
     this.isNumber = Boolean(encoded.number);
+    this.isTime = this.format === "time";
     this.nulls = new Set(encoded.z || []);
     const start = encoded.at || 0;
     if (encoded.d) this.#decodeDictionary(encoded, start, rows);
@@ -47,20 +53,27 @@ class Column {
   text(row) {
     const value = this.value(row);
     if (value === undefined) return "";
-    if (this.isNumber && value !== null) return this.format(value);
-    return this.group === "about" ? String(value) : scalar(value);
+    if (this.isNumber && value !== null) return this.written(value);
+    return this.textOf(value);
+  }
+
+  // Of a value in the dictionary. A config value that reads like another type is quoted.
+  textOf(value) {
+    return this.format === "value" ? scalar(value) : String(value);
+  }
+
+  get unit() {
+    return this.isNumber && this.format === "value" ? unitOf(this.name) : "";
   }
 
   // With the unit that the name carries, for places without a column heading.
   measured(row) {
-    const unit = this.isNumber && this.value(row) !== null ? unitOf(this.name) : "";
-    return this.text(row) + (unit ? `\u00a0${unit}` : "");
+    return this.text(row) + (this.unit && this.value(row) !== null ? `\u00a0${this.unit}` : "");
   }
 
-  get format() {
-    if (this.id === "about.duration_s") return duration;
-    if (this.id === "about.started") return localTime;
-    this.ownFormat ??= numberFormat(this.numbers);
+  // A number of this column as text.
+  get written() {
+    this.ownFormat ??= FORMATS[this.format] || numberFormat(this.numbers);
     return this.ownFormat;
   }
 
@@ -68,9 +81,9 @@ class Column {
   get ranks() {
     if (this.ownRanks) return this.ownRanks;
     const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-    const texts = this.dictionary.map((value) => (this.group === "about" ? String(value) : scalar(value)));
+    const texts = this.dictionary.map((value) => this.textOf(value));
     const order = texts.map((_, code) => code);
-    if (this.id === "about.status") order.sort((a, b) => STATUS_ORDER.indexOf(texts[a]) - STATUS_ORDER.indexOf(texts[b]));
+    if (this.format === "status") order.sort((a, b) => STATE_ORDER.indexOf(texts[a]) - STATE_ORDER.indexOf(texts[b]));
     else order.sort((a, b) => collator.compare(texts[a], texts[b]));
     this.ownRanks = new Int32Array(order.length);
     order.forEach((code, rank) => (this.ownRanks[code] = rank));
@@ -78,24 +91,19 @@ class Column {
   }
 }
 
-function readBlock(id) {
-  return JSON.parse(byId(id).textContent);
-}
+export const columns = page.columns.map((told) => new Column(told, page.rows));
+export const columnById = new Map(columns.map((column) => [column.id, column]));
+page.columns = null; // the typed arrays have taken their place
+export const about = (name) => columnById.get(`about.${name}`);
+export const ofGroup = (group) => columns.filter((column) => column.group === group);
 
-const page = readBlock("page-data");
-const columns = page.columns.map(([group, name, encoded]) => new Column(group, name, encoded, page.rows));
-const columnById = new Map(columns.map((column) => [column.id, column]));
-page.columns = null; // the typed arrays have taken its place
-const about = (name) => columnById.get(`about.${name}`);
-const ofGroup = (group) => columns.filter((column) => column.group === group);
-
-const stepOf = (row) => about("step").value(row);
-const nameOf = (row) => about("name").value(row);
-const statusOf = (row) => about("status").value(row);
-const idOf = (row) => `${stepOf(row)}/${nameOf(row)}`;
+export const stepOf = (row) => about("step").value(row);
+export const nameOf = (row) => about("name").value(row);
+export const statusOf = (row) => about("status").value(row);
+export const idOf = (row) => `${stepOf(row)}/${nameOf(row)}`;
 
 let rowsById = null;
-function rowOf(id) {
+export function rowOf(id) {
   if (!rowsById) {
     rowsById = new Map();
     for (let row = 0; row < page.rows; row += 1) rowsById.set(idOf(row), row);
@@ -106,28 +114,28 @@ function rowOf(id) {
 // Opened rows need these; a page of 10,000 instances loads faster without parsing them first.
 let parsedDetails = null;
 let parsedFigures = null;
-function detailsOf(row) {
+export function detailsOf(row) {
   parsedDetails ??= readBlock("page-details");
   return parsedDetails.rows[row] || {};
 }
-function tracebackOf(error) {
+export function tracebackOf(error) {
   return error.traceback === undefined ? undefined : parsedDetails.texts[error.traceback];
 }
-function figuresOf(row) {
+export function figuresOf(row) {
   parsedFigures ??= readBlock("page-figures");
   return parsedFigures[row] || [];
 }
 
-function filesOf(row) {
+export function filesOf(row) {
   const text = about("files").value(row);
   const colon = text.indexOf(":");
   return { has: text.slice(0, colon), stem: text.slice(colon + 1) };
 }
 
-const commandOf = (row) => (about("command")?.value(row) || "").split("\u0000").join(idOf(row));
+export const commandOf = (row) => (about("command")?.value(row) || "").split("\u0000").join(idOf(row));
 
 // A column varies among rows when two of them hold different values, or one of a step that has it lacks it.
-function isConstant(column, rows) {
+export function isConstant(column, rows) {
   let first;
   const lacking = new Set();
   const having = new Set();
@@ -147,4 +155,15 @@ function isConstant(column, rows) {
   return true;
 }
 
-const isEmpty = (column, rows) => rows.every((row) => column.value(row) === undefined);
+export const isEmpty = (column, rows) => rows.every((row) => column.value(row) === undefined);
+
+const WHEN = {
+  always: () => true,
+  filled: (column, rows) => !isEmpty(column, rows),
+  varied: (column, rows) => !isEmpty(column, rows) && !isConstant(column, rows),
+  several: (column, rows) => rows.some((row) => column.key(row) !== column.key(rows[0])),
+  nonzero: (column, rows) => rows.some((row) => column.numbers?.[row] > 0),
+};
+
+// Whether the table shows a column for these rows.
+export const isInTable = (column, rows) => Boolean(WHEN[column.table]?.(column, rows));

@@ -1,10 +1,17 @@
 // One instance in full: why it ran, what it was given, what came out, and what went wrong.
 
+import { about, columns, commandOf, detailsOf, figuresOf, filesOf, idOf, nameOf, ofGroup, rowOf, statusOf, stepOf, tracebackOf } from "./data.js";
+import { byId, el, encodePath, fill } from "./dom.js";
+import { bytes, counted, visible } from "./format.js";
+import { openNeighbour } from "./rows.js";
+import { STATES, light } from "./states.js";
+import { closeRow, state, toggleChosen } from "./store.js";
+
 let returnFocus = null;
 
-function renderDetail() {
+export function renderDetail() {
   const panel = byId("detail");
-  const row = rowOf(state.open);
+  const row = rowOf(state().open);
   panel.hidden = row === undefined;
   document.body.classList.toggle("with-detail", row !== undefined);
   if (row === undefined) {
@@ -17,12 +24,12 @@ function renderDetail() {
     commandSection(row), logSection(row, details), outputSection(row, details), environmentSection(row));
 }
 
-function closeDetail() {
-  change({ open: "" }, true);
+export function closeDetail() {
+  closeRow();
   (returnFocus || byId("scroller")).focus({ preventScroll: true });
 }
 
-function focusDetail() {
+export function focusDetail() {
   returnFocus = document.activeElement === document.body ? null : document.activeElement;
   byId("detail").querySelector("h2")?.focus({ preventScroll: true });
 }
@@ -30,7 +37,7 @@ function focusDetail() {
 function detailHead(row) {
   const id = idOf(row);
   const button = (label, action, title) => el("button", { type: "button", title, onclick: action }, label);
-  const chosen = state.chosen.includes(id);
+  const chosen = state().chosen.includes(id);
   return el("header", { class: "detail-head" },
     el("div", { class: "detail-buttons" },
       button("Previous", () => openNeighbour(-1), "The row above"),
@@ -44,17 +51,15 @@ function detailHead(row) {
 
 function detailFacts(row) {
   const status = statusOf(row);
-  const fact = (name, words) => (about(name).value(row) === undefined ? null : `${words} ${about(name).text(row)}`);
-  const warnings = about("warnings").value(row);
-  const facts = [
-    fact("duration_s", "took"),
-    fact("started", "started"),
-    warnings > 0 ? counted(warnings, "warning") : null,
-    fact("worker", "worker"),
-    fact("reason", "ran because:"),
-  ].filter(Boolean);
-  const word = status === "warned" ? "done with warnings" : STATUS[status].word;
-  return el("p", { class: "facts" }, el("span", { class: "fact-status" }, light(status), ` ${word}`), facts.map((text) => el("span", {}, text)));
+  const facts = columns.filter((column) => column.fact).map((column) => factOf(column, row)).filter(Boolean);
+  return el("p", { class: "facts" }, el("span", { class: "fact-status" }, light(status), ` ${STATES.get(status).many}`), facts.map((text) => el("span", {}, text)));
+}
+
+function factOf(column, row) {
+  const value = column.value(row);
+  if (value === undefined) return null;
+  if (column.format === "count") return value > 0 ? counted(value, column.fact) : null;
+  return `${column.fact} ${column.text(row)}`;
 }
 
 function section(title, ...content) {
@@ -84,11 +89,11 @@ function linkList(row) {
   return el("nav", { class: "links", "aria-label": "Files" }, links, fileLink(row, "", "Folder"));
 }
 
-function fileLink(row, path, label) {
+export function fileLink(row, path, label) {
   return el("a", { href: encodePath(stepOf(row), nameOf(row), path), target: "_blank", rel: "noopener", title: path || "The instance's folder" }, el("bdi", {}, label));
 }
 
-function figure(row, [media, data, cell]) {
+export function figure(row, [media, data, cell]) {
   const caption = `${nameOf(row)}, cell ${cell}`;
   return el("figure", {}, el("img", { src: `data:${media};base64,${data}`, alt: `Figure of ${visible(caption)}`, loading: "lazy" }), el("figcaption", {}, `cell ${cell}`));
 }
@@ -101,7 +106,7 @@ function figureSection(row) {
 function pairsSection(title, group, row) {
   const present = group.filter((column) => column.value(row) !== undefined);
   if (!present.length) return null;
-  const unit = (column) => (column.isNumber && column.value(row) !== null ? unitOf(column.name) : "");
+  const unit = (column) => (column.value(row) === null ? "" : column.unit);
   const units = present.some(unit);
   const lines = present.map((column) => el("tr", {},
     el("th", { scope: "row", title: column.name }, el("bdi", {}, column.name)),
@@ -144,6 +149,6 @@ function outputSection(row, details) {
 }
 
 function environmentSection(row) {
-  const parts = [about("flow").value(row), about("environment").value(row)].filter(Boolean);
-  return parts.length ? section("Where", el("p", { class: "note" }, parts.join(", "))) : null;
+  const where = about("where").value(row);
+  return where ? section("Where", el("p", { class: "note" }, where)) : null;
 }

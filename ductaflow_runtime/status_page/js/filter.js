@@ -1,5 +1,9 @@
 // Which rows are shown, in which order. A text is compared once for each distinct value of a column.
 
+import { about, columnById, columns } from "./data.js";
+import { page } from "./page.js";
+import { state } from "./store.js";
+
 const NUMBER = "[-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?";
 const COMPARISON = new RegExp(`^(>=|<=|>|<|=)\\s*(${NUMBER})$`, "i");
 const RANGE = new RegExp(`^(${NUMBER})\\s*\\.\\.\\s*(${NUMBER})$`, "i");
@@ -31,30 +35,23 @@ function textTest(text) {
   return (value) => value.includes(wanted);
 }
 
-function textOfValue(column, value) {
-  if (column.id === "about.status") return STATUS[value].word;
-  return (column.group === "about" ? String(value) : scalar(value)).toLowerCase();
-}
-
-// Answers for one row; `state.filters` and the failure groups both come through here.
+// Answers for one row.
 function columnTest(column, text) {
   const trimmed = text.trim();
-  const number = column.isNumber && column.id !== "about.started" ? numberTest(trimmed) : null;
+  const number = column.isNumber && !column.isTime ? numberTest(trimmed) : null;
   if (number) return (row) => number(column.numbers[row]);
   const test = textTest(trimmed);
-  if (!column.codes || column.id === "about.started") return (row) => test(column.text(row).toLowerCase());
-  const answers = column.dictionary.map((value) => test(textOfValue(column, value)));
+  if (!column.codes || column.isTime) return (row) => test(column.text(row).toLowerCase());
+  const answers = column.dictionary.map((value) => test(column.textOf(value).toLowerCase()));
   const absent = trimmed.startsWith("!");
   return (row) => (column.codes[row] < 0 ? absent : answers[column.codes[row]]);
 }
-
-const SEARCHED = ["about.name", "about.status", "about.failure", "about.problem", "about.reason"];
 
 function searchTest(text) {
   const wanted = text.trim().toLowerCase();
   const numeric = EXACT_NUMBER.test(wanted);
   const tests = columns
-    .filter((column) => SEARCHED.includes(column.id) || column.group !== "about")
+    .filter((column) => column.search)
     .filter((column) => !column.isNumber || numeric)
     .map((column) => searchColumn(column, wanted));
   return (row) => tests.some((test) => test(row));
@@ -62,30 +59,30 @@ function searchTest(text) {
 
 function searchColumn(column, wanted) {
   if (column.codes) {
-    const answers = column.dictionary.map((value) => textOfValue(column, value).includes(wanted));
+    const answers = column.dictionary.map((value) => column.textOf(value).toLowerCase().includes(wanted));
     return (row) => column.codes[row] >= 0 && answers[column.codes[row]];
   }
   const start = Number(wanted);
   return (row) => column.numbers[row] === start || String(column.numbers[row]).startsWith(wanted);
 }
 
-function rowsOfStep() {
+export function rowsOfStep() {
   const steps = about("step");
-  const wanted = state.step ? steps.dictionary.indexOf(state.step) : -1;
+  const wanted = state().step ? steps.dictionary.indexOf(state().step) : -1;
   const rows = [];
   for (let row = 0; row < page.rows; row += 1) if (wanted < 0 || steps.codes[row] === wanted) rows.push(row);
   return rows;
 }
 
-function shownRows(rows) {
-  const tests = Object.entries(state.filters).map(([id, text]) => columnTest(columnById.get(id), text));
-  if (state.search.trim()) tests.push(searchTest(state.search));
+export function shownRows(rows) {
+  const tests = Object.entries(state().filters).map(([id, text]) => columnTest(columnById.get(id), text));
+  if (state().search.trim()) tests.push(searchTest(state().search));
   const kept = tests.length ? rows.filter((row) => tests.every((test) => test(row))) : rows.slice();
   return sortRows(kept);
 }
 
 function sortRows(rows) {
-  const [id, direction] = [state.sort.replace(/:(asc|desc)$/, ""), state.sort.endsWith(":desc") ? -1 : 1];
+  const [id, direction] = [state().sort.replace(/:(asc|desc)$/, ""), state().sort.endsWith(":desc") ? -1 : 1];
   const column = columnById.get(id);
   if (!column) return rows;
   const ranks = column.isNumber ? null : column.ranks;

@@ -1,21 +1,21 @@
 // How numbers, times and texts are written. Nothing here touches the page.
 
 const THIN_SPACE = "\u2009";
-const GROUP_FROM = 10000; // years and four-digit counts stay as people write them
 const SAMPLE = 1000;
 
 // Characters that reorder or hide text could make a name look like another one.
 const DECEPTIVE =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
 
-function visible(text) {
+export function visible(text) {
   return String(text).replace(DECEPTIVE, (char) => {
     const code = char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
     return `\u27e8U+${code}\u27e9`;
   });
 }
 
-function grouped(digits) {
+// Years and four-digit counts stay as people write them.
+export function grouped(digits) {
   const [whole, fraction] = digits.split(".");
   const size = whole.replace("-", "").length;
   const spaced = size > 4 ? whole.replace(/\B(?=(\d{3})+(?!\d))/g, THIN_SPACE) : whole;
@@ -29,7 +29,7 @@ function decimalsOf(value) {
 }
 
 // One format for a whole column, so that its decimal points line up.
-function numberFormat(values) {
+export function numberFormat(values) {
   const finite = values.filter((value) => Number.isFinite(value));
   let largest = 0;
   let smallest = Infinity;
@@ -62,7 +62,7 @@ const UNITS = {
 const TIME_WORDS = /time|duration|delay|wait|travel|elapsed|headway/;
 
 // `_min` says minutes in `travel_time_min` and minimum in `speed_min`.
-function unitOf(name) {
+export function unitOf(name) {
   const parts = name.toLowerCase().split(/[._]/);
   const last = parts[parts.length - 1];
   const pair = parts.slice(-2).join("_");
@@ -72,7 +72,7 @@ function unitOf(name) {
   return UNITS[last] || "";
 }
 
-function duration(seconds) {
+export function duration(seconds) {
   if (seconds < 1) return `${Number(seconds.toPrecision(2))} s`;
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const total = Math.round(seconds);
@@ -85,7 +85,7 @@ function duration(seconds) {
 }
 
 // For the ticks of an axis that reaches to `last` seconds, which names the unit.
-function clock(seconds, last) {
+export function clock(seconds, last) {
   if (last < 60) return String(Number(seconds.toPrecision(6)));
   const two = (n) => String(n).padStart(2, "0");
   const total = Math.round(seconds);
@@ -93,14 +93,14 @@ function clock(seconds, last) {
   return last < 3600 ? rest.replace(/^0/, "") : `${Math.floor(total / 3600)}:${rest}`;
 }
 
-function localTime(milliseconds) {
+export function localTime(milliseconds) {
   const at = new Date(milliseconds);
   const two = (n) => String(n).padStart(2, "0");
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-function bytes(size) {
+export function bytes(size) {
   if (size < 1000) return `${size} B`;
   const units = ["KB", "MB", "GB", "TB"];
   let value = size / 1000;
@@ -113,13 +113,13 @@ function bytes(size) {
 }
 
 // A text that reads like another type is quoted, for "5" and 5 are different configs.
-function scalar(value) {
+export function scalar(value) {
   if (value === null) return "null";
   if (typeof value === "object") return value.j;
   if (typeof value !== "string") return String(value);
   return value === "" || /^(true|false|null|-?\d[\d.eE+-]*)$/.test(value) ? JSON.stringify(value) : value;
 }
 
-function counted(count, one, many = `${one}s`) {
+export function counted(count, one, many = `${one}s`) {
   return `${grouped(String(count))} ${count === 1 ? one : many}`;
 }

@@ -1,5 +1,12 @@
 // While a sweep runs the page reloads itself; the fragment keeps the view, the session keeps the scroll positions.
 
+import { byId, el, fill } from "./dom.js";
+import { duration, localTime } from "./format.js";
+import { page } from "./page.js";
+import { isPrinting } from "./printing.js";
+import { activeRow, resumeAt } from "./rows.js";
+import { IN_PROGRESS, light } from "./states.js";
+
 const FIRST_RELOAD_S = 3;
 const SLOWEST_RELOAD_S = 60;
 const GIVE_UP_S = 15 * 60;
@@ -32,7 +39,7 @@ function secondsUnchanged() {
   return 0;
 }
 
-function startLive() {
+export function startLive() {
   renderLive("");
   restorePlaces();
   if (!page.running) return;
@@ -49,7 +56,7 @@ function startLive() {
 
 // A reload under someone's hands would take away what they are typing, selecting or dragging.
 function reloadWhenQuiet() {
-  const busy = paused || Date.now() - touched < QUIET_MS || String(getSelection()).length > 0 || document.hidden || printing;
+  const busy = paused || Date.now() - touched < QUIET_MS || String(getSelection()).length > 0 || document.hidden || isPrinting();
   if (busy) {
     setTimeout(reloadWhenQuiet, 500);
     return;
@@ -65,7 +72,7 @@ function rememberPlaces() {
       page: [scrollX, scrollY],
       table: [byId("scroller").scrollLeft, byId("scroller").scrollTop],
       detail: byId("detail").scrollTop,
-      active,
+      active: activeRow(),
       focus: field?.id || (field?.dataset?.id ? `filter ${field.dataset.id}` : ""),
     },
   });
@@ -75,7 +82,7 @@ function restorePlaces() {
   const { again } = remembered();
   if (!again) return;
   remember({ again: null });
-  active = Math.min(again.active, Math.max(0, shown.length - 1));
+  resumeAt(again.active);
   scrollTo(...again.page);
   byId("scroller").scrollTo(...again.table);
   byId("detail").scrollTop = again.detail;
@@ -88,7 +95,7 @@ function restorePlaces() {
   }
 }
 
-function renderLive(news) {
+export function renderLive(news) {
   const written = Date.parse(page.written);
   const when = el("time", { datetime: page.written, title: page.written }, localTime(written));
   if (!page.running) {
@@ -104,5 +111,5 @@ function renderLive(news) {
       renderLive(news);
     },
   }, paused ? "Resume updates" : "Pause updates");
-  fill(byId("live"), light("running"), el("b", {}, news ? " A sweep was running" : " A sweep is running"), ", as of ", when, ". ", news || button);
+  fill(byId("live"), light(IN_PROGRESS), el("b", {}, news ? " A sweep was running" : " A sweep is running"), ", as of ", when, ". ", news || button);
 }

@@ -1,34 +1,50 @@
 // Ties the parts together: which of them a change of the view redraws.
 
+import { byId, el, fill } from "./dom.js";
+import { renderChart } from "./chart.js";
+import { renderCompare } from "./compare.js";
+import { closeDetail, focusDetail, renderDetail } from "./detail.js";
+import { rowsOfStep, shownRows } from "./filter.js";
+import { counted, grouped, visible } from "./format.js";
+import { renderLive, startLive } from "./live.js";
+import { page } from "./page.js";
+import { onPrinting } from "./printing.js";
+import { markRows, revealOpen, showRows, startRows } from "./rows.js";
+import { VIEWS, onChange, readFragment, search, showView, state, turnToView } from "./store.js";
+import { renderChips, renderFailures, renderSteps } from "./summary.js";
+import { layoutOf, renderColumns, renderSame, syncColumns } from "./table.js";
+import { renderTimeline } from "./timeline.js";
+
 const VIEW_NAMES = { table: "Instances", chart: "Chart", timeline: "Timeline", compare: "Compare" };
 let stepRows = [];
 let kept = [];
+let layout = null;
 
 function renderTabs() {
   const tabs = VIEWS.map((view) => {
-    const number = view === "compare" && state.chosen.length ? ` (${state.chosen.length})` : "";
+    const number = view === "compare" && state().chosen.length ? ` (${state().chosen.length})` : "";
     return el("button", {
       type: "button",
       role: "tab",
       id: `tab-${view}`,
-      "aria-selected": String(state.view === view),
+      "aria-selected": String(state().view === view),
       "aria-controls": `view-${view}`,
-      tabindex: state.view === view ? "0" : "-1",
-      onclick: () => change({ view }, true),
+      tabindex: state().view === view ? "0" : "-1",
+      onclick: () => showView(view),
       onkeydown: onTabKey,
     }, VIEW_NAMES[view] + number);
   });
   const focused = document.activeElement?.id;
   fill(byId("tabs"), tabs);
-  if (focused?.startsWith("tab-")) byId(`tab-${state.view}`).focus();
-  for (const view of VIEWS) byId(`view-${view}`).hidden = state.view !== view;
+  if (focused?.startsWith("tab-")) byId(`tab-${state().view}`).focus();
+  for (const view of VIEWS) byId(`view-${view}`).hidden = state().view !== view;
 }
 
 function onTabKey(event) {
   const offset = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!offset) return;
   event.preventDefault();
-  change({ view: VIEWS[(VIEWS.indexOf(state.view) + offset + VIEWS.length) % VIEWS.length] });
+  turnToView(VIEWS[(VIEWS.indexOf(state().view) + offset + VIEWS.length) % VIEWS.length]);
 }
 
 function renderCount() {
@@ -38,18 +54,18 @@ function renderCount() {
 }
 
 function renderView() {
-  if (state.view === "chart") renderChart(kept, stepRows);
-  if (state.view === "timeline") renderTimeline(kept);
-  if (state.view === "compare") renderCompare();
+  if (state().view === "chart") renderChart(kept, stepRows);
+  if (state().view === "timeline") renderTimeline(kept);
+  if (state().view === "compare") renderCompare();
 }
 
-const redrawPlots = () => ["chart", "timeline"].includes(state.view) && renderView();
+const redrawPlots = () => ["chart", "timeline"].includes(state().view) && renderView();
 
 function update(keys) {
   const has = (...names) => names.some((name) => keys.has(name));
   if (has("step")) {
     stepRows = rowsOfStep();
-    layout = layoutOf(state.step, stepRows);
+    layout = layoutOf(state().step, stepRows);
     renderColumns(layout);
     renderSame(layout, stepRows);
   }
@@ -65,19 +81,19 @@ function update(keys) {
   if (has("step", "filters")) renderFailures(stepRows);
   if (has("view", "chosen")) renderTabs();
   const searchBox = byId("search");
-  if (searchBox.value !== state.search && document.activeElement !== searchBox) searchBox.value = state.search;
+  if (searchBox.value !== state().search && document.activeElement !== searchBox) searchBox.value = state().search;
   if (rowsChanged || has("view", "chosen", "x", "y", "colour")) renderViewFor(keys, rowsChanged);
   if (has("open", "chosen")) showDetail(keys);
 }
 
 function renderViewFor(keys, rowsChanged) {
-  if (state.view === "compare" ? keys.has("chosen") || keys.has("view") : rowsChanged || !keys.has("chosen") || keys.has("view")) renderView();
-  if (state.view === "table" && keys.has("view")) showRows(layout, kept);
+  if (state().view === "compare" ? keys.has("chosen") || keys.has("view") : rowsChanged || !keys.has("chosen") || keys.has("view")) renderView();
+  if (state().view === "table" && keys.has("view")) showRows(layout, kept);
 }
 
 function showDetail(keys) {
   const focusInside = byId("detail").contains(document.activeElement);
-  if (keys.has("open") || state.open) renderDetail();
+  if (keys.has("open") || state().open) renderDetail();
   markRows();
   if (keys.has("open")) byId("detail").scrollTop = 0;
   if (focusInside && !byId("detail").hidden) byId("detail").querySelector("h2").focus({ preventScroll: true });
@@ -85,8 +101,8 @@ function showDetail(keys) {
 
 function onPageKey(event) {
   const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "checkbox";
-  if (event.key === "Escape" && state.open) closeDetail();
-  else if (event.key === "Enter" && event.target === byId("scroller") && state.open) focusDetail();
+  if (event.key === "Escape" && state().open) closeDetail();
+  else if (event.key === "Enter" && event.target === byId("scroller") && state().open) focusDetail();
   else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     byId("search").focus();
@@ -110,10 +126,9 @@ function start() {
     startLive();
     return;
   }
-  readFragment();
-  onChange(update);
   startRows();
-  byId("search").addEventListener("input", (event) => change({ search: event.target.value }));
+  onPrinting(redrawPlots);
+  byId("search").addEventListener("input", (event) => search(event.target.value));
   addEventListener("keydown", onPageKey);
   let resizing = 0;
   addEventListener("resize", () => {
@@ -121,7 +136,8 @@ function start() {
     resizing = setTimeout(redrawPlots, 150);
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
-  notify(ALL_KEYS);
+  onChange(update);
+  readFragment();
   revealOpen();
   startLive();
 }

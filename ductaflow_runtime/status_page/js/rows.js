@@ -1,5 +1,13 @@
 // The table's rows. Only those in sight exist in the document; TanStack Virtual says which.
 
+import { VirtualCore } from "virtual-core";
+import { idOf, nameOf } from "./data.js";
+import { byId, el, fill } from "./dom.js";
+import { grouped } from "./format.js";
+import { isPrinting, onPrinting } from "./printing.js";
+import { light } from "./states.js";
+import { followRow, openRow, showEverything, state, toggleChosen } from "./store.js";
+
 const ROW_HEIGHT = 26;
 const PRINTED_ROWS = 1000;
 const SPARE_ROWS = 12;
@@ -7,17 +15,15 @@ const SPARE_ROWS = 12;
 let layout = null;
 let shown = [];
 let active = 0;
-let printing = false;
 let virtualizer = null;
 const drawn = new Map();
 
-function startRows() {
+export function startRows() {
   virtualizer = new VirtualCore.Virtualizer(virtualOptions(0));
   virtualizer._didMount();
   virtualizer._willUpdate();
   byId("scroller").addEventListener("keydown", onGridKey);
-  addEventListener("beforeprint", () => setPrinting(true));
-  addEventListener("afterprint", () => setPrinting(false));
+  onPrinting(printRows);
 }
 
 function virtualOptions(count) {
@@ -35,18 +41,14 @@ function virtualOptions(count) {
   };
 }
 
-function setPrinting(on) {
-  printing = on;
-  if (on) document.documentElement.dataset.print = "";
-  else delete document.documentElement.dataset.print;
+function printRows() {
   drawn.clear();
   drawRows();
-  redrawPlots();
   const left = shown.length - PRINTED_ROWS;
-  fill(byId("print-note"), on && left > 0 && `${grouped(String(left))} more rows are not printed; filter the table to print them.`);
+  fill(byId("print-note"), isPrinting() && left > 0 && `${grouped(String(left))} more rows are not printed; filter the table to print them.`);
 }
 
-function showRows(newLayout, rows) {
+export function showRows(newLayout, rows) {
   layout = newLayout;
   shown = rows;
   active = Math.max(0, Math.min(active, rows.length - 1));
@@ -58,7 +60,7 @@ function showRows(newLayout, rows) {
 }
 
 function inSight() {
-  if (!printing) return virtualizer.getVirtualItems().map((item) => item.index);
+  if (!isPrinting()) return virtualizer.getVirtualItems().map((item) => item.index);
   return Array.from({ length: Math.min(shown.length, PRINTED_ROWS) }, (_, index) => index);
 }
 
@@ -67,13 +69,13 @@ function drawRows() {
   const body = byId("rows");
   const first = wanted.length ? wanted[0] : 0;
   const drawnTo = wanted.length ? wanted[wanted.length - 1] + 1 : 0;
-  const after = printing ? 0 : shown.length - drawnTo;
+  const after = isPrinting() ? 0 : shown.length - drawnTo;
   for (const index of drawn.keys()) if (!wanted.includes(index)) drawn.delete(index);
   const nodes = wanted.map((index) => {
     if (!drawn.has(index)) drawn.set(index, tableRow(index));
     return drawn.get(index);
   });
-  body.replaceChildren(spacer(printing ? 0 : first), ...nodes, spacer(after));
+  body.replaceChildren(spacer(isPrinting() ? 0 : first), ...nodes, spacer(after));
   if (!shown.length) body.replaceChildren(emptyRow());
   markRows();
 }
@@ -85,7 +87,7 @@ function spacer(rows) {
 }
 
 function emptyRow() {
-  const clear = el("button", { type: "button", class: "plain", onclick: () => change({ filters: {}, search: "", step: "" }) }, "Clear the filters");
+  const clear = el("button", { type: "button", class: "plain", onclick: showEverything }, "Clear the filters");
   return el("tr", {}, el("td", { class: "nothing", colspan: String(layout.columns.length + 2) }, "No instance matches. ", clear));
 }
 
@@ -106,15 +108,15 @@ function tableRow(index) {
     "aria-rowindex": String(index + 2),
     onclick: () => {
       active = index;
-      change({ open: id }, true);
+      openRow(id);
     },
   }, el("td", { class: "choose", onclick: (event) => event.stopPropagation() }, box), cells, el("td"));
 }
 
 function cell(column, row) {
-  if (column.id === "about.status") {
-    const status = statusOf(row);
-    return el("td", { class: "status" }, light(status), ` ${STATUS[status].word}`);
+  if (column.format === "status") {
+    const status = column.value(row);
+    return el("td", { class: "status" }, light(status), ` ${status}`);
   }
   const text = column.text(row);
   const kind = column.isNumber ? "num" : column.id === "about.name" ? "name" : "text";
@@ -123,12 +125,12 @@ function cell(column, row) {
 }
 
 // Selection, the open row and the keyboard's row change often; the cells do not.
-function markRows() {
+export function markRows() {
   for (const [index, node] of drawn) {
     const id = idOf(shown[index]);
-    const chosen = state.chosen.includes(id);
+    const chosen = state().chosen.includes(id);
     node.classList.toggle("active", index === active);
-    node.classList.toggle("open", id === state.open);
+    node.classList.toggle("open", id === state().open);
     node.setAttribute("aria-selected", String(chosen));
     node.querySelector("input").checked = chosen;
   }
@@ -148,7 +150,7 @@ const MOVES = {
 function onGridKey(event) {
   if (event.target !== byId("scroller") || event.ctrlKey || event.metaKey || event.altKey || !shown.length) return;
   if (MOVES[event.key]) moveTo(MOVES[event.key](active));
-  else if (event.key === "Enter") change({ open: idOf(shown[active]) }, true);
+  else if (event.key === "Enter") openRow(idOf(shown[active]));
   else if (event.key === " ") toggleChosen(idOf(shown[active]));
   else return;
   event.preventDefault();
@@ -157,19 +159,25 @@ function onGridKey(event) {
 function moveTo(index) {
   active = Math.max(0, Math.min(index, shown.length - 1));
   virtualizer.scrollToIndex(active, { align: "auto" });
-  if (state.open) change({ open: idOf(shown[active]) });
+  if (state().open) followRow(idOf(shown[active]));
   drawRows();
 }
 
+export const activeRow = () => active;
+
+export function resumeAt(index) {
+  active = Math.max(0, Math.min(index, shown.length - 1));
+}
+
 // A link may lead to a row far down.
-function revealOpen() {
-  const at = shown.findIndex((row) => idOf(row) === state.open);
+export function revealOpen() {
+  const at = shown.findIndex((row) => idOf(row) === state().open);
   if (at < 0) return;
   active = at;
   if (at > PAGE_ROWS) byId("scroller").scrollTop = (at - PAGE_ROWS / 2) * ROW_HEIGHT;
 }
 
-function openNeighbour(offset) {
-  const at = shown.findIndex((row) => idOf(row) === state.open);
+export function openNeighbour(offset) {
+  const at = shown.findIndex((row) => idOf(row) === state().open);
   if (at >= 0 || shown.length) moveTo((at < 0 ? active : at) + offset);
 }

@@ -1,9 +1,16 @@
 // The top of the page: steps with their lights, failure groups, active filters.
 
-function countsOf(rows) {
+import { about, columnById, statusOf, stepOf } from "./data.js";
+import { byId, el, fill } from "./dom.js";
+import { counted, grouped } from "./format.js";
+import { page } from "./page.js";
+import { FIRST_FAILURE, STATES, STATE_ORDER, colourStyle, light } from "./states.js";
+import { clearFilters, isFiltered, setFilter, showStep, state, toggleFilter } from "./store.js";
+
+export function countsOf(rows) {
   const counts = new Map();
   for (const row of rows) counts.set(statusOf(row), (counts.get(statusOf(row)) || 0) + 1);
-  return STATUS_ORDER.filter((status) => counts.has(status)).map((status) => [status, counts.get(status)]);
+  return STATE_ORDER.filter((status) => counts.has(status)).map((status) => [status, counts.get(status)]);
 }
 
 function rowsByStep() {
@@ -12,7 +19,7 @@ function rowsByStep() {
   return groups;
 }
 
-function renderSteps() {
+export function renderSteps() {
   const groups = [...rowsByStep()];
   const cards = groups.map(([step, rows]) => stepCard(step, rows));
   if (groups.length > 1) cards.unshift(stepCard("", rowsOfAll()));
@@ -23,19 +30,20 @@ const rowsOfAll = () => Array.from({ length: page.rows }, (_, row) => row);
 
 function stepCard(step, rows) {
   const counts = countsOf(rows);
-  const current = state.step === step;
+  const current = state().step === step;
   const title = el("button", {
     class: "step-name",
     type: "button",
     "aria-pressed": String(current),
     title: step ? `Show only ${step}` : "Show all steps",
-    onclick: () => change({ step, sort: "" }, true),
+    onclick: () => showStep(step),
   }, step || "All steps");
   const head = el("div", { class: "step-head" }, title, el("span", { class: "step-total" }, counted(rows.length, "instance")));
   const lights = counts.slice().reverse().map(([status, count]) => statusCount(step, status, count));
   const bar = el("div", { class: "proportions", "aria-hidden": "true" });
   for (const [status, count] of counts.slice().reverse()) {
-    const part = el("span", { class: status });
+    const part = el("span");
+    part.style.background = colourStyle(status);
     part.style.flexGrow = count;
     bar.append(part);
   }
@@ -43,19 +51,16 @@ function stepCard(step, rows) {
 }
 
 function statusCount(step, status, count) {
-  const filter = `=${STATUS[status].word}`;
-  const active = state.step === step && state.filters["about.status"] === filter;
+  const filter = `=${status}`;
+  const { many } = STATES.get(status);
+  const active = isFiltered("about.status", filter, step);
   return el("button", {
     class: "status-count",
     type: "button",
     "aria-pressed": String(active),
-    title: active ? "Show all again" : `Show only ${STATUS[status].many}`,
-    onclick: () => {
-      const filters = { ...state.filters, "about.status": filter };
-      if (active) delete filters["about.status"];
-      change({ step, filters, view: "table" }, true);
-    },
-  }, light(status), el("b", {}, grouped(String(count))), ` ${STATUS[status].many}`);
+    title: active ? "Show all again" : `Show only ${many}`,
+    onclick: () => toggleFilter("about.status", filter, step),
+  }, light(status), el("b", {}, grouped(String(count))), ` ${many}`);
 }
 
 function failureGroups(rows) {
@@ -72,7 +77,7 @@ function failureGroups(rows) {
 const FIRST_GROUPS = 4;
 let allGroups = false;
 
-function renderFailures(rows) {
+export function renderFailures(rows) {
   const groups = failureGroups(rows);
   const section = byId("failures");
   section.hidden = groups.length === 0;
@@ -88,37 +93,26 @@ function renderFailures(rows) {
     },
   }, `Show ${counted(hidden, "more group")}`);
   const items = listed.map(([label, count]) => el("li", {}, failureButton(label, count, total)));
-  fill(section, el("h2", {}, light("failed"), "Failures by cause"), el("ul", {}, items), more);
+  fill(section, el("h2", {}, light(FIRST_FAILURE), "Failures by cause"), el("ul", {}, items), more);
 }
 
 function failureButton(label, count, total) {
   const filter = `=${label}`;
-  const active = state.filters["about.failure"] === filter;
+  const active = isFiltered("about.failure", filter);
   return el("button", {
     class: "failure",
     type: "button",
     "aria-pressed": String(active),
     title: active ? "Show all again" : "Show only these instances",
-    onclick: () => {
-      const filters = { ...state.filters, "about.failure": filter };
-      if (active) delete filters["about.failure"];
-      change({ filters, view: "table" }, true);
-    },
+    onclick: () => toggleFilter("about.failure", filter),
   }, el("b", {}, `${grouped(String(count))} of ${grouped(String(total))}`), el("bdi", {}, label));
 }
 
-const TITLES = {
-  "about.step": "step", "about.name": "instance", "about.status": "status", "about.failure": "error",
-  "about.warnings": "warnings", "about.duration_s": "duration", "about.started": "started", "about.reason": "reason",
-  "about.worker": "worker",
-};
-const titleOf = (column) => TITLES[column.id] || column.name;
-
-function renderChips() {
-  const chips = Object.entries(state.filters).map(([id, text]) =>
-    chip(`${titleOf(columnById.get(id))}: ${text.replace(/^=(?!\s*[-+.\d])/, "")}`, () => setFilter(id, "")));
-  if (chips.length > 1 || (chips.length && state.search)) {
-    chips.push(el("button", { type: "button", class: "plain", onclick: () => change({ filters: {}, search: "" }) }, "Clear all"));
+export function renderChips() {
+  const chips = Object.entries(state().filters).map(([id, text]) =>
+    chip(`${columnById.get(id).label}: ${text.replace(/^=(?!\s*[-+.\d])/, "")}`, () => setFilter(id, "")));
+  if (chips.length > 1 || (chips.length && state().search)) {
+    chips.push(el("button", { type: "button", class: "plain", onclick: clearFilters }, "Clear all"));
   }
   fill(byId("chips"), chips);
 }

@@ -1,28 +1,23 @@
 // The table's columns: which ones, how wide, their headings and filters. Constant config columns are listed once above.
 
+import { columns, isEmpty, isInTable } from "./data.js";
+import { byId, el, fill } from "./dom.js";
+import { visible } from "./format.js";
+import { STATE_ORDER } from "./states.js";
+import { setFilter, sortBy, state } from "./store.js";
+
 const CHOOSE_WIDTH = 30;
 const WIDTH_SAMPLE = 300;
 const layouts = new Map();
 
-function layoutOf(step, rows) {
-  if (!layouts.has(step)) layouts.set(step, newLayout(step, rows));
+export function layoutOf(step, rows) {
+  if (!layouts.has(step)) layouts.set(step, newLayout(rows));
   return layouts.get(step);
 }
 
-function newLayout(step, rows) {
-  const config = ofGroup("config").filter((column) => !isEmpty(column, rows));
-  const constant = config.filter((column) => isConstant(column, rows));
-  const steps = about("step").dictionary.length;
-  const shown = [
-    about("status"),
-    !step && steps > 1 && about("step"),
-    about("name"),
-    ...config.filter((column) => !constant.includes(column)),
-    ...ofGroup("result").filter((column) => !isEmpty(column, rows)),
-    !isEmpty(about("failure"), rows) && about("failure"),
-    rows.some((row) => about("warnings").numbers[row] > 0) && about("warnings"),
-    ...[about("duration_s"), about("started"), about("reason")].filter((column) => !isEmpty(column, rows)),
-  ].filter(Boolean);
+function newLayout(rows) {
+  const shown = columns.filter((column) => isInTable(column, rows));
+  const constant = columns.filter((column) => column.table === "varied" && !isEmpty(column, rows) && !shown.includes(column));
   return { constant, columns: shown, widths: shown.map((column) => widthOf(column, rows)) };
 }
 
@@ -41,13 +36,13 @@ function widthOf(column, rows) {
     const text = column.text(rows[i]);
     if (text.length > longest.length) longest = text;
   }
-  const title = Math.min(250, textWidth(titleOf(column), true) + 34);
-  if (column.id === "about.status") return Math.ceil(textWidth("interrupted", false) + 42);
-  const widest = column.id === "about.name" || column.id === "about.failure" ? 320 : 240;
+  const title = Math.min(250, textWidth(column.label, true) + 34);
+  if (column.format === "status") return Math.ceil(STATE_ORDER.reduce((most, word) => Math.max(most, textWidth(word, false)), 0) + 42);
+  const widest = column.wide ? 320 : 240;
   return Math.ceil(Math.max(72, title, Math.min(widest, textWidth(longest, false) + 22)));
 }
 
-function renderColumns(layout) {
+export function renderColumns(layout) {
   const widths = [CHOOSE_WIDTH, ...layout.widths];
   const cols = widths.map((width) => {
     const col = el("col");
@@ -71,37 +66,37 @@ function heading(column) {
   const button = el("button", {
     type: "button",
     class: "sort",
-    title: `${titleOf(column)}${kind ? ` (${kind})` : ""}: sort`,
-    onclick: () => change({ sort: nextSort(column) }),
-  }, el("bdi", {}, titleOf(column)), el("span", { class: "arrow", "aria-hidden": "true" }));
+    title: `${column.label}${kind ? ` (${kind})` : ""}: sort`,
+    onclick: () => sortBy(nextSort(column)),
+  }, el("bdi", {}, column.label), el("span", { class: "arrow", "aria-hidden": "true" }));
   return el("th", { scope: "col", class: `${column.isNumber ? "num " : ""}${column.group}`, "data-id": column.id }, button);
 }
 
 function nextSort(column) {
-  if (state.sort === `${column.id}:asc`) return `${column.id}:desc`;
-  return state.sort === `${column.id}:desc` ? "" : `${column.id}:asc`;
+  if (state().sort === `${column.id}:asc`) return `${column.id}:desc`;
+  return state().sort === `${column.id}:desc` ? "" : `${column.id}:asc`;
 }
 
 function filterInput(column) {
-  const hint = column.isNumber && column.id !== "about.started" ? ">0, 1..9" : "filter";
+  const hint = column.isNumber && !column.isTime ? ">0, 1..9" : "filter";
   return el("input", {
     type: "text",
     placeholder: hint,
     autocomplete: "off",
     spellcheck: "false",
-    "aria-label": `Filter ${titleOf(column)}`,
+    "aria-label": `Filter ${column.label}`,
     "data-id": column.id,
     oninput: (event) => setFilter(column.id, event.target.value),
   });
 }
 
-function syncColumns() {
+export function syncColumns() {
   for (const th of byId("columns").querySelectorAll("th[data-id]")) {
-    const direction = state.sort === `${th.dataset.id}:asc` ? "ascending" : state.sort === `${th.dataset.id}:desc` ? "descending" : "none";
+    const direction = state().sort === `${th.dataset.id}:asc` ? "ascending" : state().sort === `${th.dataset.id}:desc` ? "descending" : "none";
     th.setAttribute("aria-sort", direction);
   }
   for (const input of byId("columns").querySelectorAll("input")) {
-    const wanted = state.filters[input.dataset.id] || "";
+    const wanted = state().filters[input.dataset.id] || "";
     if (input !== document.activeElement && input.value !== wanted) input.value = visible(wanted);
     input.classList.toggle("active", Boolean(wanted));
   }
@@ -109,7 +104,7 @@ function syncColumns() {
 
 const FEW = 12;
 
-function renderSame(layout, rows) {
+export function renderSame(layout, rows) {
   const box = byId("same");
   box.hidden = layout.constant.length === 0;
   if (box.hidden) return;

@@ -1,5 +1,13 @@
 // The last sweep by worker: when each instance ran, for how long, and how it ended.
 
+import { about, statusOf } from "./data.js";
+import { byId, el, fill } from "./dom.js";
+import { clock, counted, duration, localTime, visible } from "./format.js";
+import { legendList, statusColouring } from "./marks.js";
+import { page } from "./page.js";
+import { makePlot } from "./plot.js";
+import { STATES } from "./states.js";
+
 const LANE_HEIGHT = 26;
 const MOST_LANES = 64;
 const TIME_STEPS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900,
@@ -14,7 +22,7 @@ function spansOf(rows) {
     const from = started.numbers ? started.numbers[row] : NaN;
     if (Number.isNaN(from) || from < page.sweep) continue;
     const seconds = lasted.numbers ? lasted.numbers[row] : NaN;
-    const end = Number.isNaN(seconds) ? (statusOf(row) === "running" ? now : from) : from + seconds * 1000;
+    const end = Number.isNaN(seconds) ? (STATES.get(statusOf(row)).final ? from : now) : from + seconds * 1000;
     spans.push({ row, from, end: Math.max(from, end), lane: 0 });
   }
   return spans.sort((a, b) => a.from - b.from);
@@ -37,7 +45,7 @@ function assignLanes(spans) {
   return lanes ? lanes.map((worker) => `worker ${worker}`) : free.map((_, i) => `lane ${i + 1}`);
 }
 
-function renderTimeline(rows) {
+export function renderTimeline(rows) {
   const box = byId("view-timeline");
   const spans = spansOf(rows);
   if (!spans.length) {
@@ -74,17 +82,19 @@ function lanePlot(spans, names, scheme) {
     yAxis: { label: null, grid: { show: false }, splits: () => names.map((_, i) => i).filter((i) => i % Math.ceil(names.length / MOST_LANES) === 0) },
     yScale: { range: () => [-0.6, names.length - 0.4], dir: -1 },
     xRange: (_, low, high) => (low === null ? [0, 1] : zoomedOrAll(low, high, xs, last)),
-    marks: (u, ctx) => spans.forEach((span, i) => drawBar(u, ctx, span.lane, xs[i], ends[i], scheme.mark(span.row))),
+    marks: (u, ctx) => {
+      for (const [i, span] of spans.entries()) drawBar(u, ctx, span.lane, xs[i], ends[i], scheme.mark(span.row));
+    },
     find: (u, left, top) => spanAt(u, spans, xs, ends, left, top),
     position: (u, i) => [u.valToPos(xs[i], "x"), u.valToPos(spans[i].lane, "y")],
     describe: (i) => {
       const row = spans[i].row;
-      return [`${names[spans[i].lane]}, ${STATUS[statusOf(row)].many}`, `${duration((spans[i].end - spans[i].from) / 1000)} from ${localTime(spans[i].from).slice(11)}`];
+      return [`${names[spans[i].lane]}, ${STATES.get(statusOf(row)).many}`, `${duration((spans[i].end - spans[i].from) / 1000)} from ${localTime(spans[i].from).slice(11)}`];
     },
   };
 }
 
-function drawBar(u, ctx, lane, from, to, { colour, shape }) {
+function drawBar(u, ctx, lane, from, to, { colour, plain }) {
   const left = u.valToPos(from, "x", true);
   const width = Math.max(devicePixelRatio, u.valToPos(to, "x", true) - left - devicePixelRatio);
   const top = u.valToPos(lane - 0.34, "y", true);
@@ -92,7 +102,7 @@ function drawBar(u, ctx, lane, from, to, { colour, shape }) {
   ctx.fillStyle = colour;
   ctx.globalAlpha = 0.8;
   ctx.fillRect(left, top, width, height);
-  if (shape === "circle" || width < 8) return;
+  if (plain || width < 8) return;
   ctx.globalAlpha = 1; // bars that did not end well carry a line too
   ctx.fillRect(left, top + height - 3 * devicePixelRatio, width, 3 * devicePixelRatio);
 }

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of the page, with a profile of its own and nothing in the background."""
+"""A headless Chromium for tests and benchmark of the page: a profile of its own, nothing in the background."""
 
 from __future__ import annotations
 

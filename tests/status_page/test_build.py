@@ -8,33 +8,19 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from page_samples import png, write_instance, write_sweep
 
+from benchmarks.page_samples import png, write_instance, write_sweep
+from ductaflow_runtime.runs.state import host_name, locked
 from ductaflow_runtime.status_page import PageWriter, write_page
-from ductaflow_runtime.status_page.columns import ABSENT, TextBudget, collect, encode, flatten
-from ductaflow_runtime.status_page.extras import log_tail, notebook_figures
-from ductaflow_runtime.status_page.model import last_sweep_start
+from ductaflow_runtime.status_page.data import last_sweep_start
+from ductaflow_runtime.status_page.encoding import ABSENT, TextBudget, collect, encode
+from ductaflow_runtime.status_page.extras import ExtrasReader, log_tail, notebook_figures
+from ductaflow_runtime.status_page.rows import RowReader
+from tests.status_page.reading import block, column
 
 HOSTILE = "</script><script>alert(1)</script><!-- \" ' & \u2028 \u202e"
-
-
-def block(page: Path, name: str) -> Any:
-    """One of the page's JSON blocks."""
-    match = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page.read_text(encoding="utf-8"))
-    assert match is not None
-    return json.loads(match[1])
-
-
-def column(page: Path, group: str, name: str) -> list[Any]:
-    """The values of one column, None where a row has none."""
-    data = block(page, "page-data")
-    found = next(encoded for at, key, encoded in data["columns"] if (at, key) == (group, name))
-    values = found["n"] if "n" in found else [None if code < 0 else found["d"][code] for code in found["c"]]
-    start = found.get("at", 0)
-    return [None] * start + values + [None] * (data["rows"] - start - len(values))
 
 
 @pytest.fixture
@@ -66,50 +52,27 @@ def test_a_page_without_instances_is_written(runs: Path) -> None:
     assert block(page, "page-data")["rows"] == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("", "is empty"),
-        ('{"schema": 1, "stat', "is not valid JSON"),
-        ("[1]", "does not hold an object"),
-        ('{"schema": 9, "status": "done"}', "has schema 9"),
-        ('{"schema": 1, "status": "odd"}', 'unknown status: "odd"'),
-        ("[" * 100_000, "nested too deeply"),
-    ],
-)
-def test_a_damaged_record_is_listed_with_its_reason(runs: Path, content: str, problem: str) -> None:
-    """One damaged record costs its own row only, which says what is wrong."""
+def test_a_damaged_record_costs_its_own_row_only(runs: Path) -> None:
+    """The row says what is wrong, as its problem and as a failure to filter by; the others are as ever."""
     write_instance(runs, "step", "good")
     bad = write_instance(runs, "step", "bad")
-    (bad / "run.json").write_text(content, encoding="utf-8")
+    (bad / "run.json").write_text('{"schema": 1, "stat', encoding="utf-8")
     page = write_page(runs, title="")
-    assert column(page, "about", "status") == ["unreadable", "done"]
-    assert problem in column(page, "about", "problem")[0]
-    assert problem in column(page, "about", "failure")[0]
-
-
-def test_a_record_with_odd_types_does_not_stop_the_page(runs: Path) -> None:
-    """Every key may hold the wrong type."""
-    odd: dict[str, Any] = {
-        "warnings": "many",
-        "results": [1],
-        "outputs": 3,
-        "error": "boom",
-        "duration_s": "2",
-    }
-    write_instance(runs, "step", "a", **odd, environment=None, started=5, flow=None, command=7, reason=[])
-    assert column(write_page(runs, title=""), "about", "status") == ["done"]
+    assert column(page, "about", "status") == ["damaged", "done"]
+    problem = column(page, "about", "problem")[0]
+    assert problem.startswith("run.json is not valid JSON (")
+    assert column(page, "about", "failure")[0] == problem
 
 
 def test_an_executed_folder_without_a_record_is_listed(runs: Path) -> None:
     """A folder with a config but no record is an instance that lost its record."""
     (runs / "step" / "lost").mkdir(parents=True)
     (runs / "step" / "lost" / "config.json").write_text("{}", encoding="utf-8")
-    (runs / "step" / "mine").mkdir()
+    (runs / "step" / "new").mkdir()
     (runs / "step" / "notes.txt").write_text("", encoding="utf-8")
     page = write_page(runs, title="")
     assert column(page, "about", "name") == ["lost"]
-    assert column(page, "about", "problem") == ["run.json is missing"]
+    assert column(page, "about", "problem") == ["no run.json"]
 
 
 def test_the_config_file_stands_in_for_a_lost_fingerprint(runs: Path) -> None:
@@ -121,18 +84,23 @@ def test_the_config_file_stands_in_for_a_lost_fingerprint(runs: Path) -> None:
 
 
 def test_running_without_an_owner_is_interrupted(runs: Path) -> None:
-    """A record says `running` for ever when its process was killed; whoever knows better is asked."""
-    write_instance(runs, "step", "dead", status="running")
-    write_instance(runs, "step", "live", status="running")
-    page = write_page(runs, title="", is_alive=lambda directory, record: directory.name == "live")
-    assert column(page, "about", "status") == ["interrupted", "running"]
+    """A record says `running` for ever when its process was killed; whoever holds the folder is at it."""
+    environment = {"host": host_name()}
+    write_instance(runs, "step", "dead", status="running", environment=environment)
+    live = write_instance(runs, "step", "live", status="running", environment=environment)
+    writer = PageWriter(runs, "")
+    with locked(live):
+        assert column(writer.write(), "about", "status") == ["interrupted", "running"]
+    page = writer.write()
+    assert column(page, "about", "status") == ["interrupted"] * 2
+    assert column(page, "about", "problem") == ["the process that ran it is gone"] * 2
 
 
 def test_done_with_warnings_is_a_status_of_its_own(runs: Path) -> None:
     """Warnings turn the light of a finished instance orange, not that of a failed one."""
     write_instance(runs, "step", "a", warnings=2)
     write_instance(runs, "step", "b", warnings=2, status="failed")
-    assert column(write_page(runs, title=""), "about", "status") == ["warned", "failed"]
+    assert column(write_page(runs, title=""), "about", "status") == ["warnings", "failed"]
 
 
 def test_failures_with_one_cause_form_one_group(runs: Path) -> None:
@@ -237,12 +205,8 @@ def test_figures_stop_at_their_budget(runs: Path) -> None:
     """The newest instances and the failed ones keep their figures when not all fit."""
     for day in range(1, 6):
         write_instance(runs, "step", f"d{day}", figure=png(), started=f"2025-01-0{day}T00:00:00+00:00")
-    from ductaflow_runtime.status_page.extras import ExtrasReader
-    from ductaflow_runtime.status_page.instances import InstanceReader
-
-    instances = InstanceReader(runs, lambda directory, record: True).read()
     size = len(base64.b64encode(png()))
-    assert sorted(ExtrasReader().figures(instances, 2 * size)) == [3, 4]
+    assert sorted(ExtrasReader().figures(RowReader(runs).read(), 2 * size)) == [3, 4]
 
 
 def test_the_log_is_cut_to_its_end(tmp_path: Path) -> None:
@@ -258,7 +222,7 @@ def test_the_log_is_cut_to_its_end(tmp_path: Path) -> None:
 def test_equal_tracebacks_are_stored_once(runs: Path) -> None:
     """A hundred equal failures cost one traceback."""
     for n in range(100):
-        error = {"type": "E", "message": "m", "cell": 1, "traceback": ["\x1b[31mdeep\x1b[0m", "deeper"]}
+        error = {"type": "E", "message": "m", "cell": 1, "traceback": "\x1b[31mdeep\x1b[0m\ndeeper"}
         write_instance(runs, "step", f"n{n}", status="failed", error=error)
     details = block(write_page(runs, title=""), "page-details")
     assert details["texts"] == ["deep\ndeeper"]
@@ -288,7 +252,6 @@ def test_columns_keep_types_and_absence() -> None:
         {"j": "inf"},
     ]
     assert collect([{"a": 1}, {"b": 2}]) == {"a": [1, ABSENT], "b": [ABSENT, 2]}
-    assert flatten({"a": {"b": {"c": 1}, "d": {}}}) == {"a.b.c": 1, "a.d": {}}
 
 
 def test_long_texts_are_cut_but_stay_different() -> None:

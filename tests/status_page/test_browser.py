@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import chromium
 import pytest
-from page_samples import png, write_instance, write_sweep
 
+from benchmarks import chromium
+from benchmarks.page_samples import png, write_instance, write_sweep
 from ductaflow_runtime.status_page import PageWriter, write_page
 
 pytestmark = [
@@ -438,7 +438,7 @@ const light = (name) => {
 };
 const ratios = {};
 for (const ground of ['page', 'panel', 'sunken', 'chosen']) {
-  for (const ink of ['text', 'muted', 'link', 'failed']) {
+  for (const ink of ['text', 'muted', 'link', 'alarm']) {
     const [a, b] = [light(ground), light(ink)].sort((x, y) => y - x);
     ratios[ink + ' on ' + ground] = (a + 0.05) / (b + 0.05);
   }
