@@ -31,6 +31,9 @@ EXAMPLES = {
         "data/networks/braess_shortcut/links.csv",
         "flow/assign_traffic.py",
         "flow/compare_networks.py",
+        "src/__init__.py",
+        "src/equilibrium.py",
+        "src/network.py",
     },
     "minimal": {"config/my_analysis.json", "data/.gitkeep", "flow/my_analysis.py"},
 }

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import ductaflow
-from ductaflow import InstancesFailed, run_instances
+from ductaflow import InstancesFailed, plan_instances, run_instances
 
 from .helpers import ROOT, commit_all, git, run_python, tree
 
@@ -258,6 +258,36 @@ def test_parallel_and_free_links_are_assigned(traffic):
     assert flows == pytest.approx([10, 10, 20, 0, 0], abs=1e-3)
     assert result["result.demand"] == 20
     assert result["result.mean_travel_time"] == pytest.approx(2, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_change_in_a_module_runs_its_users_again(traffic):
+    """A module of the project counts for each flow that imports it, and for the others by its results only."""
+    rows = pd.DataFrame({"instance_name": ["low", "high"], "demand_factor": [0.25, 0.5]})
+    rows = rows.assign(network="braess_base", **ACCURATE)
+    pairs = pd.DataFrame({"instance_name": ["same"], "base_instance": ["low"], "new_instance": ["low"]})
+
+    def change(module, before, after):
+        text = (traffic / module).read_text(encoding="utf-8")
+        assert text.count(before) == 1
+        (traffic / module).write_text(text.replace(before, after), encoding="utf-8")
+
+    def sweep():
+        return [
+            list(run_instances(frame, f"flow/{step}.py")["reason"].fillna("up to date"))
+            for step, frame in (("assign_traffic", rows), ("compare_networks", pairs))
+        ]
+
+    assert sweep() == [["new", "new"], ["new"]]
+    change("src/equilibrium.py", "last_targets][:2]", "last_targets][:1]")  # slower, to the same end
+    assert list(plan_instances(rows, "flow/assign_traffic.py")["reason"]) == ["module: src/equilibrium.py"] * 2
+    assert sweep() == [["module: src/equilibrium.py"] * 2, ["up to date"]]
+    change("src/network.py", "*= demand_factor", "*= 2 * demand_factor")
+    assignments, (comparison,) = sweep()
+    assert assignments == ["module: src/network.py"] * 2
+    assert "input: runs/assign_traffic/low/flows.csv" in comparison
+    demands = {name: record["results"]["demand"] for name, record in records(traffic, "assign_traffic").items()}
+    assert demands == {"low": 2000, "high": 4000}
 
 
 @pytest.mark.slow
