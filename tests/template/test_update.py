@@ -14,6 +14,7 @@ MINE = {
     "flow/assign_traffic.py": "# %% tags=['parameters']\nconfig = {}  # mine\n",
     "flow/my_own.py": "# a flow of my own\n",
     "src/network.py": "def read_network(name, demand_factor):\n    return 1  # mine\n",
+    "conductors/night.py": "# another conductor of my own\n",
     "config/assign_traffic.json": '{"network": "mine"}\n',
     "data/networks/braess_base/links.csv": "from,to\r\na,b\r\n",
     "conductor.py": "# my conductor, no newline at the end",
@@ -43,7 +44,7 @@ def release(template, tag=NEXT_TAG):
             text += "\n# Another cache\n.other_cache/\n"
         elif path.name == "settings.json":
             text = text.replace('"perFile"', '"single"')
-        elif path.suffix in (".py", ".toml") or path.name.startswith(("{% if", "README")):
+        elif path.suffix in (".py", ".toml") or path.name.endswith((".py.jinja", ".md.jinja")):
             text += f"# changed in {tag}\n"
         path.write_text(text, encoding="utf-8")
     for name in ("flow/new_flow.py", "src/new_module.py", "tests/test_more.py"):
