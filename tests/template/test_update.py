@@ -13,6 +13,8 @@ NEXT_TAG = "v0.2.0"
 MINE = {
     "flow/assign_traffic.py": "# %% tags=['parameters']\nconfig = {}  # mine\n",
     "flow/my_own.py": "# a flow of my own\n",
+    "src/network.py": "def read_network(name, demand_factor):\n    return 1  # mine\n",
+    "conductors/night.py": "# another conductor of my own\n",
     "config/assign_traffic.json": '{"network": "mine"}\n',
     "data/networks/braess_base/links.csv": "from,to\r\na,b\r\n",
     "conductor.py": "# my conductor, no newline at the end",
@@ -21,6 +23,7 @@ MINE = {
 }
 DELETED = [
     "flow/compare_networks.py",
+    "src/equilibrium.py",
     "config/compare_networks.json",
     "data/networks/braess_shortcut/links.csv",
     "data/networks/braess_shortcut/demand.csv",
@@ -41,10 +44,10 @@ def release(template, tag=NEXT_TAG):
             text += "\n# Another cache\n.other_cache/\n"
         elif path.name == "settings.json":
             text = text.replace('"perFile"', '"single"')
-        elif path.suffix in (".py", ".toml") or path.name.startswith(("{% if", "README")):
+        elif path.suffix in (".py", ".toml") or path.name.endswith((".py.jinja", ".md.jinja")):
             text += f"# changed in {tag}\n"
         path.write_text(text, encoding="utf-8")
-    for name in ("flow/new_flow.py", "tests/test_more.py"):
+    for name in ("flow/new_flow.py", "src/new_module.py", "tests/test_more.py"):
         (source / name).write_text(f"# new in {tag}\n", encoding="utf-8")
     commit_all(template, tag, tag=tag)
 
@@ -76,7 +79,7 @@ def test_update_keeps_what_is_the_analysts_and_brings_what_is_the_frameworks(tem
     release(template)
     update(edited)
     assert {name: (edited / name).read_bytes() for name in MINE} == {name: text.encode() for name, text in MINE.items()}
-    assert not [name for name in [*DELETED, "flow/new_flow.py"] if (edited / name).exists()]
+    assert not [name for name in [*DELETED, "flow/new_flow.py", "src/new_module.py"] if (edited / name).exists()]
     settings = tomllib.loads((edited / "pyproject.toml").read_text(encoding="utf-8"))
     assert settings["project"]["dependencies"][0].endswith(f"@{NEXT_TAG}")
     assert settings["tool"]["ruff"]["line-length"] == 100
@@ -143,7 +146,7 @@ def test_update_of_an_untouched_project_equals_a_fresh_copy(template, generate, 
 
 
 def is_analysts(name):
-    return name.startswith(("flow/", "config/", "data/")) or name in (
+    return name.startswith(("flow/", "src/", "config/", "data/")) or name in (
         "conductor.py",
         "pure_conductor.py",
         "README.md",
