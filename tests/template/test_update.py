@@ -1,5 +1,6 @@
 """`copier update`: the framework moves, what belongs to the analyst stays."""
 
+import re
 import shutil
 import tomllib
 
@@ -7,7 +8,7 @@ import copier
 import pytest
 import yaml
 
-from .helpers import commit_all, git, tree
+from .helpers import commit_all, git, run_python, tree
 
 NEXT_TAG = "v0.2.0"
 MINE = {
@@ -172,6 +173,40 @@ def test_results_do_not_stop_an_update_and_its_message_tells_the_next_commands(t
     told = capsys.readouterr().err
     places = [told.index(command) for command in ("git diff", "pip install -e", "python conductor.py")]
     assert places == sorted(places)
+
+
+def test_update_with_a_conflict_is_told_with_its_files(template, generate, capsys):
+    """The command shown after an update names the files with a conflict, and ductaflow says which line to mend."""
+    project = generate(template)
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("line-length = 110", "line-length = 120"), encoding="utf-8")
+    commit_all(project)
+    release(template)
+    copier.run_update(project, defaults=True, overwrite=True)
+    command = re.search(r"git (diff --name-only \S+) +\(files with a conflict", capsys.readouterr().err)[1]
+    assert git(project, *command.split()) == "pyproject.toml\n"
+
+    line = path.read_text(encoding="utf-8").splitlines().index("<<<<<<< before updating") + 1
+    told = run_python(project, "conductor.py").stderr
+    assert "ProjectError: " in told.splitlines()[-1]
+    assert f"pyproject.toml, line {line}: an update or a merge left a conflict here." in told
+
+
+def test_project_whose_template_moved_is_updated_from_there(template, generate, tmp_path):
+    """With the new address in the two places that the messages name, updates come from there without a conflict."""
+    project = generate(template)
+    moved = shutil.copytree(template, tmp_path / "published")
+    for name in (".copier-answers.yml", "pyproject.toml"):
+        text = (project / name).read_text(encoding="utf-8")
+        assert text.count(str(template)) == 1
+        (project / name).write_text(text.replace(str(template), str(moved)), encoding="utf-8")
+    commit_all(project)
+    release(moved)
+    update(project)
+    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["project"]["dependencies"][0].endswith(f"{moved}@{NEXT_TAG}")
+    assert_no_conflict(project)
 
 
 def test_update_can_change_an_answer(template, generate):
