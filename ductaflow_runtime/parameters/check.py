@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ductaflow_runtime.config import Config, Json
+from ductaflow_runtime.config import Config, Json, nest
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames
 from ductaflow_runtime.parameters.trail import Part
@@ -158,20 +157,45 @@ def _plain(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def shape_of(config: Config) -> tuple[Any, ...]:
-    """What the checks look at in a config, its keys and the types of its values: the same shape, the same problems."""
-    kinds: tuple[Any, ...] = tuple(map(type, config.values()))
-    if dict in kinds:
-        kinds = tuple(shape_of(value) if type(value) is dict else type(value) for value in config.values())
-    return tuple(config), kinds
+def check_columns(
+    keys: FlowKeys,
+    columns: Mapping[str, Sequence[Json]],
+    *,
+    known: Sequence[Config] = (),
+    modules: Callable[[], ModuleNames] = ModuleNames,
+) -> list[KeyProblem]:
+    """The same for all rows of a control dataframe, given as dotted columns: each key is spoken of once."""
+    check = _Check(keys, known, modules)
+    found: dict[str, KeyProblem] = {}
+    for _, config in samples(columns):
+        for problem in check.problems((), config):
+            found.setdefault(problem.key, problem)
+    return list(found.values())
 
 
-def distinct_shapes(configs: Iterable[Config]) -> dict[tuple[Any, ...], int]:
-    """The shapes of many configs, each with the number of the first one that has it."""
-    first: dict[tuple[Any, ...], int] = {}
-    for number, config in enumerate(configs):
-        first.setdefault(shape_of(config), number)
-    return first
+def samples(columns: Mapping[str, Sequence[Json]]) -> Iterator[tuple[int, Config]]:
+    """The cells that show all there is to check, each as a config of its own with the number of its row.
+
+    Of each column the first of each type, and of objects the first with each set of keys: a sweep of 100,000 rows is
+    looked at by its columns.
+    """
+    for column, values in columns.items():
+        kinds = set(map(type, values))
+        seen: set[object] = set()
+        for number, value in enumerate(values):
+            if dict not in kinds and len(seen) == len(kinds):
+                break
+            shape = _shape(value)
+            if shape not in seen:
+                seen.add(shape)
+                yield number, nest([(column, value)], [])
+
+
+def _shape(value: Json) -> object:
+    """What the checks look at in a value: its type, and the keys of an object."""
+    if isinstance(value, dict):
+        return tuple((key, _shape(item)) for key, item in value.items())
+    return type(value)
 
 
 def type_warnings(defaults: Config, config: Config, above: str = "") -> list[str]:

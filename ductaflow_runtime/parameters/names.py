@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ductaflow_runtime.parameters.scopes import LOADER
+
 _LONGEST_KEY = 200
 _DOTTED = re.compile(r"\w+(\.\w+)+")
 _WORD = re.compile(r"\w+")
@@ -86,6 +88,8 @@ def hidden_way(tree: ast.AST, default_config: str | None = None) -> str | None:
             return f"looks into variables with {name}"
         if _is_main(node):
             return f"looks into variables with {_MAIN}"
+        if isinstance(node, ast.alias) and node.name == LOADER and node.asname:
+            return f"gives {LOADER} another name"
         text = node.value if isinstance(node, ast.Constant) else None
         if isinstance(text, str) and _CONFIG_FILE in text and text != default_config:
             return f"reads {_CONFIG_FILE} itself"

@@ -57,7 +57,12 @@ class Values(ast.NodeVisitor):
                 self.generic_visit(child, how)
         return NOTHING
 
+    def _config(self) -> Parts:
+        return frozenset({()}) if self._trail.takes_config else NOTHING
+
     def visit_Name(self, node: ast.Name) -> Parts:
+        if node.id == scopes.LOADER:  # handed on, and called by whoever gets it
+            return self._config()
         return self._trail.parts_of(node.id)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> Parts:
@@ -190,8 +195,8 @@ class Values(ast.NodeVisitor):
                 self.escape(keyword.value, "unpacks {} with **" if keyword.arg is None else UNKNOWN)
         if last == scopes.LOADER:
             self._all(given)
-            return frozenset({()}) if self._trail.takes_config else NOTHING
-        to_file = any(keyword.arg == "file" for keyword in node.keywords)
+            return self._config()
+        to_file = any(keyword.arg in ("file", "stream") for keyword in node.keywords)
         shows = (library and name in _SHOW | _ASK) or (root in _LOGS and last in _LEVELS)
         if shows and not to_file:
             self._all(given)

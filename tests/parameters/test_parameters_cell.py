@@ -6,11 +6,12 @@ import ast
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from ductaflow_runtime.parameters.cell import Parameter, list_parameters
-from ductaflow_runtime.parameters.check import distinct_shapes, type_warnings
+from ductaflow_runtime.parameters.check import check_columns, samples, type_warnings
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys, from_json
 from tests.parameters.flows import body, keys_of
 
@@ -165,9 +166,18 @@ def test_a_value_of_another_type_than_the_default_is_told() -> None:
     assert type_warnings({"f": {"g": 1}}, {"f": 2}) == ["`f` is a number (2), its default is an object ({'g': 1})"]
 
 
-def test_rows_of_one_shape_are_looked_at_once() -> None:
-    """A sweep is checked by the shapes of its configs, each told by the first row that has it."""
-    configs = [{"a": n, "m": {"b": n}} for n in range(1000)]
-    configs[500] = {"a": "x", "m": {"b": 1}}
-    configs[700] = {"a": 1, "m": {"c": 1}}
-    assert sorted(distinct_shapes(configs).values()) == [0, 500, 700]
+def test_a_sweep_is_looked_at_by_its_columns() -> None:
+    """Of each column the first cell of each type, and of objects with other keys, is checked; each key told once."""
+    columns: dict[str, list[Any]] = {"a": [1] * 1000, "m.b": [None] * 1000, "o": [{"x": 1}] * 1000}
+    columns["a"][500] = "x"
+    columns["o"][700] = {"x": 1, "y": {"z": 2}}
+    assert list(samples(columns)) == [
+        (0, {"a": 1}),
+        (500, {"a": "x"}),
+        (0, {"m": {"b": None}}),
+        (0, {"o": {"x": 1}}),
+        (700, {"o": {"x": 1, "y": {"z": 2}}}),
+    ]
+    keys = keys_of(body('print(config["a"], config["m"], config["o"]["x"])'))
+    found = check_columns(keys, columns)
+    assert [(problem.key, problem.certain) for problem in found] == [("m.b", True), ("o.y", True)]
