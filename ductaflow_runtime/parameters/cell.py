@@ -13,9 +13,10 @@ from ductaflow_runtime.parameters.scopes import pairs_of
 
 CONFIG = "config"
 _NO_VALUE = object()
-# Papermill itself reads parameters cells of Python only. `x <- 1  # why`, `const x = 1;  // why`, `x=1`
+# Papermill itself reads parameters cells of Python only. `x <- 1  # why`, `const x = 1;  // why`, `x: int = 1`, `x=1`
 _FOREIGN = re.compile(
-    r"^\s*(?:(?:let|var|val|const|local|int|double|string|bool)\s+)?\$?(?P<name>[^\W\d][\w.]*)\s*(?:<-|=(?!=))\s*"
+    r"^\s*(?:(?:let|var|val|const|local|int|double|string|bool)\s+)?\$?(?P<name>[^\W\d][\w.]*)\s*"
+    r"(?::\s*(?P<hint>[^=#]+?)\s*)?(?:<-|=(?!=))\s*"
     r"(?P<default>.*?);?\s*(?:(?:#|//)\s*(?P<help>.*))?$"
 )
 
@@ -97,7 +98,7 @@ def _items(value: ast.expr) -> dict[str, ast.expr] | None:
 
 
 def list_parameters(source: str, cell: ast.Module | None) -> list[Parameter]:
-    """The parameters for people to read. `cell` is the syntax of `source`, `None` in another language than Python.
+    """The parameters for people to read. `cell` is the syntax of `source`, `None` if it is not Python that can be read.
 
     Type hints and comments are read by papermill's own inspection, whose import takes a third of a second.
     """
@@ -138,4 +139,4 @@ def _foreign_parameters(source: str) -> Iterator[Parameter]:
     for line in source.splitlines():
         match = _FOREIGN.match(line)
         if match and not line.lstrip().startswith(("#", "//")):
-            yield Parameter(match["name"], match["default"], help=match["help"] or "")
+            yield Parameter(match["name"], match["default"], match["hint"] or "", match["help"] or "")

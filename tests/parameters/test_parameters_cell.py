@@ -121,11 +121,12 @@ def test_parameters_are_listed_with_default_hint_and_comment() -> None:
 
 def test_parameters_of_other_languages_are_listed_by_their_lines() -> None:
     """Papermill inspects Python only; in R, Julia and bash each assignment on a line of its own is a parameter."""
-    source = "# settings\nalpha <- 0.1  # learning rate\nlearning.rate = 2\nx=1\nif (a == 1) {}\n"
+    source = "# settings\nalpha <- 0.1  # learning rate\nlearning.rate = 2\nx=1\nn: Int = 3\nif (a == 1) {}\n"
     assert list_parameters(source, None) == [
         Parameter("alpha", "0.1", help="learning rate"),
         Parameter("learning.rate", "2"),
         Parameter("x", "1"),
+        Parameter("n", "3", "Int"),
     ]
 
 
