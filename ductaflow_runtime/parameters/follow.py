@@ -25,13 +25,17 @@ def follow(cells: Sequence[tuple[str, ast.Module]], start: dict[str, Part], take
     trees = [tree for _, tree in cells]
     functions = _own_functions(trees)
     statements = _Statements(trail, Values(trail, functions, _own_names(trees)), functions)
-    for _ in range(_MOST_ROUNDS):
-        trail.grew = False
-        for trail.where, tree in cells:
-            statements.go_through(tree.body)
-        if not trail.grew:
-            return trail
-    trail.hide({()}, "hands {} round in circles")
+    try:
+        for _ in range(_MOST_ROUNDS):
+            trail.grew = False
+            for trail.where, tree in cells:
+                statements.go_through(tree.body)
+            if not trail.grew:
+                return trail
+    except RecursionError:
+        trail.hide({()}, "is nested too deep to be followed")
+    else:
+        trail.hide({()}, "hands {} round in circles")
     return trail
 
 

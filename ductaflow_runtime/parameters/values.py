@@ -208,8 +208,9 @@ class Values(ast.NodeVisitor):
             return self._all([*node.args, *(keyword.value for keyword in node.keywords if keyword.arg is None)])
         if name in _DYNAMIC and (name in ("exec", "eval") or not given):
             self._trail.hide({()}, f"uses {name}()")
+        to = name or getattr(node.func, "attr", "")
         for argument in given:
-            self.escape(argument, f"passes {{}} on to {name or 'a call'}()")
+            self.escape(argument, f"passes {{}} on to {to}()" if to else "passes {} on to a function that a call gives")
         return NOTHING
 
     def _own_function(self, node: ast.Call, function: scopes.Function) -> Parts:

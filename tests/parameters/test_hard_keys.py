@@ -86,6 +86,7 @@ QUIET = {
     ),
     "an exec": ('exec("print(config[\'toll\'])")\nprint("toll")', TOLL),
 }
+HANDED_ON = "\n".join(["print(*c0)", *(f"c{n} = c{n + 1}" for n in range(40)), "c40 = config"])
 # Here the code names the key nowhere: at most a warning.
 LENIENT = {
     "iterated over": ("for k, v in config.items():\n    print(k, v)", TOLL),
@@ -106,6 +107,9 @@ LENIENT = {
     "a cell in another language": ("%%bash\ncat config.json", TOLL),
     "a keyword of dict": ('c = dict(all=config)\nfor k in c["all"]:\n    print(k)', TOLL),
     "a decorated function": ("@cache\ndef f(c):\n    return 1\n\nf(config)", TOLL),
+    "a sum of very many": ("x = " + " + ".join(["config[k]"] * 400), TOLL),
+    "handed on and on": (HANDED_ON, TOLL),
+    "a loader of another name": ("from ductaflow import load_cli_config as load\nprint(*load('c.json'))", TOLL),
     "globals": ("g = globals()['con' + 'fig']\nprint(list(g))", TOLL),
 }
 
@@ -124,7 +128,7 @@ def test_a_hidden_key_is_not_refused(case: str, tmp_path: Path) -> None:
     found = problems(body("") + code + "\n", given, tmp_path)
     assert found
     assert not any(problem.certain for problem in found)
-    assert all("cell 4" in problem.why for problem in found)
+    assert all("cell " in problem.why for problem in found)
 
 
 def write(root: Path, name: str, text: str) -> None:
