@@ -6,6 +6,7 @@ Cached by the flow's content, because planning should not pay for reading a note
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import hashlib
 import json
@@ -19,13 +20,16 @@ from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.notebook import (
     PARAMETERS,
+    first_parameters_cell,
     foreign_kernel,
     has_tag,
+    is_own,
     language_of,
     read_bytes,
     read_notebook,
     tags_of,
 )
+from ductaflow_runtime.parameters.keys import CodeCell, FlowKeys, analyse_keys, from_json
 from ductaflow_runtime.project import places_of
 
 if TYPE_CHECKING:
@@ -33,14 +37,14 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"1-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"2-{sys.version_info[0]}.{sys.version_info[1]}"
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
 class FlowCode:
-    """What a flow's text says, as far as staleness and preloading need it."""
+    """What a flow's text says, as far as staleness, preloading and its parameters need it."""
 
     cells: tuple[str, ...]
     text: str
@@ -48,6 +52,7 @@ class FlowCode:
     literals: tuple[str, ...]
     default_config: str | None
     kernel: str | None
+    keys: FlowKeys
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
@@ -59,26 +64,44 @@ def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     return found
 
 
-def analyse(path: Path, cache: Path | None = None) -> FlowCode:
-    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time."""
+def analyse(path: Path, cache: Path | None = None, *, keep: bool = True) -> FlowCode:
+    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time.
+
+    Without `keep` a new answer is not written there: nothing is made for a call that may yet be refused.
+    """
     content = read_bytes(path)
     key = hashlib.sha256(content + ANALYSIS_VERSION.encode() + path.suffix.encode()).hexdigest()[:24]
     stored = cache / f"{key}.json" if cache else None
-    if stored is not None:
-        try:
-            known: Any = json.loads(stored.read_bytes())
-            lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-            return FlowCode(**{**known, **lists})
-        except (OSError, ValueError, TypeError):
-            pass
-    code = analyse_notebook(path, read_notebook(path, content))
-    if stored is not None:
-        try:
-            stored.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(stored, json.dumps(asdict(code)))
-        except OSError:
-            pass  # a cache that cannot be written (a read-only share) only costs time
-    return code
+    if key not in _known:
+        code = _stored_answer(stored) if stored else None
+        _known.clear()  # one flow at a time: a sweep is of one
+        _known[key] = code or analyse_notebook(path, read_notebook(path, content))
+    if keep and stored is not None and not stored.exists():
+        _store_answer(stored, _known[key])
+    return _known[key]
+
+
+# A call asks several times, and a loop of calls for each row.
+_known: dict[str, FlowCode] = {}
+
+
+def _stored_answer(stored: Path) -> FlowCode | None:
+    try:
+        known: dict[str, Any] = json.loads(stored.read_bytes())
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return FlowCode(**{**known, **lists, "keys": from_json(known["keys"])})
+    except OSError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError):
+            stored.unlink()  # it is damaged, and gets written anew
+        return None
+
+
+def _store_answer(stored: Path, code: FlowCode) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written (a read-only share) only costs time
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(stored, json.dumps(asdict(code)))
 
 
 def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
@@ -86,12 +109,16 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
     kernel = foreign_kernel(path, notebook)
     cells: list[str] = []
     trees: list[ast.Module] = []
+    own: list[CodeCell] = []
+    declaring = first_parameters_cell(notebook)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source) if kernel is None or language_of(notebook) == "python" else None
         if tree is not None:
             trees.append(tree)
+        if is_own(cell):
+            own.append(CodeCell(cell.source, tree, cell is declaring))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         if cell.source.rstrip().endswith(";"):
             meaning += "\n;"  # it hides the cell's last value
@@ -106,6 +133,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=kernel,
+        keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
 
 

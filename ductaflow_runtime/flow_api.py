@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import Config, flatten, read_config, to_json
+from ductaflow_runtime.config.border import Config, flatten, to_json
+from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
 from ductaflow_runtime.project import Project, find_root, set_import_path
@@ -52,7 +53,7 @@ def load_cli_config(default_config: str | os.PathLike[str], description: str = "
     """
     from ductaflow_runtime.execution.script import enter_script
 
-    return enter_script(default_config, description)
+    return enter_script(default_config, description, sys._getframe(1).f_code.co_filename)
 
 
 def project_path(*parts: str | os.PathLike[str]) -> Path:
@@ -124,7 +125,7 @@ def _prepare_opened_flow(frame: FrameType) -> None:
     default = _default_named_in(frame.f_code.co_filename)
     if default is None:
         return
-    config.update(read_config(root / default))
+    config.update(read_config_file(root / default))
     print(f"config: {default} (opened as a notebook, nothing injected)")  # noqa: T201
 
 

@@ -15,6 +15,7 @@ from ductaflow_runtime.files import relative_to_root
 
 HIDDEN = ".ductaflow"
 ENGINES = ("fork", "spawn")
+UNKNOWN_KEYS = ("error", "warn", "ignore")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Settings:
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
+    unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
@@ -161,6 +163,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
         ),
+        "unknown_keys": (lambda v: v in UNKNOWN_KEYS, " or ".join(f'"{name}"' for name in UNKNOWN_KEYS)),
         "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
     }
     for name, value in table.items():

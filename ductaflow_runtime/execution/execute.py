@@ -19,14 +19,15 @@ from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.execution.prepare import prepare_notebook, study
+from ductaflow_runtime.execution.prepare import inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.notebook import number_cells, read_bytes, save_notebook
+from ductaflow_runtime.notebook import language_of, number_cells, read_bytes, save_notebook
+from ductaflow_runtime.parameters.inject import given_to
 from ductaflow_runtime.project import set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
@@ -82,6 +83,8 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
     prepare_notebook(notebook, record.command or "", own_kernel=kernel_name is None)
+    given_keys = given_to(Path(job.flow), code.keys, job.config)
+    notebook = inject(notebook, given_keys, kernel_name or "python3", language_of(notebook))
 
     given.observe(Phase.CELLS)
     ran = _run(given, notebook, kernel_name, execution)

@@ -154,7 +154,6 @@ def _execute_with_papermill(job: Job, notebook: NotebookNode, kernel_name: str, 
     papermill.execute.execute_notebook(
         notebook,
         target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
-        parameters={"config": job.config},
         engine_name="ductaflow-kernel",
         kernel_name=kernel_name,
         language=language_of(notebook),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.config.border import Config
 from ductaflow_runtime.flow import FlowCode, analyse_notebook
 from ductaflow_runtime.notebook import read_notebook
 
@@ -30,6 +31,16 @@ def _studied(flow: Path, content: bytes) -> tuple[str, FlowCode]:
     notebook = read_notebook(flow, content)
     code = analyse_notebook(flow, notebook)
     return json.dumps(load_notebook_node(notebook)), code
+
+
+def inject(notebook: NotebookNode, given: Config, kernel_name: str, language: str) -> NotebookNode:
+    """The notebook with the cell of injected parameters, as papermill writes it; without one if nothing is given."""
+    from papermill.parameterize import parameterize_notebook
+
+    if not given:
+        return notebook
+    filled: NotebookNode = parameterize_notebook(notebook, given, kernel_name=kernel_name, language=language)
+    return filled
 
 
 def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> None:
