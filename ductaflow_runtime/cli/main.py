@@ -93,5 +93,5 @@ def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Con
     return apply_settings(read_config_file(path) if path is not None else {}, settings)
 
 
-for commands in ("status", "accept", "prune", "report"):
+for commands in ("parameters", "status", "accept", "prune", "report"):
     importlib.import_module(f"ductaflow_runtime.cli.{commands}").add_to(main)
