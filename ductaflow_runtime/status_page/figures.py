@@ -69,14 +69,13 @@ class FigureReader:
         fits = self._look_into(paths.values(), budget)
         if not fits:
             self._make_smaller(paths.values(), budget, seconds)
-        known = {index: self._known[path] for index, path in paths.items()}
-        shown = _as_many_as_fit(known, budget, fits)
-        left = {index: notebook.count - len(shown.get(index, ())) for index, notebook in known.items()}
+        shown = self._as_many_as_fit(paths, budget, fits)
+        left = {index: self._known[path].count - len(shown.get(index, ())) for index, path in paths.items()}
         return {
             "shown": shown,
             "left": {index: count for index, count in left.items() if count},
             "unread": len(with_notebook) - len(paths),
-            "small": not fits and any(known[index].small for index in shown),
+            "small": not fits and any(self._known[paths[index]].small for index in shown),
             "limit": budget,
         }
 
@@ -114,6 +113,19 @@ class FigureReader:
                     self._known[path].small, self._known[path].full = figures, None
                 budget -= sum(_size(self._known[path].best(fits=False)) for path in some)
 
+    def _as_many_as_fit(self, paths: Mapping[int, Path], budget: int, fits: bool) -> dict[int, list[Figure]]:
+        shown: dict[int, list[Figure]] = {}
+        for index, path in paths.items():
+            notebook = self._known[path]
+            figures = notebook.best(fits)
+            if not figures and 0 < notebook.size <= budget:  # there was no time to make them smaller
+                figures = notebook_figures(path)[0]
+            size = _size(figures)
+            if figures and size <= budget:
+                shown[index] = figures
+                budget -= size
+        return shown
+
 
 def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says of its figures as a whole: how many instances show all of theirs, and what there is not."""
@@ -121,18 +133,6 @@ def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
     wanting = len(figures["left"])
     told = {"complete": complete, "wanting": wanting}
     return told | {name: figures[name] for name in ("unread", "small", "limit")}
-
-
-def _as_many_as_fit(known: Mapping[int, _Notebook], budget: int, fits: bool) -> dict[int, list[Figure]]:
-    shown: dict[int, list[Figure]] = {}
-    for index, notebook in known.items():
-        figures = notebook.best(fits)
-        budget -= _size(figures)
-        if budget < 0:
-            break
-        if figures:
-            shown[index] = figures
-    return shown
 
 
 def take_turns(rows: Sequence[Row]) -> list[int]:
@@ -206,10 +206,12 @@ def smaller(figure: Figure) -> Figure:
         return figure
     try:
         with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            picture = image.convert("RGBA" if image.mode in ("P", "LA", "RGBA") else "RGB")
-        picture.thumbnail((SMALL_WIDTH, 4 * SMALL_WIDTH))
+            picture = image.convert("RGBA")
+        picture.thumbnail((SMALL_WIDTH, 4 * SMALL_WIDTH), Image.Resampling.BILINEAR)
+        paper = Image.new("RGB", picture.size, "white")  # what the page shows behind a figure
+        paper.paste(picture, mask=picture.getchannel("A"))
         written = io.BytesIO()
-        picture.save(written, "WEBP", quality=SMALL_QUALITY, method=2)
+        paper.save(written, "WEBP", quality=SMALL_QUALITY, method=1)
     except Exception:  # noqa: BLE001 - a damaged image, or a Pillow without WebP, has its own way to say so
         return figure
     made = base64.b64encode(written.getvalue()).decode("ascii")
