@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ductaflow_runtime.errors import ProjectError as ProjectError
     from ductaflow_runtime.errors import RecordError as RecordError
     from ductaflow_runtime.errors import WorkerError as WorkerError
-    from ductaflow_runtime.execution.context import instance_path as instance_path
-    from ductaflow_runtime.execution.context import project_path as project_path
-    from ductaflow_runtime.execution.context import save_results as save_results
-    from ductaflow_runtime.execution.script import load_cli_config as load_cli_config
+    from ductaflow_runtime.flow_api import display_config_summary as display_config_summary
+    from ductaflow_runtime.flow_api import instance_path as instance_path
     from ductaflow_runtime.flow_api import is_notebook_execution as is_notebook_execution
-    from ductaflow_runtime.summary import display_config_summary as display_config_summary
+    from ductaflow_runtime.flow_api import load_cli_config as load_cli_config
+    from ductaflow_runtime.flow_api import project_path as project_path
+    from ductaflow_runtime.flow_api import save_results as save_results
 
 _HOMES = {
     "ConfigError": "errors",
@@ -42,17 +42,17 @@ _HOMES = {
     "ProjectError": "errors",
     "RecordError": "errors",
     "WorkerError": "errors",
-    "display_config_summary": "summary",
-    "instance_path": "execution.context",
+    "display_config_summary": "flow_api",
+    "instance_path": "flow_api",
     "is_notebook_execution": "flow_api",
-    "load_cli_config": "execution.script",
+    "load_cli_config": "flow_api",
     "load_results": "conductor.results",
     "plan_instances": "conductor.run",
-    "project_path": "execution.context",
+    "project_path": "flow_api",
     "run_instances": "conductor.run",
     "run_notebook": "conductor.run",
     "run_step_flow": "conductor.run",
-    "save_results": "execution.context",
+    "save_results": "flow_api",
 }
 
 __all__ = sorted(_HOMES)

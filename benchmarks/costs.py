@@ -2,7 +2,7 @@
 """Costs that are not a rate: one cold call, imports, memory, what a large sweep leaves behind.
 
 `memory` and `leftovers` watch a sweep from inside its conductor, so each is a process of its own:
-`python -m benchmarks.costs memory|leftovers`, in a project's folder, prints its findings as JSON.
+`python -m benchmarks.costs memory|leftovers [COUNT]`, in a project's folder, prints its findings as JSON.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def imports(project: Path, repeats: int) -> dict[str, float]:
     return alternately({name: [command] * repeats for name, command in commands.items()}, project)
 
 
-def memory() -> dict[str, Any]:
+def memory(count: int = 4) -> dict[str, Any]:
     """Private memory of the live processes while light instances wait, two at a time."""
     import pandas as pd
 
     from ductaflow import run_instances
 
-    control_df = pd.DataFrame({"instance_name": [f"w{n}" for n in range(4)], "factor": range(4)})
+    control_df = pd.DataFrame({"instance_name": [f"w{n}" for n in range(count)], "factor": range(count)})
     sweep = threading.Thread(target=run_instances, args=(control_df, "flow/waiting.py"), kwargs={"workers": 2})
     sweep.start()
     samples: list[dict[int, tuple[int, bool]]] = []
@@ -87,6 +87,8 @@ def memory() -> dict[str, Any]:
     fullest = max(samples, key=len)
     workers = [size for size, is_worker in fullest.values() if is_worker]
     instances = [size for size, is_worker in fullest.values() if not is_worker]
+    if not workers or not instances:
+        raise RuntimeError(f"no sample shows both a worker and an instance: {fullest}")
     return {"workers": workers, "instances": instances}
 
 
@@ -107,36 +109,29 @@ def _is_child(pid: int) -> bool:
     return f"PPid:\t{os.getpid()}\n" in status
 
 
-def leftovers() -> dict[str, Any]:
-    """Processes, threads and file handles of the conductor before and after 300 instances on 8 workers."""
+def leftovers(count: int = 300) -> dict[str, Any]:
+    """Threads and file handles of the conductor after `count` instances on 8 workers, and after as many again."""
     import pandas as pd
 
     from ductaflow import run_instances
 
-    def counts() -> dict[str, int]:
-        return {
-            "processes": len(list(descendants(os.getpid()))),
-            "threads": threading.active_count(),
-            "handles": len(list(Path("/proc/self/fd").iterdir())) - 1,
-        }
-
-    names = [f"l{n:03}" for n in range(300)]
-    control_df = pd.DataFrame({"instance_name": names, "factor": range(300)})
+    names = [f"l{n:03}" for n in range(count)]
+    control_df = pd.DataFrame({"instance_name": names, "factor": range(count)})
     run_instances(control_df.head(2), "flow/light.py", workers=8)
-    before = counts()
     start = time.perf_counter()
     results = run_instances(control_df, "flow/light.py", workers=8, force=True)
     seconds = time.perf_counter() - start
-    first = counts()
+    after = _held()
     run_instances(control_df, "flow/light.py", workers=8, force=True)
-    return {
-        "seconds": seconds,
-        "done": int((results["status"] == "done").sum()),
-        "before": before,
-        "after": first,
-        "after twice": counts(),
-    }
+    done = int((results["status"] == "done").sum())
+    return {"seconds": seconds, "done": done, "after": after, "after twice": _held()}
+
+
+def _held() -> dict[str, int]:
+    """How many threads and file handles this process has."""
+    return {"threads": threading.active_count(), "handles": len(list(Path("/proc/self/fd").iterdir())) - 1}
 
 
 if __name__ == "__main__":
-    print(json.dumps({"memory": memory, "leftovers": leftovers}[sys.argv[1]]()))
+    watch = {"memory": memory, "leftovers": leftovers}[sys.argv[1]]
+    print(json.dumps(watch(*map(int, sys.argv[2:]))))

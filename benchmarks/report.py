@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
 
 from benchmarks.flows import FLOWS
-
-if TYPE_CHECKING:
-    from benchmarks.run import Results
+from benchmarks.promises import PROMISES, Measurement
 
 NAMES = {
     "ductaflow_sweep": "**ductaflow** `run_instances`, {workers} workers",
@@ -29,12 +24,11 @@ NAMES = {
 PACKAGES = ("papermill", "nbclient", "ipykernel", "jupytext", "pandas", "matplotlib")
 
 
-def write_report(target: Path, results: Results, costs: dict[str, Any], workers: int) -> str:
+def write_report(target: Path, measurement: Measurement) -> str:
     """Write the page; gives its text."""
-    flows = list(dict.fromkeys(flow for flow, _ in results))
-    parts = [INTRO]
-    parts += [_rates(flow, results, workers) for flow in flows]
-    parts += [_wanted(results, costs, workers), _overhead(results, costs), _machine()]
+    flows = dict.fromkeys(flow for flow, _ in measurement.results)
+    parts = [INTRO, *(_rates(flow, measurement) for flow in flows)]
+    parts += [_promises(measurement), _overhead(measurement), _machine()]
     text = "\n\n".join(parts) + "\n"
     target.write_text(text, encoding="utf-8")
     return text
@@ -49,97 +43,37 @@ processes of the papermill pool. Every contender leaves an executed notebook for
 scripts; only ductaflow also leaves a log, a record and a fingerprint."""
 
 
-def _rates(flow: str, results: Results, workers: int) -> str:
-    about = FLOWS[flow].about
-    best = results[flow, "ductaflow_sweep"].seconds
+def _rates(flow: str, measurement: Measurement) -> str:
+    best = measurement.results[flow, "ductaflow_sweep"].seconds
     lines = [
-        f"## The {flow} flow ({about})",
+        f"## The {flow} flow ({FLOWS[flow].about})",
         "",
         "| how | instances | ms an instance | CPU ms | `run_instances` is faster by |",
         "|---|---:|---:|---:|---:|",
     ]
-    for (name, contender), series in results.items():
+    for (name, contender), series in measurement.results.items():
         if name != flow:
             continue
-        label = NAMES[contender].format(workers=workers)
-        if series.seconds is None or series.cpu_seconds is None:
+        label = NAMES[contender].format(workers=measurement.workers)
+        if series.failure is not None:
             lines.append(f"| {label} | - | failed: {series.failure} | - | - |")
             continue
-        ratio = f"{series.seconds / best:.1f} x" if best else "-"
-        cells = (label, series.count, f"{series.seconds * 1e3:.1f}", f"{series.cpu_seconds * 1e3:.1f}", ratio)
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
+        lines.append(
+            f"| {label} | {series.count} | {series.seconds * 1e3:.1f} | {series.cpu_seconds * 1e3:.1f} "
+            f"| {series.seconds / best:.1f} x |"
+        )
     return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Promise:
-    """A number that this run gave, and what it was to be at least or at most."""
-
-    what: str
-    value: float
-    unit: str = " x"
-    least: float | None = None
-    most: float | None = None
-
-    def line(self) -> str:
-        """The row of the table."""
-        if self.least is not None:
-            wanted, met = f">= {self.least:g}{self.unit}", self.value >= self.least
-        elif self.most is not None:
-            wanted, met = f"<= {self.most:g}{self.unit}", self.value <= self.most
-        else:
-            return f"| {self.what} | {self.value:.2f}{self.unit} | | |"
-        return f"| {self.what} | {self.value:.2f}{self.unit} | {wanted} | {'yes' if met else 'no'} |"
-
-
-def _promises(results: Results, costs: dict[str, Any], workers: int) -> list[Promise]:
-    """The project's targets, and what this run gave."""
-
-    def ratio(slow: str, fast: str) -> float:
-        above, below = results["light", slow].seconds, results["light", fast].seconds
-        return above / below if above and below else 0.0
-
-    ideal = 1.0 / min(workers, os.cpu_count() or 1)
-    busy = (results["busy", "ductaflow_sweep"].seconds or 0.0) / ideal
-    cold, imports, memory, left = costs["cold"], costs["imports"], costs["memory"], costs["leftovers"]
-    script, with_ours = imports["pandas script"], imports["pandas script with load_cli_config"]
-    more = {name: float(left["after twice"][name] - left["after"][name]) for name in ("handles", "threads")}
-    return [
-        Promise("light flow against papermill, sequential", ratio("papermill_sequential", "ductaflow_sweep"), least=30),
-        Promise("light flow against papermill in two processes", ratio("papermill_pool", "ductaflow_sweep"), least=15),
-        Promise("light flow against plain `python flow.py`", ratio("plain_python", "ductaflow_sweep"), least=6),
-        Promise("plain loop against papermill, sequential", ratio("papermill_sequential", "ductaflow_loop"), least=12),
-        Promise("1-second flow against the ideal (CPU / cores)", busy, most=1.1),
-        *(
-            Promise(
-                f"cold `run_notebook` against papermill, {flow}",
-                cold[f"ductaflow {flow}"] / cold[f"papermill {flow}"],
-                most=1,
-            )
-            for flow in ("light", "plot")
-        ),
-        Promise("`import ductaflow` adds", (imports["import ductaflow"] - imports["pass"]) * 1e3, " ms", most=20),
-        Promise(
-            "`load_cli_config` adds to a script that imports pandas", (with_ours / script - 1) * 100, " %", most=25
-        ),
-        Promise("private memory of a live light instance", median(memory["instances"] or [0]) / 1e6, " MB", most=40),
-        Promise("private memory of a worker", median(memory["workers"] or [0]) / 1e6, " MB"),
-        Promise("300 instances, 8 workers: finished", float(left["done"]), "", least=300),
-        Promise("... seconds that took", left["seconds"], " s"),
-        Promise("... handles that a second such sweep adds", more["handles"], "", most=0),
-        Promise("... threads that a second such sweep adds", more["threads"], "", most=0),
-        Promise("... processes left when the conductor has ended", float(left["orphans"]), "", most=0),
-    ]
-
-
-def _wanted(results: Results, costs: dict[str, Any], workers: int) -> str:
+def _promises(measurement: Measurement) -> str:
     lines = ["## What was promised", "", "| what | measured | wanted | met |", "|---|---:|---:|---|"]
-    return "\n".join([*lines, *(promise.line() for promise in _promises(results, costs, workers))])
+    return "\n".join([*lines, *(promise.line(measurement) for promise in PROMISES)])
 
 
-def _overhead(results: Results, costs: dict[str, Any]) -> str:
+def _overhead(measurement: Measurement) -> str:
     """How much of an instance's CPU time is the framework's, and where it goes."""
-    light = results["light", "ductaflow_sweep"].cpu_seconds or 0.0
+    costs = measurement.costs
+    light = measurement.results["light", "ductaflow_sweep"].cpu_seconds
     empty = costs["overhead"]["ductaflow_sweep"]
     kernel = costs["overhead"]["papermill_sequential"]
     parts = sorted(costs["where"].items(), key=lambda pair: -pair[1])

@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,33 +21,12 @@ from benchmarks.contenders import CONTENDERS, WORKERS
 from benchmarks.costs import cold_calls, imports
 from benchmarks.flows import FLOWS, Flow, make_project
 from benchmarks.processes import adopt_orphans, run_module
+from benchmarks.promises import Measurement
 from benchmarks.report import write_report
+from benchmarks.series import Results, Series
 
 MEASURED = ("light", "plot", "busy")
 FAST = ("ductaflow_sweep", "ductaflow_loop")
-
-
-@dataclass
-class Series:
-    """What repeated measurements of one contender on one flow gave, an instance."""
-
-    count: int
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    failure: str | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """Median seconds an instance."""
-        return statistics.median(self.wall) if self.wall else None
-
-    @property
-    def cpu_seconds(self) -> float | None:
-        """Median CPU seconds an instance, everything that was started included."""
-        return statistics.median(self.cpu) if self.cpu else None
-
-
-Results = dict[tuple[str, str], Series]
 
 
 def measure(flow: Flow, contender: str, series: Series, ploomber: str = sys.executable) -> None:
@@ -116,7 +93,7 @@ def measure_overhead(repeats: int) -> dict[str, float]:
         series = Series(count_of(flow, contender))
         for _ in range(repeats):
             measure(flow, contender, series)
-        found[contender] = series.cpu_seconds or 0.0
+        found[contender] = series.cpu_seconds
     return found
 
 
@@ -153,7 +130,7 @@ def main() -> None:
         results = measure_rates(repeats, 0.2 if options.quick else 1.0, ploomber)
     costs = {**measure_costs(max(3, repeats)), "overhead": measure_overhead(repeats)}
     target = Path(os.devnull) if options.quick else Path(__file__).parent / "RESULTS.md"
-    print(write_report(target, results, costs, WORKERS))
+    print(write_report(target, Measurement(results, costs, WORKERS)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # ruff: noqa: T201 - its findings go to whoever started it
 """Where the CPU time of one light instance goes.
 
-`python -m benchmarks.where FLOW COUNT`, in a project's folder, prints its findings as JSON. Children are
-forked from a warm worker's code in this process, as a worker does it, and note the CPU time of each part.
+`python -m benchmarks.where FLOW COUNT`, in a project's folder, prints its findings as JSON. Children are forked as
+a worker forks them. An execution tells its phases to whoever observes it; the clock is put on papermill's and
+IPython's own functions from outside.
 """
 
 from __future__ import annotations
@@ -17,18 +18,28 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
+from ductaflow_runtime.execution.execute import execute
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.kernel.capture import open_pipes
+from ductaflow_runtime.kernel.interrupts import INTERRUPTS
+from ductaflow_runtime.kernel.shell import draw_inline
+from ductaflow_runtime.kernel.watch import no_journal
+from ductaflow_runtime.worker.preload import Preloader, preload_runtime
+
 REST = "the process: fork, memory copied when touched, end"
-OUR_PARTS = {
-    "open_entry": "the folder, config.json, the first run.json",
-    "study": "the flow, read from what the worker has parsed",
-    "_enter": "working directory, import path, tracking",
-    "save_notebook": "the notebook, written",
-    "fingerprint": "the fingerprint",
-    "run_cells": "capture, event loop, papermill's bookkeeping",
+PARTS = {
+    Phase.OPEN: "the folder, config.json, the first run.json",
+    Phase.STUDY: "the flow, read from what the worker has parsed",
+    Phase.ENTER: "working directory, import path, tracking",
+    Phase.CELLS: "capture, event loop, papermill's bookkeeping",
+    Phase.END: "the end of the program: threads, exit handlers, variables",
+    Phase.SAVE: "the notebook, written",
+    Phase.FINGERPRINT: "the fingerprint",
+    Phase.CLOSE: "outputs hashed, the last run.json",
 }
 
 
@@ -39,6 +50,20 @@ class Account:
         self.spent: dict[str, float] = {}
         self._open: list[str] = []
         self._since = time.process_time()
+
+    def observe(self, phase: Phase) -> None:
+        """A phase of the execution begins, and with it ends the one before."""
+        self._charge()
+        self._open[:1] = [PARTS[phase]]
+
+    def begin(self) -> None:
+        """Nothing has been spent yet."""
+        self.spent.clear()
+
+    def end(self) -> None:
+        """The execution has ended, and with it the last phase."""
+        self._charge()
+        self._open.clear()
 
     def wrap(self, owner: Any, name: str, part: str) -> None:
         """Have each call of `owner.name` counted for `part`."""
@@ -80,42 +105,32 @@ class Account:
         self._open.pop()
 
 
-def watch(account: Account) -> None:
-    """Put the clock on the parts of an execution."""
+def watch_libraries(account: Account) -> None:
+    """Put the clock on what papermill and IPython do for the cells."""
     import papermill.parameterize
     from ipykernel.ipkernel import IPythonKernel
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ductaflow_runtime.execution import execute
-    from ductaflow_runtime.execution import job as ledger
-    from ductaflow_runtime.kernel import shutdown as leaving
-
-    for name, part in OUR_PARTS.items():
-        account.wrap(execute, name, part)
-    account.wrap(ledger.Entry, "close", "outputs hashed, the last run.json")
-    account.wrap(leaving.Leaving, "__call__", "the end of the program: threads, exit handlers, variables")
     account.wrap(papermill.parameterize, "parameterize_notebook", "papermill's parameters cell")
     account.wrap(IPythonKernel, "do_execute", "IPython and ipykernel around each cell, displays")
     account.wrap(InteractiveShell, "run_code", "the flow's own code, cold in each process")
 
 
-def one_instance(job: Any, account: Account) -> dict[str, float]:
+def one_instance(job: Job, preloader: Preloader, account: Account) -> dict[str, float]:
     """Execute the job in a forked child; CPU seconds by part."""
-    from ductaflow_runtime.execution import execute
-    from ductaflow_runtime.kernel import interrupts
-    from ductaflow_runtime.worker import server as worker
-
-    worker.warm_up(job)
-    pipes = {name: os.pipe() for name in worker.NAMES}
+    preloader.warm_up(job)
+    account.begin()
+    pipes = open_pipes()
     reader, writer = os.pipe()
     gc.freeze()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pid = os.fork()
     if not pid:
         try:
-            interrupts.INTERRUPTS.listen()
+            INTERRUPTS.listen()
             scratch = Path(tempfile.gettempdir())
-            execute.execute(job, lambda _entry: None, time.monotonic(), pipes, scratch)
+            execute(Assignment(job, Clock.start(None), pipes, scratch, no_journal, account.observe))
+            account.end()
             os.write(writer, json.dumps(account.spent).encode())
         finally:
             os._exit(0)
@@ -131,18 +146,15 @@ def one_instance(job: Any, account: Account) -> dict[str, float]:
 
 def main(flow: str, count: int) -> dict[str, float]:
     """The median CPU seconds of each part, over `count` instances."""
-    from ductaflow_runtime.execution.job import Job
-    from ductaflow_runtime.worker import server as worker
-
-    worker.draw_inline()
-    worker.preload_runtime()
+    draw_inline()
+    preload_runtime()
     account = Account()
-    watch(account)
+    watch_libraries(account)
+    preloader = Preloader()
     root = Path.cwd()
-    make: Callable[[int], Any] = lambda number: Job(  # noqa: E731
-        str(root), str(root / "runs"), str(root / "flow" / f"{flow}.py"), flow, f"w{number}", {"factor": number}
-    )
-    found = [one_instance(make(number), account) for number in range(count)][3:]
+    file = str(root / "flow" / f"{flow}.py")
+    jobs = [Job(str(root), str(root / "runs"), file, flow, f"w{n}", {"factor": n}) for n in range(count)]
+    found = [one_instance(job, preloader, account) for job in jobs][3:]
     return {part: statistics.median(one.get(part, 0.0) for one in found) for part in found[0]}
 
 

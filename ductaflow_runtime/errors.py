@@ -14,14 +14,41 @@ DuctaflowError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
-    from ductaflow_runtime.runs.record import Record
+
+class FailedRecord(Protocol):
+    """What an error shows of an instance's record."""
+
+    @property
+    def flow(self) -> str | None: ...
+    @property
+    def step(self) -> str | None: ...
+    @property
+    def instance_name(self) -> str | None: ...
+    @property
+    def error(self) -> FailureText | None: ...
+    @property
+    def notebook(self) -> Path: ...
+    @property
+    def log(self) -> Path: ...
+    @property
+    def previous(self) -> Path | None: ...
+
+
+class FailureText(Protocol):
+    """What an error shows of a failure."""
+
+    @property
+    def cell(self) -> int | None: ...
+    @property
+    def cause(self) -> str: ...
 
 
 class DuctaflowError(Exception):
@@ -70,29 +97,29 @@ class MissingExtraError(DuctaflowError):
 class FlowError(DuctaflowError):
     """One instance failed. `record` is its record; the message names cell, cause, notebook and log."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: FailedRecord) -> None:
         self.record = record
         super().__init__(describe_failure(record))
 
-    def __reduce__(self) -> tuple[type[FlowError], tuple[Record]]:
+    def __reduce__(self) -> tuple[type[FlowError], tuple[FailedRecord]]:
         return type(self), (self.record,)
 
 
 class InstancesFailed(DuctaflowError):  # noqa: N818 - the public name is a contract
     """Rows of a control dataframe failed. `results` is the frame, `records` the failed rows' records."""
 
-    def __init__(self, records: Sequence[Record], results: pd.DataFrame) -> None:
+    def __init__(self, records: Sequence[FailedRecord], results: pd.DataFrame) -> None:
         self.records = tuple(records)
         self.results = results
         lines = [f"{len(self.records)} of {len(results)} instances failed:"]
         lines += [f"  {describe_failure(record)}" for record in self.records]
         super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type[InstancesFailed], tuple[tuple[Record, ...], pd.DataFrame]]:
+    def __reduce__(self) -> tuple[type[InstancesFailed], tuple[tuple[FailedRecord, ...], pd.DataFrame]]:
         return type(self), (self.records, self.results)
 
 
-def describe_failure(record: Record) -> str:
+def describe_failure(record: FailedRecord) -> str:
     """What failed, where, why, and the files that show it."""
     error = record.error
     where = f" in cell {error.cell}" if error is not None and error.cell else ""

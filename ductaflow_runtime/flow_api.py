@@ -1,4 +1,4 @@
-"""Telling a notebook from a script, and making an opened flow run as it stands.
+"""What a flow calls: which mode it runs in, its config, its paths, its results.
 
 In an interactive notebook nothing is injected, and the CLI block does not run. So the first question that
 every flow asks, `is_notebook_execution()`, is also where an empty `config` is filled from the default that
@@ -8,17 +8,23 @@ the CLI block names.
 from __future__ import annotations
 
 import ast
+import json
 import linecache
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import read_config
-from ductaflow_runtime.execution import context as execution
-from ductaflow_runtime.project import find_root, set_import_path
+from ductaflow_runtime.config.border import Config, flatten, read_config, to_json
+from ductaflow_runtime.errors import ConfigError, ProjectError
+from ductaflow_runtime.execution.context import current, in_kernel
+from ductaflow_runtime.project import Project, find_root, set_import_path
+from ductaflow_runtime.runs.instance import check_name
 
 if TYPE_CHECKING:
     from types import FrameType
+
+_LONGEST_SHOWN = 200
 
 
 def is_notebook_execution() -> bool:
@@ -27,16 +33,89 @@ def is_notebook_execution() -> bool:
     False for `python flow/x.py`. In an interactive notebook the project becomes importable from here on,
     and a `config` that is still empty is filled from the default config named in the same cell.
     """
-    running = execution.current()
+    running = current()
     if running is not None:
         return not running.script
-    if not execution.in_kernel():
+    if not in_kernel():
         return False
-    _prepare(sys._getframe(1))
+    _prepare_opened_flow(sys._getframe(1))
     return True
 
 
-def _prepare(frame: FrameType) -> None:
+def load_cli_config(default_config: str | os.PathLike[str], description: str = "") -> Config:
+    """The config of a flow that runs as a script, from `--config`, `--output-dir` and `--set a.b=JSON`.
+
+    `default_config` is relative to the project root, paths typed on the command line to the caller's
+    directory. With `--output-dir` the script works in that directory and leaves `config.json`, `run.log` and
+    `run.json` there; without, it works in its own folder. A wrong argument or config ends the script with
+    exit code 2 and a message.
+    """
+    from ductaflow_runtime.execution.script import enter_script
+
+    return enter_script(default_config, description)
+
+
+def project_path(*parts: str | os.PathLike[str]) -> Path:
+    """An absolute path under the project root, the same however the flow is run.
+
+    A file that exists counts as an input of the running instance. Raises `ProjectError` for a path that
+    leaves the project.
+    """
+    running = current()
+    root = running.root if running is not None else find_root()
+    return _as_input(_below(root, parts, "the project"))
+
+
+def instance_path(step: str, instance_name: str, *parts: str | os.PathLike[str]) -> Path:
+    """An absolute path in another instance's folder, `runs/{step}/{instance_name}/...`.
+
+    A file that exists counts as an input of the running instance, so that it runs again when the other
+    instance's file changes. Raises `ConfigError` for a name that cannot be a folder.
+    """
+    running = current()
+    runs_dir = running.runs_dir if running is not None else Project.find().runs_dir
+    folder = runs_dir / check_name(step, "step name") / check_name(str(instance_name))
+    return _as_input(_below(folder, parts, f"instance {step}/{instance_name}"))
+
+
+def save_results(**values: object) -> None:
+    """Store named results of this instance in its record.
+
+    Values are JSON scalars or lists (numpy scalars and arrays are converted); a name saved twice keeps the
+    last value. Raises `ConfigError` for anything else. In an interactive notebook, and in a script without
+    `--output-dir`, there is no record: the values are checked and shown.
+    """
+    problems: list[str] = []
+    clean = {name: to_json(value, name, problems) for name, value in values.items()}
+    problems += [f"{name}: a result is a number, a text, true/false, null or a list, not an object"
+                 for name, value in clean.items() if isinstance(value, dict)]  # fmt: skip
+    if problems:
+        raise ConfigError("save_results cannot store:", problems)
+    running = current()
+    if running is not None:
+        running.results.update(clean)
+        return
+    for name, value in clean.items():
+        print(f"result {name} = {value}")  # noqa: T201 - shown where the analyst is looking
+
+
+def display_config_summary(config: dict[str, Any], title: str = "") -> None:
+    """Show a config, nested keys dotted: as a table in a notebook, as aligned text in a terminal."""
+    rows = [(key, _shown(value)) for key, value in flatten(config).items()]
+    width = max((len(key) for key, _ in rows), default=0)
+    lines = [title or "Config", *(f"  {key:<{width}}  {value}" for key, value in rows)]
+    text = "\n".join(lines if rows else [*lines, "  (empty)"])
+    running = current()
+    if not (in_kernel() if running is None else not running.script):
+        print(text)  # noqa: T201
+        return
+    from IPython.display import display
+
+    display({"text/plain": text, "text/html": _table(title, rows)}, raw=True)
+
+
+def _prepare_opened_flow(frame: FrameType) -> None:
+    """Make the project importable in an interactive notebook, and fill a `config` that is still empty."""
     root = find_root()
     set_import_path(_flow_folder(frame.f_globals, root), root)
     config = frame.f_globals.get("config")
@@ -67,3 +146,34 @@ def _flow_folder(names: dict[str, Any], root: Path) -> Path:
             return Path(told).parent
     here = Path.cwd()
     return root / "flow" if here == root and (root / "flow").is_dir() else here
+
+
+def _below(folder: Path, parts: tuple[str | os.PathLike[str], ...], what: str) -> Path:
+    path = Path(os.path.normpath(folder.joinpath(*parts)))
+    if path != folder and folder not in path.parents:
+        raise ProjectError(f"{'/'.join(os.fspath(part) for part in parts)} lies outside {what} ({folder})")
+    return path
+
+
+def _as_input(path: Path) -> Path:
+    running = current()
+    if running is not None:
+        running.tracker.name(path)
+    return path
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> str:
+    import html
+
+    cells = "".join(
+        f'<tr><th style="text-align:left">{html.escape(key)}</th>'
+        f'<td style="text-align:left">{html.escape(value)}</td></tr>'
+        for key, value in rows
+    )
+    caption = f'<caption style="text-align:left"><b>{html.escape(title or "Config")}</b></caption>'
+    return f"<table>{caption}<tbody>{cells}</tbody></table>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -98,7 +100,9 @@ def run_command(words: list[str], folder: Path) -> subprocess.CompletedProcess[s
     return done
 
 
-def run_python(block: Block, names: dict[str, Any]) -> None:
-    """Execute a `python` block as written, in a namespace that it shares with those before it."""
+def run_python(block: Block, names: dict[str, Any]) -> str:
+    """Execute a `python` block as written, in a namespace that it shares with those before it; gives what it prints."""
     padded = "\n" * (block.line - 1) + block.text  # a traceback shows the page's own line
-    exec(compile(padded, str(block.page), "exec"), names)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(padded, str(block.page), "exec"), names)
+    return printed.getvalue()

@@ -34,9 +34,12 @@ from tests.markdown_pages import (
     run_python,
     table_below,
 )
+from tests.test_architecture import FLOOR
 
 README = ROOT / "README.md"
 REFERENCE = ROOT / "docs" / "reference.md"
+PRINTED = "output: the block above"
+CONDUCTED = "output: conductor.py"
 MEASURED = ("light", "plot", "busy")
 RUN_HERE = ("run", "plan", "status", "report")
 
@@ -58,16 +61,19 @@ def told(value: Block | list[str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CONTRIBUTING.md"], ids=called)
 def test_examples_of_a_page_run_as_written(page: Path, project: Project) -> None:
-    """A page's blocks, run from top to bottom in a project that holds the files it shows, succeed."""
+    """A page's blocks, run from top to bottom in a project that holds the files it shows, do what the page says."""
     blocks = blocks_of(page)
     for name in dict.fromkeys(block.file for block in blocks if block.file):
         project.write(name, "\n\n".join(block.text for block in blocks if block.file == name))
     names: dict[str, Any] = {"__name__": "page"}
+    printed = ""
     for block in blocks:
+        if block.directive == PRINTED:
+            assert block.text == printed, told(block)
         if block.file or block.directive.startswith(("not run: ", "output: ")):
             continue
         if block.language == "python":
-            run_python(block, names)
+            printed = run_python(block, names)
         elif block.language == "bash":
             run_shown(block, project.root)
 
@@ -90,8 +96,8 @@ def test_examples_are_python(block: Block) -> None:
 
 def test_directives_are_known() -> None:
     """A comment before a block is one that steers it, with a reason where it is not run."""
-    strange = [told(b) for b in BLOCKS if b.directive and not re.match(r"(file|not run|output): \S", b.directive)]
-    assert strange == []
+    steers = rf"(file|not run): \S|{PRINTED}$|{CONDUCTED}$"
+    assert [told(block) for block in BLOCKS if block.directive and not re.match(steers, block.directive)] == []
 
 
 @pytest.mark.parametrize(("block", "words"), [(b, words) for b, words in COMMANDS if words[0] == "ductaflow"], ids=told)
@@ -110,17 +116,17 @@ def check_command(name: str, options: list[str]) -> None:
         assert re.search(rf"{option}\b", shown.output), f"ductaflow {name} has no {option}"
 
 
-@pytest.mark.parametrize("row", table_below(README, "### Command line"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", table_below(REFERENCE, "## The command"), ids=lambda row: row[0])
 def test_command_line_table_is_true(row: list[str]) -> None:
-    """Each command of the README's table exists, with its options and arguments."""
+    """Each command of the reference's table exists, with its options and arguments."""
     _, name, *rest = shlex.split(row[0])
     extra = re.findall(r"`(--\w+)`", row[1])
     check_command(name, [*(word for word in rest if word.startswith("--")), *extra])
 
 
 def test_command_line_table_is_complete() -> None:
-    """The README lists every command."""
-    listed = {shlex.split(row[0])[1] for row in table_below(README, "### Command line")}
+    """The reference lists every command."""
+    listed = {shlex.split(row[0])[1] for row in table_below(REFERENCE, "## The command")}
     assert listed == set(main.commands)
 
 
@@ -176,14 +182,14 @@ def test_signatures_in_the_reference_are_true(name: str) -> None:
 
 
 def test_settings_table_is_true() -> None:
-    """The README's table of `[tool.ductaflow]` lists the settings that there are."""
-    listed = [row[0] for row in table_below(README, "### In `pyproject.toml`")]
+    """The reference's table of `[tool.ductaflow]` lists the settings that there are."""
+    listed = [row[0] for row in table_below(REFERENCE, "## Settings")]
     assert listed == [item.name for item in fields(Settings)]
 
 
 def test_arguments_table_is_true() -> None:
-    """The README's table for `run_instances` lists its arguments, in order."""
-    listed = [row[0] for row in table_below(README, "### `run_instances(")]
+    """The reference's table for `run_instances` lists its arguments, in order."""
+    listed = [row[0] for row in table_below(REFERENCE, "### `run_instances`")]
     assert listed == list(inspect.signature(ductaflow.run_instances).parameters)
 
 
@@ -194,18 +200,27 @@ def test_fields_table_is_true() -> None:
 
 
 def test_errors_are_those_of_the_module() -> None:
-    """README and reference show the tree of errors as it is."""
+    """The reference's table and the module's own tree show the errors as they are, in one order."""
     classes = {
         name
         for name, value in vars(errors).items()
         if inspect.isclass(value) and issubclass(value, errors.DuctaflowError)
     }
     assert all(getattr(errors, name).__bases__ == (errors.DuctaflowError,) for name in classes - {"DuctaflowError"})
-    assert {row[0] for row in table_below(README, "## Errors")} == classes - {"DuctaflowError"}
     tree = (errors.__doc__ or "").split("\n\n")[1].strip()
-    assert tree in REFERENCE.read_text(encoding="utf-8")
-    assert set(re.findall(r"^(?:[├└]── )?(\w+)", tree, re.MULTILINE)) == classes
+    named = re.findall(r"^(?:[├└]── )?(\w+)", tree, re.MULTILINE)
+    assert set(named) == classes
+    assert ["DuctaflowError", *(row[0] for row in table_below(REFERENCE, "## Errors"))] == named
     assert classes <= set(ductaflow.__all__)
+
+
+def test_rooms_of_the_runtime_are_told() -> None:
+    """CONTRIBUTING lists each room once, from the ground floor up."""
+    (tree,) = [b for b in blocks_of(ROOT / "CONTRIBUTING.md") if b.text.startswith("ductaflow_runtime/\n")]
+    rooms = re.findall(r"^    (\w+)(?:/|\.py) +\S", tree.text, re.MULTILINE)
+    assert len(rooms) == len(tree.text.splitlines()) - 1
+    assert sorted(rooms) == sorted(FLOOR)
+    assert [FLOOR[room] for room in rooms] == sorted(FLOOR.values())
 
 
 @pytest.mark.slow
@@ -222,7 +237,7 @@ def test_the_shown_results_are_the_real_ones(tmp_path: Path) -> None:
     command = [sys.executable, "conductor.py"]
     done = subprocess.run(command, cwd=tmp_path / "demo", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    (shown,) = [block for block in blocks_of(README) if block.directive == "output: conductor.py"]
+    (shown,) = [block for block in blocks_of(README) if block.directive == CONDUCTED]
     assert shown.text in done.stdout
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from ductaflow_runtime.config import Config, Json, digest, nest, to_json
+from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.config.border import Config, Json, digest, nest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
-from ductaflow_runtime.runs.record import Record
 
 NAME = "instance_name"
 OURS = ("status", "reason", "duration_s", "directory", "error")
@@ -122,34 +122,29 @@ def plan_frame(control_df: pd.DataFrame, reasons: Sequence[str | None]) -> pd.Da
     return _with(control_df, {"reason": pd.Series(list(reasons), index=control_df.index, dtype=object)})
 
 
-def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], records: Sequence[Record]) -> pd.DataFrame:
+def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The rows plus what became of them and what they saved."""
     index = control_df.index
+    durations = [None if outcome.record is None else outcome.record.duration_s for outcome in outcomes]
+    results = [(outcome.record.results if outcome.record is not None else None) or {} for outcome in outcomes]
 
     def texts(values: Iterable[str | None]) -> pd.Series[Any]:
         return pd.Series(list(values), index=index, dtype=object)
 
     added: dict[str, pd.Series[Any]] = {
-        "status": texts(str(record.outcome) for record in records),
+        "status": texts(str(outcome.status) for outcome in outcomes),
         "reason": texts(reasons),
-        "duration_s": pd.Series([record.duration_s for record in records], index=index, dtype=float),
-        "directory": texts(str(record.directory) for record in records),
-        "error": texts(error_text(record) for record in records),
+        "duration_s": pd.Series(durations, index=index, dtype=float),
+        "directory": texts(str(outcome.directory) for outcome in outcomes),
+        "error": texts(None if outcome.error is None else outcome.error.line for outcome in outcomes),
     }
-    names = dict.fromkeys(name for record in records for name in record.results or ())
-    for name in names:
-        values = [(record.results or {}).get(name) for record in records]
-        added[RESULT + name] = typed(values).set_axis(index)
+    for name in dict.fromkeys(name for saved in results for name in saved):
+        added[RESULT + name] = typed([saved.get(name) for saved in results]).set_axis(index)
     return _with(control_df, added)
 
 
 def _with(control_df: pd.DataFrame, added: dict[str, pd.Series[Any]]) -> pd.DataFrame:
     return pd.concat([control_df, pd.DataFrame(added, index=control_df.index)], axis=1)
-
-
-def error_text(record: Record) -> str | None:
-    """The error of a record in one line."""
-    return None if record.error is None else record.error.line
 
 
 def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:

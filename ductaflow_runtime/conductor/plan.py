@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import Config, to_json
+from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.flow import FlowCode, find_flow
+from ductaflow_runtime.flow import find_flow
 from ductaflow_runtime.project import Project, Settings
-from ductaflow_runtime.runs.instance import Instance, check_name
-from ductaflow_runtime.runs.record import Record
-from ductaflow_runtime.runs.state import Seen, look
-from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.why_stale import Present, why_stale
+from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
+from ductaflow_runtime.staleness.decision import Plan, decide
+from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,12 +23,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-FORCED = "forced"
-BUSY = "running in another process"
-_LONGEST = 100
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
 
@@ -67,26 +59,6 @@ class Call:
     options: Options
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One instance, its last record, and why it must run (`None`: it need not).
-
-    `busy` tells who is executing it at this moment, if somebody is; then this call must not.
-    """
-
-    instance: Instance
-    record: Record | None
-    reason: str | None
-    only_text_changed: bool = False
-    busy: str | None = None
-
-    def without_long_parts(self) -> Plan:
-        """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
-        if self.record is None:
-            return self
-        return replace(self, record=self.record.but(fingerprint=None, outputs=None, environment=None))
-
-
 def make_call(
     notebook_file: PathLike,
     step_name: str | None = None,
@@ -100,16 +72,19 @@ def make_call(
     return Call(project, flow, step, (options or Options()).with_settings(project.settings))
 
 
-def instance_of(call: Call, name: str, config: Config) -> Instance:
-    """One instance of the flow."""
-    return Instance(call.flow, call.step, name, config, call.project.runs_dir)
+def instance_of(call: Call, config: Config | None, name: str | int | None = None) -> Instance:
+    """One instance of the flow, named by `name`, else by its config."""
+    clean = to_config(config)
+    named = default_name(clean) if name is None else check_name(as_name(name))
+    return Instance(call.flow, call.step, named, clean, call.project.runs_dir)
 
 
 def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
     """The rows as instances, all validated."""
     from ductaflow_runtime.conductor.dataframe import read_rows
 
-    return [instance_of(call, name, config) for name, config in read_rows(control_df)]
+    runs_dir = call.project.runs_dir
+    return [Instance(call.flow, call.step, name, config, runs_dir) for name, config in read_rows(control_df)]
 
 
 def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
@@ -117,58 +92,8 @@ def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False
     present = Present(call.project)
     present.code(call.flow)  # a flow that cannot be executed is an error before anything runs
     options = call.options
-    plans = (plan_one(instance, present, options.force, options.export_html) for instance in instances)
+    plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
-
-
-def plan_one(instance: Instance, present: Present, force: bool = False, html: bool = False) -> Plan:
-    """The plan of one instance."""
-    seen = look(instance.directory)
-    record = seen.record
-    if seen.state == Status.RUNNING:
-        return Plan(instance, record, BUSY, busy=_who(instance, seen))
-    if force:
-        return Plan(instance, record, FORCED)
-    # An accepted instance keeps the notebook that was executed: the flow may have other cells by now.
-    text = record is not None and record.accepted is None and _text_changed(record, present.code(instance.flow))
-    reason = f"record damaged: {seen.damage}" if seen.damage else why_stale(instance, record, present)
-    if reason is None and html and record is not None and not record.notebook.is_file():
-        reason = "no stored notebook to make the HTML page of"
-    return Plan(instance, record, reason, text)
-
-
-def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
-    """One line that says what will run and why, the commonest reasons first, and what need not run."""
-    counts = Counter(plan.reason for plan in plans)
-    idle, busy = counts.pop(None, 0) - refreshed, counts.pop(BUSY, 0)
-    told = [f"{count} {_shorten(str(reason))}" for reason, count in counts.most_common(3)]
-    if len(counts) > 3:
-        told.append(f"{sum(count for _, count in counts.most_common()[3:])} for other reasons")
-    why = f" ({' | '.join(told)})" if told else ""
-    parts = [f"{counts.total()} to run{why}"]
-    parts += [f"{count} {what}" for count, what in ((busy, BUSY), (refreshed, "refreshed")) if count]
-    if idle or not refreshed:
-        parts.append(f"{idle} up to date")
-    return f"{step}: {', '.join(parts)}"
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-def _who(instance: Instance, seen: Seen) -> str:
-    """Who is executing an instance, and what to do about it."""
-    text, record = f"{instance.step}/{instance.name} is being executed by ", seen.record
-    if record is None:
-        return f"{text}another process, which has just begun; wait for it, or end that process"
-    process = (record.environment or {}).get("pid")
-    return f"{text}process {process} since {record.started}; wait for it, or end that process"
-
-
-def _text_changed(record: Record, code: FlowCode) -> bool:
-    """Whether comments, markdown or tags differ from the stored notebook's."""
-    was = record.fingerprint.code.text if record.fingerprint is not None else None
-    return was is not None and was != code.text
 
 
 def _seconds(timeout: object) -> float | None:

@@ -4,48 +4,55 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.conductor.observers import Observer
+from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import describe_failure
 from ductaflow_runtime.execution.context import in_kernel
-from ductaflow_runtime.runs.record import Outcome, Record
+from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     from tqdm.std import tqdm
 
 
-class Progress:
+class Progress(Observer):
     """The progress of one sweep."""
 
-    def __init__(self, step: str, total: int, workers: int, quiet: bool) -> None:
-        self._quiet = quiet
-        self._total = total
-        self._workers = workers
-        self._done = self._failed = self._not_run = 0
-        self._bar: tqdm[Any] | None = None if quiet else _bar(step, total)
+    def __init__(self, project: Project, step: str) -> None:
+        self._project = project
+        self._step = step
+        self._total = self._workers = 0
+        self._counts: Counter[Status] = Counter()
+        self._bar: tqdm[Any] | None = None
+
+    def begun(self, total: int, workers: int) -> None:
+        """Open the line."""
+        self._total, self._workers = total, workers
+        self._bar = _bar(self._step, total)
         self._show()
 
-    def add(self, record: Record) -> None:
-        """One more instance has ended."""
-        self._done += record.outcome is Outcome.DONE
-        self._failed += record.outcome is Outcome.FAILED
-        self._not_run += record.outcome is Outcome.NOT_RUN
-        if record.outcome is Outcome.FAILED and not self._quiet:
-            self._say(f"failed: {describe_failure(record)}")
+    def ended(self, outcome: Outcome) -> None:
+        """Count it, and name it if it failed."""
+        self._counts[outcome.status] += 1
+        if outcome.status is Status.FAILED:
+            self._say(f"failed: {describe_failure(outcome.as_record(self._project))}")
         self._show()
         if self._bar is not None:
             self._bar.update(1)
 
-    def close(self) -> None:
+    def finished(self) -> None:
         """Leave the line as it is."""
         if self._bar is not None:
             self._bar.close()
 
     def _show(self) -> None:
         if self._bar is not None:
-            left = self._total - self._done - self._failed - self._not_run
-            told = {"done": self._done, "failed": self._failed, "running": min(self._workers, left)}
-            self._bar.set_postfix(told, refresh=False)
+            running = min(self._workers, self._total - self._counts.total())
+            told = {str(status): self._counts[status] for status in (Status.DONE, Status.FAILED)}
+            self._bar.set_postfix({**told, str(Status.RUNNING): running}, refresh=False)
 
     def _say(self, text: str) -> None:
         if self._bar is not None:

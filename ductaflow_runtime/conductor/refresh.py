@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.notebook import read_bytes, read_executed, read_notebook, refreshed, save_notebook
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.record import Outcome, Record, write_record
+from ductaflow_runtime.runs.record import Record, write_record
+from ductaflow_runtime.runs.state import held
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.fingerprint import code_state
-from ductaflow_runtime.staleness.inventory import held
 from ductaflow_runtime.staleness.why_stale import Present
-
-if TYPE_CHECKING:
-    from ductaflow_runtime.conductor.plan import Plan
 
 _LONGEST = 120
 
 
-def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Record:
+def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Outcome:
     """Execute nothing; rewrite the notebook if only its text changed, make a page that is missing."""
     changed, has_page, instance = plan.only_text_changed, record.html.is_file(), plan.instance
     renewed = False
@@ -40,7 +39,7 @@ def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Record:
             pass  # whoever has it refreshes it too
         except Exception as error:  # noqa: BLE001 - the files may have been edited in any way
             _tell(instance, "HTML page" if renewed or not changed else "stored notebook", error)
-    return record.but(skipped=True, outcome=Outcome.REFRESHED if renewed else Outcome.UP_TO_DATE)
+    return Outcome(Status.REFRESHED if renewed else Status.UP_TO_DATE, instance, record=record.but(skipped=True))
 
 
 def _tell(instance: Instance, what: str, error: Exception) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import flatten
+from ductaflow_runtime.config.border import flatten
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
@@ -53,8 +53,6 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
 
 def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
     """One instance as a row, also one whose record is damaged or missing; `None` if nothing has run there."""
-    from ductaflow_runtime.conductor.dataframe import error_text
-
     directory = step_dir / name
     seen = look(directory)
     if seen.state == Status.NEW:
@@ -66,7 +64,7 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
         return {**row, "error": damage if seen.state == Status.DAMAGED else None}
     row["duration_s"] = None if record.duration_s is None else float(record.duration_s)
     row["warnings"] = record.warnings
-    row["error"] = error_text(record)
+    row["error"] = None if record.error is None else record.error.line
     for key, value in flatten((record.fingerprint.config if record.fingerprint is not None else None) or {}).items():
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
     row.update({f"result.{key}": value for key, value in (record.results or {}).items()})

@@ -1,41 +1,36 @@
 """What the conductor calls. The whole way on one screen:
 
-rows -> configs -> instances -> why_stale -> jobs -> workers -> records -> the frame with what became of it.
+project -> instances -> plans -> refresh -> jobs -> sweep -> the frame with what became of each row.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from ductaflow_runtime.conductor.plan import (
-    Call,
-    Options,
-    Plan,
-    announce,
-    instance_of,
-    instances_of,
-    make_call,
-    make_plans,
-)
+from ductaflow_runtime.conductor.jobs import make_jobs
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage
+from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Sweep, without_record
-from ductaflow_runtime.config import to_config
+from ductaflow_runtime.conductor.sweep import Sweep, failed_without_record, not_run
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.html_export.export import require_extra
-from ductaflow_runtime.runs.instance import as_name, check_name, default_name
-from ductaflow_runtime.runs.record import Outcome, Record
-from ductaflow_runtime.staleness.inventory import remember_control
+from ductaflow_runtime.runs.control import remember_control
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.why_stale import Present
-from ductaflow_runtime.status_page.live import LivePage, write_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Executor
 
     import pandas as pd
+
+    from ductaflow_runtime.config.border import Config
 
     PathLike = str | os.PathLike[str]
 
@@ -61,19 +56,23 @@ def run_notebook(
     seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
     `InstanceBusyError` while another process executes the instance.
     """
-    call = make_call(notebook_file, step_name, runs_dir, Options(force, timeout, export_html, kernel_name, workers=1))
-    clean = to_config(config)
-    name = default_name(clean) if instance_name is None else check_name(as_name(instance_name))
-    plan = make_plans(call, [instance_of(call, name, clean)], whole=True)[0]
+    options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
+    call = make_call(notebook_file, step_name, runs_dir, options)
+    return run_one(call, config, instance_name).as_record(call.project)
+
+
+def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
+    """What became of one instance; raises like `run_notebook`."""
+    (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
     if plan.busy:
         raise InstanceBusyError(plan.busy)
-    (record,) = carry_out(call, [plan], quiet=True)
-    if record.outcome is Outcome.FAILED:
-        error = record.error
-        if record.started is None and error is not None and error.type == InstanceBusyError.__name__:
-            raise InstanceBusyError(error.message)
-        raise FlowError(record)
-    return record
+    (outcome,) = conduct(call, [plan], [PageAtExit(call.project)])
+    if outcome.status is Status.FAILED:
+        failure = outcome.failure
+        if failure is not None and failure.type == InstanceBusyError.__name__:
+            raise InstanceBusyError(failure.message)
+        raise FlowError(outcome.as_record(call.project))
+    return outcome
 
 
 def run_step_flow(
@@ -112,16 +111,18 @@ def run_instances(
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
-    options = Options(force, timeout, export_html, workers=workers, stop=on_error == "stop")
-    call = make_call(notebook_file, step_name, runs_dir, options)
-    instances = instances_of(control_df, call)
-    plans = make_plans(call, instances)
-    remember_control(call.project.runs_dir, call.step, [instance.name for instance in instances])
-    records = carry_out(call, plans, executor)
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
-    frame = outcome_frame(control_df, [plan.reason for plan in plans], records)
-    failed = [record for record in records if record.outcome is Outcome.FAILED]
+    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, stop=on_error == "stop")
+    call = make_call(notebook_file, step_name, runs_dir, options)
+    project = call.project
+    instances = instances_of(control_df, call)
+    plans = make_plans(call, instances)
+    remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
+    observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step)]
+    outcomes = conduct(call, plans, observers, executor)
+    frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
+    failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed and on_error != "continue":
         raise InstancesFailed(failed, frame)
     return frame
@@ -142,50 +143,35 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(notebook_file, step_name, runs_dir, Options(force, export_html=export_html))
+    call = make_call(notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html))
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
-def carry_out(
-    call: Call,
-    plans: Sequence[Plan],
-    executor: Executor | None = None,
-    *,
-    quiet: bool = False,
-) -> list[Record]:
-    """Execute what must be, refresh what only reads differently, skip the rest; one record a plan."""
-    project, options = call.project, call.options
+def conduct(
+    call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None = None
+) -> list[Outcome]:
+    """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
+    options = call.options
     if options.export_html:
         require_extra()
-    stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
-    page = LivePage(project.runs_dir, project.root.name) if stale and not quiet else None
-    sweep = Sweep(
-        workers=options.workers,
-        executor=executor,
-        stop=options.stop,
-        quiet=quiet,
-        tick=page.tick if page else None,
-    )
-    around = project.git_state() if stale else {}
-    jobs = {index: make_job(call, plan, sweep.threads, around) for index, plan in stale.items()}
-    records = refresh_all(call, plans)
-    if not quiet:
-        refreshed = sum(record.outcome is Outcome.REFRESHED for record in records.values())
-        print(announce(call.step, plans, refreshed), file=sys.stderr, flush=True)  # noqa: T201
-    records.update(put_aside(jobs, plans, options.stop))
+    sweep = Sweep(options.workers, executor, observers, stop=options.stop)
+    jobs = make_jobs(call, plans, sweep.threads)
+    outcomes = refresh_all(call, plans)
+    refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
+    for observer in observers:
+        observer.planned(plans, refreshed)
+    outcomes |= put_aside(jobs, plans, options.stop)
     try:
-        records.update(sweep.run(jobs))
+        outcomes |= sweep.run(jobs)
     finally:
-        if page is not None:
-            page.finish()
-        elif stale:
-            write_at_exit(project.runs_dir, project.root.name)
-    return [records[index] for index in range(len(plans))]
+        for observer in observers:
+            observer.finished()
+    return [outcomes[index] for index in range(len(plans))]
 
 
-def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Record]:
-    """The records of those that need not run."""
+def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
+    """What became of those that need not run."""
     present = Present(call.project)
     return {
         index: refresh(plan, plan.record, present, call.options.export_html)
@@ -194,32 +180,10 @@ def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Record]:
     }
 
 
-def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[int, Record]:
+def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[int, Outcome]:
     """Take out the jobs that another process is doing, which count as failed; with `stop`, all others too."""
     busy = {index: InstanceBusyError(plan.busy) for index, plan in enumerate(plans) if plan.busy}
-    aside = {index: without_record(jobs.pop(index), Outcome.FAILED, error) for index, error in busy.items()}
+    aside = {index: failed_without_record(jobs.pop(index), error) for index, error in busy.items()}
     if stop and busy:
-        aside |= {index: without_record(jobs.pop(index), Outcome.NOT_RUN, None) for index in list(jobs)}
+        aside |= {index: not_run(jobs.pop(index)) for index in list(jobs)}
     return aside
-
-
-def make_job(call: Call, plan: Plan, threads: int, around: dict[str, Any]) -> Job:
-    """What a worker needs to know of one instance."""
-    settings, instance = call.project.settings, plan.instance
-    return Job(
-        root=str(call.project.root),
-        runs_dir=str(call.project.runs_dir),
-        flow=str(instance.flow),
-        step=instance.step,
-        name=instance.name,
-        config=instance.config,
-        reason=plan.reason or "",
-        timeout=call.options.timeout,
-        export_html=call.options.export_html,
-        show_code=settings.code,
-        kernel_name=call.options.kernel_name,
-        engine=settings.engine,
-        preload=list(settings.preload) if settings.preload is not None else None,
-        threads=threads,
-        environment=dict(around),
-    )

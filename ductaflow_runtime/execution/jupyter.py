@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 from pathlib import Path
@@ -13,8 +12,11 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from traitlets import default
 
-from ductaflow_runtime.execution.context import HANDOFF, Execution
+from ductaflow_runtime.execution.assignment import Assignment
+from ductaflow_runtime.execution.failure import Ran
+from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.kernel.cells import tidy_streams
 from ductaflow_runtime.notebook import language_of
 from ductaflow_runtime.runs.failure import describe_exit
@@ -22,7 +24,7 @@ from ductaflow_runtime.runs.failure import describe_exit
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-    from ductaflow_runtime.kernel.capture import Log
+    from ductaflow_runtime.kernel.log import Log
 
 
 class LogStream:
@@ -48,86 +50,120 @@ class Died(Exception):  # noqa: N818 - the word in records
     """The kernel's process ended before the flow did."""
 
 
-class KernelManager(AsyncKernelManager):
+class KernelRun:
+    """What is seen of one kernel: the notebook that it executes, how it ended, whether it was interrupted.
+
+    Papermill and nbclient make their engine and their kernel manager themselves, from a class. So each run has
+    classes of its own, which note here what they see.
+    """
+
+    def __init__(self, sockets: Path | None) -> None:
+        self.sockets = sockets
+        self.notebook: NotebookNode | None = None
+        self.exit_code: int | None = None
+        self.interrupted = False
+
+    @property
+    def manager_class(self) -> type[NotedManager]:
+        """What nbclient starts the kernel with."""
+        return type("KernelManager", (NotedManager,), {"run": self})
+
+    @property
+    def engine_class(self) -> type:
+        """What papermill executes the notebook with: its own engine, which would lose the notebook at an error."""
+        from papermill.engines import NBClientEngine
+
+        run = self
+
+        class NotedEngine(NBClientEngine):  # type: ignore[misc]
+            @classmethod
+            def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+                run.notebook = nb_man.nb
+                with contextlib.suppress(Left):
+                    super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+        return NotedEngine
+
+    def pass_on_interrupts(self) -> None:
+        """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where."""
+        import psutil
+
+        def pass_on(number: int, _frame: object) -> None:
+            self.interrupted = True
+            for child in psutil.Process().children():
+                child.send_signal(number)
+
+        signal.signal(signal.SIGINT, pass_on)
+
+
+class NotedManager(AsyncKernelManager):
     """A kernel whose end is noted."""
 
-    ended: ClassVar[int | None] = None
-    sockets: ClassVar[Path | None] = None
+    run: ClassVar[KernelRun]
 
     @default("transport")
     def _no_ports(self) -> str:
         # Ports are chosen before they are taken: with several kernels at a time, two get the same.
-        return "tcp" if self.sockets is None else "ipc"
+        return "tcp" if self.run.sockets is None else "ipc"
 
     @default("connection_file")
     def _short_name(self) -> str:
-        return "" if self.sockets is None else str(self.sockets / "kernel-connection.json")
+        return "" if self.run.sockets is None else str(self.run.sockets / "kernel-connection.json")
 
     async def is_alive(self) -> bool:  # type: ignore[override]
         """Whether it runs; if not, with which code it ended."""
         alive = await self._async_is_alive()
         if not alive and self.provisioner is not None:
-            KernelManager.ended = await self.provisioner.poll()
+            self.run.exit_code = await self.provisioner.poll()
         return alive
 
 
-def run_on_kernel(
-    job: Job, notebook: NotebookNode, kernel_name: str, running: Execution, log: Log
-) -> tuple[NotebookNode, BaseException | None]:
-    """Execute on the named kernel; gives the notebook and papermill's error, if any."""
+def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, execution: Execution, log: Log) -> Ran:
+    """Execute on the named kernel; raises papermill's error if the kernel never got the notebook."""
+    answer = given.scratch / "kernel.json"
+    tell_kernel(execution, answer)
+    _make_importable(given.job)
+    python = language_of(notebook) == "python"  # not every other kernel can do without ports
+    run = KernelRun(given.scratch if python and os.name == "posix" else None)
+    run.pass_on_interrupts()
+    try:
+        _execute_with_papermill(given.job, notebook, kernel_name, run, log)
+        error: BaseException | None = None
+    except Exception as failed:
+        error = failed
+        if run.interrupted and getattr(failed, "ename", None) != "KeyboardInterrupt":
+            error = KeyboardInterrupt()  # whatever the kernel made of it, as it was being started or ended
+        elif run.notebook is None:
+            raise
+    if run.notebook is None:
+        return Ran(notebook, error, {})
+    for cell in run.notebook.cells:
+        tidy_streams(cell)
+    if isinstance(error, DeadKernelError):
+        _mark_last_started(run.notebook)
+        error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
+    return Ran(run.notebook, error, dict.fromkeys(take_answer(execution, answer), ""))
+
+
+def _execute_with_papermill(job: Job, notebook: NotebookNode, kernel_name: str, run: KernelRun, log: Log) -> None:
     import papermill.execute
     from papermill.engines import papermill_engines
 
-    _prepare_environment(job, running)
-    python = language_of(notebook) == "python"  # not every other kernel can do without ports
-    KernelManager.sockets = running.handoff.parent if python and running.handoff and os.name == "posix" else None
-    kept: list[NotebookNode] = []
-    papermill_engines.register("ductaflow-kernel", _keeping_engine(kept))
-    interrupts = _interrupt_kernel_too()
-    target = str(running.directory / f"{Path(job.flow).stem}.ipynb")
-    error: BaseException | None = None
-    try:
-        papermill.execute.execute_notebook(
-            notebook,
-            target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
-            parameters={"config": job.config},
-            engine_name="ductaflow-kernel",
-            kernel_name=kernel_name,
-            language=language_of(notebook),
-            progress_bar=False,
-            stdout_file=LogStream(log, "stdout"),
-            stderr_file=LogStream(log, "stderr"),
-            kernel_manager_class=KernelManager,
-            on_cell_executed=_leave,
-        )
-    except Exception as failed:
-        error = failed
-        if interrupts and getattr(failed, "ename", None) != "KeyboardInterrupt":
-            error = KeyboardInterrupt()  # whatever the kernel made of it, as it was being started or ended
-        elif not kept:
-            raise
-    if not kept:
-        return notebook, error
-    for cell in kept[0].cells:
-        tidy_streams(cell)
-    if isinstance(error, DeadKernelError):
-        error = _death(kept[0], error)
-    return kept[0], error
-
-
-def _keeping_engine(kept: list[NotebookNode]) -> type:
-    from papermill.engines import NBClientEngine
-
-    class KeepingEngine(NBClientEngine):  # type: ignore[misc]
-        """Papermill's own engine; keeps hold of the notebook for the case of an error."""
-
-        @classmethod
-        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-            kept.append(nb_man.nb)
-            with contextlib.suppress(Left):
-                super().execute_managed_notebook(nb_man, kernel_name, **options)
-
-    return KeepingEngine
+    papermill_engines.register("ductaflow-kernel", run.engine_class)
+    target = str(job.instance.directory / f"{Path(job.flow).stem}.ipynb")
+    papermill.execute.execute_notebook(
+        notebook,
+        target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
+        parameters={"config": job.config},
+        engine_name="ductaflow-kernel",
+        kernel_name=kernel_name,
+        language=language_of(notebook),
+        progress_bar=False,
+        stdout_file=LogStream(log, "stdout"),
+        stderr_file=LogStream(log, "stderr"),
+        kernel_manager_class=run.manager_class,
+        on_cell_executed=_leave,
+    )
 
 
 def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
@@ -136,40 +172,14 @@ def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -
         raise Left
 
 
-def _death(notebook: NotebookNode, error: Exception) -> Exception:
-    """What the kernel died of; marks the cell that it was executing."""
+def _mark_last_started(notebook: NotebookNode) -> None:
+    """The kernel died in the cell that it had begun last."""
     started = [cell for cell in notebook.cells if cell.metadata["papermill"]["start_time"] is not None]
     for cell in started[-1:]:
         cell.metadata["papermill"].update(status="failed", exception=True)
-    return error if KernelManager.ended is None else Died(describe_exit(KernelManager.ended))
 
 
-def _prepare_environment(job: Job, running: Execution) -> None:
-    """What the kernel process is told: where it is, and where the project's modules are."""
-    told = {
-        "root": job.root,
-        "directory": str(running.directory),
-        "runs_dir": job.runs_dir,
-        "handoff": str(running.handoff),
-    }
-    os.environ[HANDOFF] = json.dumps(told)
+def _make_importable(job: Job) -> None:
+    """The flow's neighbours and the project's modules, in the kernel's process."""
     known = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(job.flow).parent), job.root, *known])
-
-
-def _interrupt_kernel_too() -> list[int]:
-    """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where.
-
-    Gives the list of the interrupts that have come.
-    """
-    import psutil
-
-    come: list[int] = []
-
-    def pass_on(number: int, _frame: object) -> None:
-        come.append(number)
-        for child in psutil.Process().children():
-            child.send_signal(number)
-
-    signal.signal(signal.SIGINT, pass_on)
-    return come

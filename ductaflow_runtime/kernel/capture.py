@@ -1,4 +1,4 @@
-"""What an execution prints: caught at file-descriptor level, into `run.log` as it happens.
+"""What a process prints, caught where it leaves the process, and in order.
 
 Two ways lead in: Python's `sys.stdout`/`sys.stderr` (replaced by `FlowStream` in notebook execution) and
 the descriptors 1 and 2, which subprocesses and C code write to. A pipe and a thread serve the second;
@@ -9,134 +9,89 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import datetime
 import io
 import os
-import re
 import select
 import sys
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 
-Emit = Callable[[str, str], None]
+# Called with the stream's name, text, and whether the text should be shown before its line ends.
+Take = Callable[[str, str, bool], None]
+# The two ends of the pipe behind each stream: (to read, to write).
+Pipes = dict[str, tuple[int, int]]
 
 NAMES = ("stdout", "stderr")
-_LABELS = {"stdout": "out", "stderr": "err"}
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_LONGEST_LINE = 100_000
-_PROGRESS_EVERY_S = 5.0
 _CHUNK = 1 << 16
+_FLOOD = _CHUNK // 4
 _PAUSE_S = 0.01
 
 
-class Log:
-    """`run.log`: plain text, one line a line, with the time at which it was printed."""
-
-    def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
-        size = os.fstat(self._handle).st_size
-        if size and os.pread(self._handle, 1, size - 1) != b"\n":
-            os.write(self._handle, b"\n")  # the process that wrote so far died within a line
-        self._partial = {"stdout": "", "stderr": ""}
-        self._unended: str | None = None
-        self._shown = time.monotonic()
-
-    def feed(self, name: str, text: str, at_once: bool = False) -> None:
-        """Add printed text. A line is written when it ends, a progress bar's state now and then.
-
-        `at_once` does not wait for the end of a line: the process may not live to print it.
-        """
-        *lines, rest = (self._partial[name] + text).split("\n")
-        if len(rest) > _LONGEST_LINE:
-            lines, rest = [*lines, rest], ""
-        if "\r" in rest[:-1]:
-            rest = rest[rest.rindex("\r", 0, -1) + 1 :]
-            if time.monotonic() - self._shown > _PROGRESS_EVERY_S:
-                self._shown = time.monotonic()
-                lines.append(rest)
-        elif at_once and "\r" not in rest:
-            self._write(name, [*lines, rest], ended=False)
-            lines, rest = [], ""
-        self._partial[name] = rest
-        if lines:
-            self._write(name, lines)
-
-    def close(self) -> None:
-        """Write what has no line end yet, and close the file."""
-        for name, rest in self._partial.items():
-            if rest:
-                self._write(name, [rest])
-        if self._unended is not None:
-            self._write(self._unended, [""])
-        with contextlib.suppress(OSError):
-            os.close(self._handle)
-
-    def _write(self, name: str, lines: list[str], ended: bool = True) -> None:
-        if not ended and not lines[-1]:
-            lines, ended = lines[:-1], True
-        if not lines:
-            return
-        moment = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-        head = f"{moment} {_LABELS[name]} | "
-        text = "\n".join(head + plain(line) for line in lines)
-        if self._unended is not None:
-            # The last line in the file goes on, unless the other stream has something to say meanwhile.
-            text = text[len(head) :] if self._unended == name else "\n" + text
-        self._unended = None if ended else name
-        with contextlib.suppress(OSError):  # a full disk must not turn print() into an error
-            os.write(self._handle, (text + "\n" * ended).encode("utf-8", "backslashreplace"))
+def open_pipes() -> Pipes:
+    """A pipe for each stream."""
+    return {name: os.pipe() for name in NAMES}
 
 
-def plain(line: str) -> str:
-    """A line as it would look in the end: no colours, no overwritten parts, no control characters."""
-    line = line.rstrip("\r").rpartition("\r")[2]
-    return _CONTROL.sub("\ufffd", _ANSI.sub("", line))
+class _Stream:
+    """One of the descriptors 1 and 2, and the pipe that takes its place."""
+
+    def __init__(self, name: str, ends: tuple[int, int]) -> None:
+        self.name = name
+        self.reader, self._writer = ends
+        self.descriptor = 1 + NAMES.index(name)
+        self.original = -1
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+
+    def redirect(self) -> None:
+        os.set_blocking(self.reader, False)
+        self.original = os.dup(self.descriptor)
+        os.dup2(self._writer, self.descriptor)
+        os.close(self._writer)
+
+    def restore(self) -> None:
+        os.dup2(self.original, self.descriptor)
+
+    def read(self) -> tuple[int, str]:
+        """What is in the pipe, up to a limit: its number of bytes, and its text."""
+        try:
+            data = os.read(self.reader, _CHUNK)
+        except OSError:  # nothing there
+            return 0, ""
+        return len(data), self._decode(data)
 
 
 class Capture:
-    """The descriptors 1 and 2 of this process, read by a thread; everything goes to `log` and to `emit`."""
+    """The descriptors 1 and 2 of this process, read by a thread; everything goes to `take`."""
 
-    def __init__(self, log: Log, emit: Emit, pipes: dict[str, tuple[int, int]] | None = None) -> None:
-        self.log = log
+    def __init__(self, take: Take, pipes: Pipes | None = None) -> None:
         self.lock = threading.RLock()
-        self._emit = emit
-        self._pipes = pipes or {name: os.pipe() for name in NAMES}
-        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in NAMES}
-        self._saved: dict[str, int] = {}
+        self._take = take
+        self._streams = {name: _Stream(name, ends) for name, ends in (pipes or open_pipes()).items()}
         self._stop, self._wake = os.pipe()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._read, name="ductaflow-output", daemon=True)
         self._owner = os.getpid()
 
     def start(self) -> None:
         """Point descriptors 1 and 2 at the pipes and begin to read them."""
-        for descriptor, name in enumerate(NAMES, 1):
-            reader, writer = self._pipes[name]
-            os.set_blocking(reader, False)
-            self._saved[name] = os.dup(descriptor)
-            os.dup2(writer, descriptor)
-            os.close(writer)
-        self._thread = threading.Thread(target=self._read, name="ductaflow-output", daemon=True)
+        for stream in self._streams.values():
+            stream.redirect()
         self._thread.start()
 
     def stop(self) -> None:
         """Point the descriptors back, and take in what is still in the pipes."""
-        for descriptor, name in enumerate(NAMES, 1):
-            os.dup2(self._saved[name], descriptor)
+        for stream in self._streams.values():
+            stream.restore()
         os.write(self._wake, b"x")
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
         self.drain()
-        for handle in self._saved.values():  # last: a script's output is passed on to them
-            os.close(handle)
+        for stream in self._streams.values():  # last: a script's output is passed on to them
+            os.close(stream.original)
 
     def original(self, name: str) -> int:
         """The descriptor that `name` had before."""
-        return self._saved[name]
+        return self._streams[name].original
 
     def is_owner(self) -> bool:
         """False in a process forked from this one, whose output must go to the descriptors."""
@@ -146,7 +101,13 @@ class Capture:
         """Text that Python code prints."""
         with self.lock:
             self.drain()
-            self._take(name, text)
+            if text:
+                self._take(name, text, False)
+
+    def flush(self, name: str) -> None:
+        """Show what has been printed of a line."""
+        with self.lock:
+            self._take(name, "", True)
 
     def drain(self) -> int:
         """Take in what the pipes hold at this moment; no more, for a background process may never stop.
@@ -155,40 +116,24 @@ class Capture:
         """
         taken = 0
         with self.lock:
-            for name in NAMES:
-                if data := self._read_some(name):
-                    taken += len(data)
-                    self._take(name, self._decoders[name].decode(data), at_once=True)
+            for stream in self._streams.values():
+                size, text = stream.read()
+                taken += size
+                if text:
+                    self._take(stream.name, text, True)
         return taken
 
-    def flush(self, name: str) -> None:
-        """Show in the log what has been printed of a line."""
-        with self.lock:
-            self.log.feed(name, "", at_once=True)
-
-    def _read_some(self, name: str) -> bytes:
-        try:
-            return os.read(self._pipes[name][0], _CHUNK)
-        except OSError:
-            return b""
-
-    def _take(self, name: str, text: str, at_once: bool = False) -> None:
-        if text:
-            self.log.feed(name, text, at_once)
-            self._emit(name, text)
-
     def _read(self) -> None:
-        readers = {self._pipes[name][0] for name in NAMES}
-        flows = False
+        """The thread: take in what comes, until told to stop."""
+        watched = [self._stop, *(stream.reader for stream in self._streams.values())]
+        flooded = False
         while True:
-            ready, _, _ = select.select([*readers, self._stop], [], [])
-            if not flows and self._stop not in ready:
-                # Of a process that dies now, the worker finds the last words in the pipe; taken out of it
-                # and not yet written down, they would be lost.
-                ready, _, _ = select.select([self._stop], [], [], _PAUSE_S)
-            if self._stop in ready:
+            select.select(watched, [], [])
+            # Of a process that dies now, the worker finds what it printed last in the pipe; taken out of it
+            # and not yet written down, it would be lost. A flood cannot wait: the pipe would be full.
+            if select.select([self._stop], [], [], 0 if flooded else _PAUSE_S)[0]:
                 return
-            flows = self.drain() > _CHUNK // 4
+            flooded = self.drain() > _FLOOD
 
 
 class FlowStream(io.TextIOBase):

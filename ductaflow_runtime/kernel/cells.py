@@ -8,9 +8,11 @@ Meant for a process that ends with the notebook: it replaces this process's outp
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nbclient import NotebookClient
@@ -18,8 +20,9 @@ from nbclient.exceptions import CellExecutionError
 
 from ductaflow_runtime.kernel.capture import NAMES, FlowStream
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
-from ductaflow_runtime.kernel.outputs import Filing, Watch
+from ductaflow_runtime.kernel.outputs import Outputs
 from ductaflow_runtime.kernel.shell import build_kernel
+from ductaflow_runtime.kernel.watch import Watch
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -42,45 +45,47 @@ class CellRunner:
         self.shell = shell
         self.client = NotebookClient(nb_man.nb, kernel_name="python3", log=self.kernel.log)
         self.client.reset_execution_trackers()
-        self.filing = Filing(watch, self.client, self.kernel)
+        self.outputs = Outputs(watch, self.client, self.kernel)
 
     def run(self) -> None:
-        """All cells, in one event loop, as a kernel would have it."""
-        streams = sys.stdout, sys.stderr
-        capture = self.filing.capture
+        """All cells, in one event loop, as a kernel would have it; then the end of the program."""
         self.shell.user_ns["_dh"][:] = [os.getcwd()]
-        capture.start()
-        sys.stdout, sys.stderr = (FlowStream(name, capture) for name in NAMES)
-        faulthandler.enable(2)
-        self.kernel.session.receiver = self.filing.receive
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(self._run_cells())
-        finally:
-            self.filing.close()
-            _abandon_tasks(loop)
+        with self._captured():
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
             try:
-                self._end_program()
+                loop.run_until_complete(self._run_cells())
             finally:
-                faulthandler.disable()
-                sys.stdout, sys.stderr = streams
-                capture.stop()
+                self.outputs.close()
+                _abandon_tasks(loop)
+                with INTERRUPTS.allowed():
+                    # What is printed now goes into the log only.
+                    self.watch.at_end(lambda: self.shell.reset(new_session=False))
         self.client.set_widgets_metadata()
         self.manager.nb.metadata["language_info"] = dict(self.kernel.language_info)
 
-    def _end_program(self) -> None:
-        """What a script does at its end; what is printed now goes into the log only."""
-        if self.watch.at_end is not None:
-            with INTERRUPTS.allowed():
-                self.watch.at_end(lambda: self.shell.reset(new_session=False))
+    @contextlib.contextmanager
+    def _captured(self) -> Iterator[None]:
+        """While all that this process prints and shows goes to `outputs`."""
+        streams = sys.stdout, sys.stderr
+        capture = self.outputs.capture
+        capture.start()
+        sys.stdout, sys.stderr = (FlowStream(name, capture) for name in NAMES)
+        faulthandler.enable(2)  # what a crash in C code says goes to the log too
+        self.kernel.session.receiver = self.outputs.receive
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+            sys.stdout, sys.stderr = streams
+            capture.stop()
 
     async def _run_cells(self) -> None:
-        self.filing.journal({"notebook": self.manager.nb})
+        self.watch.journal({"notebook": self.manager.nb})
         for index, cell in enumerate(self.manager.nb.cells):
             try:
                 self.manager.cell_start(cell, index)
-                self.filing.open(cell, index)
+                self.outputs.open(cell, index)
                 await self._run_cell(cell)
             except CellExecutionError as error:
                 self.manager.cell_exception(cell, cell_index=index, exception=error)
@@ -90,7 +95,7 @@ class CellRunner:
                 raise
             finally:
                 self.manager.cell_complete(cell, cell_index=index)
-                self.filing.journal_cell()
+                self.outputs.tell()
             if self.shell.exit_requested or self.watch.expired():
                 break
 
@@ -101,33 +106,28 @@ class CellRunner:
         content = {"code": cell.source, **_REQUEST, "allow_stdin": False, "stop_on_error": True}
         request = self.kernel.session.msg("execute_request", content)
         self.kernel.set_parent([], request)
-        self.filing.begin(cell, request)
+        self.outputs.begin(cell, request)
         cell.execution_count = self.kernel.execution_count
-        self.filing.journal_cell()
+        self.outputs.tell()
         reply = await self._execute(cell.source)
-        self.filing.flush()
-        self.filing.stamp("shell.execute_reply", "iopub.status.idle")
+        self.outputs.flush()
+        self.outputs.stamp("shell.execute_reply", "iopub.status.idle")
         tidy_streams(cell)
         if reply["status"] == "error" and "raises-exception" not in tags:
-            self.watch.failure = reply
+            self.watch.on_error(reply)
             raise CellExecutionError.from_cell_and_msg(cell, reply)
 
     async def _execute(self, source: str) -> dict[str, Any]:
-        tracker = self.watch.tracker
-        if tracker is not None:
-            tracker.active = True
         reply: dict[str, Any]
         try:
-            with INTERRUPTS.allowed():
+            with self.watch.own_code(), INTERRUPTS.allowed():
                 reply = await self.kernel.do_execute(source, **_REQUEST, allow_stdin=False)
                 await asyncio.sleep(0)  # tasks that the cell started may take a step, as in a kernel
         except KeyboardInterrupt:
-            reply = self.filing.broken_off()
-        finally:
-            if tracker is not None:
-                tracker.active = False
-        self.filing.leave_copies()
-        self.filing.capture.drain()
+            reply = self.outputs.broken_off()
+        if not self.outputs.capture.is_owner():
+            os._exit(0)  # a copy of this process that the cell forked: the notebook is not its business
+        self.outputs.capture.drain()
         return reply
 
 

@@ -64,4 +64,5 @@ class Interrupts:
             signal.raise_signal(signal.SIGINT)
 
 
+# One for the process, as there is one handler of a signal.
 INTERRUPTS = Interrupts()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
-    from ductaflow_runtime.kernel.outputs import Watch
+    from ductaflow_runtime.kernel.watch import Watch
 
 
 class InProcessEngine(Engine):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class InProcessEngine(Engine):  # type: ignore[misc]
     ) -> None:
         """Execute the cells one after the other, up to the first error."""
         from ductaflow_runtime.kernel.cells import CellRunner
-        from ductaflow_runtime.kernel.outputs import Watch
+        from ductaflow_runtime.kernel.watch import Watch
 
         CellRunner(nb_man, watch or Watch()).run()
 

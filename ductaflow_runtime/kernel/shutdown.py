@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 
-class Leaving:
+class Shutdown:
     """Made before the flow's first cell, called after its last."""
 
     def __init__(self) -> None:

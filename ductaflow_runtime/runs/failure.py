@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import signal
 import traceback as tracebacks
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.files import without_escapes
 from ductaflow_runtime.runs.stored import Stored
 
 UNKNOWN = "unknown error"
+NOT_BEGUN = "interrupted before it began"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,12 @@ class Failure(Stored):
     def cause(self) -> str:
         """`type: message`."""
         return f"{self.type}: {self.message}".rstrip(": ")
+
+    @property
+    def headline(self) -> str:
+        """The first line of the cause, and the cell: what alike failures have in common."""
+        first = next(iter(self.message.splitlines()), "")
+        return f"{self.type}: {first}".rstrip(": ") + (f" in cell {self.cell}" if self.cell else "")
 
     @property
     def line(self) -> str:
@@ -51,6 +60,25 @@ def of_exception(error: BaseException, cell: int | None = None) -> Failure:
     return Failure(type(error).__name__, str(error), cell, text)
 
 
+def of_cell(name: str, message: str, traceback: Iterable[str], cell: int | None) -> Failure:
+    """An error as a kernel tells it: the name of its type, its message, and its traceback in coloured lines."""
+    return Failure(name, message, cell, without_escapes("\n".join(traceback)))
+
+
+def of_script(error: BaseException, trace: TracebackType | None, cell: int | None) -> Failure:
+    """An error that ended a script."""
+    text = "".join(tracebacks.format_exception(type(error), error, trace))
+    if isinstance(error, KeyboardInterrupt):
+        broken_off = interrupted(cell)
+        return replace(broken_off, message=str(error) or broken_off.message, traceback=text)
+    return Failure(type(error).__name__, str(error), cell, text)
+
+
+def exited(code: object) -> Failure:
+    """The flow ended itself, and not as one that succeeds."""
+    return Failure("SystemExit", str(code))
+
+
 def timed_out(limit: float, cell: int | None = None) -> Failure:
     """The time limit, in seconds, was over."""
     return Failure("Timeout", f"timed out after {limit:g} s", cell)
@@ -59,6 +87,16 @@ def timed_out(limit: float, cell: int | None = None) -> Failure:
 def interrupted(cell: int | None = None) -> Failure:
     """Somebody broke it off."""
     return Failure("Interrupted", "interrupted before it ended", cell)
+
+
+def not_begun() -> Failure:
+    """Somebody broke it off before anything was done."""
+    return Failure("Interrupted", NOT_BEGUN)
+
+
+def lost(message: str) -> Failure:
+    """The worker died, and the process with it."""
+    return Failure("Died", message)
 
 
 def died(code: int) -> Failure:

@@ -10,12 +10,12 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
 from ductaflow_runtime.runs.shape import misfit
@@ -24,16 +24,7 @@ from ductaflow_runtime.runs.stored import Stored
 
 SCHEMA = 1
 FILE_NAME = "run.json"
-
-
-class Outcome(StrEnum):
-    """What a sweep did with a row."""
-
-    DONE = "done"
-    UP_TO_DATE = "up to date"
-    REFRESHED = "refreshed"
-    FAILED = "failed"
-    NOT_RUN = "not run"
+PREVIOUS = Path(HIDDEN, "previous")
 
 
 @dataclass(frozen=True)
@@ -64,8 +55,6 @@ class Record:
     links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
-    outcome: Outcome | None = field(default=None, compare=False)
-    previous: Path | None = field(default=None, compare=False)
 
     @property
     def notebook(self) -> Path:
@@ -81,6 +70,15 @@ class Record:
     def log(self) -> Path:
         """What the execution printed, line by line."""
         return self.directory / "run.log"
+
+    @property
+    def previous(self) -> Path | None:
+        """Where the last good results are kept while no execution since has succeeded; `None` if nowhere."""
+        if self.status not in (Status.FAILED, Status.INTERRUPTED):
+            return None
+        step = self.directory.parent
+        kept = step.parent / PREVIOUS / step.name / self.directory.name
+        return kept if kept.is_dir() else None
 
     @property
     def flow_stem(self) -> str:
@@ -99,9 +97,7 @@ class Record:
         return replace(self, **changes)
 
 
-_STORED = tuple(
-    item.name for item in fields(Record) if item.name not in ("directory", "skipped", "outcome", "previous")
-)
+_STORED = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
 
 
 def read_record(directory: Path) -> Record | None:

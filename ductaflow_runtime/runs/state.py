@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.errors import InstanceBusyError, RecordError
 from ductaflow_runtime.runs.record import FILE_NAME, Record, read_record
 from ductaflow_runtime.runs.states import Status
 
@@ -64,12 +63,6 @@ def _is_empty(directory: Path) -> bool:
             return next(entries, None) is None
     except OSError:
         return True
-
-
-def last_record(instance: Instance) -> tuple[Record | None, str | None]:
-    """The instance's record as it is at this moment, and why it cannot be used if it is damaged."""
-    seen = look(instance.directory)
-    return seen.record, f"record damaged: {seen.damage}" if seen.damage else None
 
 
 @contextlib.contextmanager
@@ -134,3 +127,15 @@ def host_name() -> str:
     import platform
 
     return platform.node()
+
+
+@contextlib.contextmanager
+def held(directory: Path, known: Record) -> Iterator[Record]:
+    """Hold an instance that is still as `known` says, and give its record; `InstanceBusyError` if it is not."""
+    with locked(directory) as free:
+        if not free:
+            raise InstanceBusyError(f"{directory} is being written by another process at this moment; try again later")
+        record = read_record(directory)
+        if record is None or (record.started, record.accepted) != (known.started, known.accepted):
+            raise InstanceBusyError(f"{directory} has been written by another process meanwhile; look at it again")
+        yield record

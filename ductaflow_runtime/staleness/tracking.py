@@ -6,38 +6,34 @@ and in the code that name an existing file count as inputs too.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.staleness.imports import (
-    asked_by_import,
-    installed_folders,
-    is_below,
-    is_packaged,
-    texts_of,
-    texts_of_imported,
-)
+from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts_of_imported
+from ductaflow_runtime.staleness.places import Places
 
 _LISTINGS = ("os.listdir", "os.scandir")
 _WATCHED = frozenset(("open", "exec", "sqlite3.connect", *_LISTINGS))
-_PASSED_OVER = frozenset((".git", "__pycache__", ".ipynb_checkpoints", ".ductaflow", "node_modules"))
-_DEVICES = ("/proc/", "/dev/", "/sys/")
 
 
 @dataclass
 class Tracker:
     """Collects the files read and the folders listed while it is `active`.
 
-    `late`: the process has imported modules of the project before this tracker was made.
+    `files` maps a path to its state when the execution first looked, `folders` to a digest of the names in it.
+    `written` are files that the execution made itself, `sources` files whose code it ran. `late`: the process
+    has imported modules of the project before this tracker was made.
     """
 
     root: str
@@ -49,16 +45,12 @@ class Tracker:
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
-    _only_named: set[str] = field(default_factory=set)
-    _appended: dict[str, Stat] = field(default_factory=dict)
-    _verdicts: dict[tuple[str, bool], str | None] = field(default_factory=dict)
+    _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
+    _appended: dict[str, Stat] = field(default_factory=dict)  # opened to write, with what was there before
     _inside: threading.local = field(default_factory=threading.local)
 
     def __post_init__(self) -> None:
-        self._bases = tuple(base for base in (self.root, self.runs_dir) if base)
-        self._installed = installed_folders(*self._bases)
-        # The working directory of a flow is told without links, so both ways to write a folder must mean the same.
-        self._real = {base: os.path.realpath(base) for base in (self.own, *reversed(self._bases))}
+        self._places = Places(self.root, self.own, self.runs_dir)
         if self.late:
             self.name_all(texts_of_imported(self.root))
 
@@ -66,45 +58,64 @@ class Tracker:
         """Start listening; an audit hook cannot be removed, so only in a process that ends with the flow."""
         sys.addaudithook(self._hook)
 
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While the flow's own code runs."""
+        self.active = True
+        try:
+            yield
+        finally:
+            self.active = False
+
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in _WATCHED or not self.active or getattr(self._inside, "busy", False):
             return
         self._inside.busy = True
         try:
-            self._note(event, args)
+            self._note(event, args, sys._getframe(1))
         except Exception:  # noqa: BLE001 - an error in here would break the user's own open()
             pass
         finally:
             self._inside.busy = False
 
-    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+    def _note(self, event: str, args: tuple[Any, ...], asking: FrameType) -> None:
         if event == "exec":
-            self._note_source(args[0])
+            self._note_code(args[0])
             return
         given = args[0] if args and args[0] is not None else "."
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
-        listing = event in _LISTINGS
-        if path is None or asked_by_import(path, listing, sys._getframe(2)):
+        if path is None or asked_by_import(path, event in _LISTINGS, asking):
             return
-        if listing:
-            if path not in self.folders:
-                self.folders[path] = hash_names(path)
-            return
-        flags = args[2] if event == "open" and len(args) > 2 and isinstance(args[2], int) else 0
-        if flags & os.O_ACCMODE == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
-            self._note_writing(path, flags)
-            return
-        self._note_reading(path)
-        if event == "sqlite3.connect" and (log := stat_file(f"{path}-wal")) is not None and log.size:
-            self._note_reading(f"{path}-wal")  # an empty one comes and goes with whoever has the database open
+        if event in _LISTINGS:
+            self._note_listing(path)
+        elif event == "sqlite3.connect":
+            self._note_database(path)
+        else:
+            self._note_opening(path, args[2] if len(args) > 2 and isinstance(args[2], int) else 0)
 
-    def _note_source(self, code: Any) -> None:
+    def _note_code(self, code: Any) -> None:
         """A file of code that is executed, also one that is loaded by its path and leaves no module behind."""
         name = getattr(code, "co_filename", "")
         path = self.place(name) if name.endswith(".py") else None
         if path is not None and path not in self.sources:
             self.sources.add(path)
             self.name_all(texts_of(code))
+
+    def _note_listing(self, path: str) -> None:
+        if path not in self.folders:
+            self.folders[path] = hash_names(path)
+
+    def _note_database(self, path: str) -> None:
+        self._note_reading(path)
+        log = stat_file(f"{path}-wal")
+        if log is not None and log.size:  # an empty one comes and goes with whoever has the database open
+            self._note_reading(f"{path}-wal")
+
+    def _note_opening(self, path: str, flags: int) -> None:
+        if flags & os.O_ACCMODE == os.O_WRONLY or flags & (os.O_TRUNC | os.O_EXCL):
+            self._note_writing(path, flags)
+        else:
+            self._note_reading(path)
 
     def _note_reading(self, path: str) -> None:
         self._only_named.discard(path)
@@ -147,60 +158,14 @@ class Tracker:
 
     def name_all(self, texts: Iterable[str]) -> None:
         """Count those texts as inputs that name an existing file, seen from the project or the instance."""
-        own = self._real[self.own]
         for text in texts:
             self.name(os.path.join(self.root, text))
             if ".." in text:  # what does not leave the instance's folder is its own
-                self.name(os.path.join(own, text))
+                self.name(os.path.join(self._places.own, text))
 
     def place(self, path: object, anywhere: bool = False) -> str | None:
-        """The absolute path if it may count as an input: in the project or its results, not the instance's own,
-        no cache."""
-        if isinstance(path, int):
-            path = _path_of(path)
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
-        if not isinstance(path, (str, os.PathLike)):
-            return None
-        key = (str(os.path.abspath(os.fspath(path))), anywhere)
-        if key not in self._verdicts:
-            self._verdicts[key] = self._judge(*key)
-        return self._verdicts[key]
-
-    def _judge(self, path: str, anywhere: bool) -> str | None:
-        if path.startswith(self._installed):
-            return None
-        path = self._as_known(path)
-        if self._base_of(path) is None:
-            real = self._as_known(os.path.realpath(path))
-            if self._base_of(real) is not None:
-                path = real
-            elif not anywhere or (path.startswith(_DEVICES) and not path.startswith("/dev/shm/")):
-                return None
-        if path == self.own or is_below(path, self.own):
-            return None
-        inside = os.path.relpath(path, self._base_of(path) or self.root)
-        if is_packaged(inside) or not _PASSED_OVER.isdisjoint(inside.split(os.sep)):
-            return None
-        return path
-
-    def _as_known(self, path: str) -> str:
-        """The path as it is written seen from the project, where it lies in the real place of a linked folder."""
-        for known, real in self._real.items():
-            if known != real and (path == real or is_below(path, real)):
-                return known + path[len(real) :]
-        return path
-
-    def _base_of(self, path: str) -> str | None:
-        return next((base for base in self._bases if path == base or is_below(path, base)), None)
-
-
-def _path_of(descriptor: int) -> str | None:
-    """What an open descriptor stands for, where the system tells (Linux)."""
-    try:
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    except OSError:
-        return None
+        """The absolute path if it may count as an input."""
+        return self._places.find(path, anywhere)
 
 
 def _database(given: object) -> object:

@@ -12,17 +12,16 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
-from ductaflow_runtime.execution.job import NOT_BEGUN, Job
-from ductaflow_runtime.runs.artifacts import previous_folder
-from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.process import Key, Worker, worker_environment, worker_key
+from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
@@ -40,8 +39,22 @@ class Pool:
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
 
-    def take(self, key: Key, environment: dict[str, str]) -> tuple[Worker, int]:
-        """An idle worker of the right kind, or a new one; and its lane, the smallest number not in use."""
+    @contextlib.contextmanager
+    def lend(self, threads: int) -> Iterator[tuple[Worker, int]]:
+        """A worker for one job, and its lane, the smallest number that no worker at work has."""
+        key = worker_key(threads)
+        worker = self._take_idle(key) or Worker(worker_variables(threads))
+        with self.lock:
+            worker.make_ready()
+            lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
+            self.busy[worker] = lane
+        try:
+            yield worker, lane
+        finally:
+            self._give_back(worker, key)
+
+    def _take_idle(self, key: Key) -> Worker | None:
+        """An idle worker of the right kind; those started with other variables or packages are ended."""
         with self.lock:
             outdated = [other for other in self.idle if other[0] != key[0]]
             stale = [worker for other in outdated for worker in self.idle.pop(other)]
@@ -49,19 +62,14 @@ class Pool:
             worker = known.pop() if known else None
         for old in stale:
             old.close()
-        worker = worker or Worker(environment)
-        with self.lock:
-            lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
-            self.busy[worker] = lane
-            worker.make_ready()
-        return worker, lane
+        return worker
 
-    def give_back(self, worker: Worker, key: Key, usable: bool) -> None:
+    def _give_back(self, worker: Worker, key: Key) -> None:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
         with self.lock:
             self.busy.pop(worker, None)
             known = self.idle.setdefault(key, [])
-            keep = usable and len(known) < 2 * cpu_count()
+            keep = worker.is_fit and len(known) < 2 * cpu_count()
             if keep:
                 known.append(worker)
         if not keep:
@@ -84,6 +92,7 @@ class Pool:
             worker.close()
 
 
+# Global, for workers stay warm from one call to the next, and end with the process.
 _pool = Pool()
 
 
@@ -110,26 +119,19 @@ def cpu_count() -> int:
 
 def run_job(job: Job) -> Record:
     """Have one instance executed and give its record; whatever happens ends in a record or an error."""
-    environment = worker_environment(job.threads)
-    key = worker_key(dict(os.environ), job.threads)
     workers = pool()
     interrupts = workers.interrupts
     for last in (False, True):
-        worker, lane = workers.take(key, environment)
-        usable = False
-        try:
-            if workers.interrupts != interrupts:
-                raise WorkerError(NOT_BEGUN)
-            job.environment["worker"] = lane
-            reply = worker.run(job)
-            usable = True
-            break
-        except WorkerError as error:
-            # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-            if last or worker.has_begun() or workers.interrupts != interrupts:
-                return _without_worker(job, worker.journal, error)
-        finally:
-            workers.give_back(worker, key, usable)
+        with workers.lend(job.threads) as (worker, lane):
+            try:
+                if workers.interrupts != interrupts:
+                    raise WorkerError(NOT_BEGUN)
+                reply = worker.run(job.but(lane=lane))
+                break
+            except WorkerError as error:
+                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
+                if last or worker.has_begun() or workers.interrupts != interrupts:
+                    return _without_worker(job, worker, error)
     return _record_of(job, reply.get("fatal"))
 
 
@@ -142,18 +144,19 @@ def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
     record = read_record(job.instance.directory)
     if record is None:
         raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
-    kept = previous_folder(job.instance)
-    return record.but(previous=kept if record.status is not Status.DONE and kept.is_dir() else None)
+    return record
 
 
-def _without_worker(job: Job, journal: Path, error: WorkerError) -> Record:
+def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
     """The worker itself died, and with it perhaps the record of what it was doing."""
-    from ductaflow_runtime.worker.crash import speak_for, unfinished
+    from ductaflow_runtime.execution.entry import Conclusion
+    from ductaflow_runtime.worker.crash import finish, unfinished
+    from ductaflow_runtime.worker.journal import read_journal
 
     left = unfinished(job)
-    if left is None or not journal.is_file() or not journal.stat().st_size:
+    if left is None or not worker.has_begun():
         raise error
     with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
         os.killpg((left.environment or {})["pid"], signal.SIGKILL)
-    cause = Failure("Died", str(error))
-    return speak_for(job, journal, Status.FAILED, cause, {})
+    told = read_journal(worker.journal)
+    return finish(job, left, told, {}, Conclusion(Status.FAILED, lost(str(error))))

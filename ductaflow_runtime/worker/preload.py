@@ -17,6 +17,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.prepare import study
+from ductaflow_runtime.kernel.shell import build_kernel
+from ductaflow_runtime.notebook import read_bytes
+from ductaflow_runtime.staleness.fingerprint import packages
+
 # Their import starts threads or takes hold of devices, which a fork does not survive.
 FORK_UNSAFE = frozenset(
     [
@@ -51,7 +57,7 @@ _MODULE_ENDINGS = tuple(importlib.machinery.all_suffixes())
 _ALWAYS = (
     "ductaflow_runtime.flow_api",
     "ductaflow_runtime.execution.script",
-    "ductaflow_runtime.summary",
+    "ductaflow_runtime.kernel.cells",
     "asyncio",
     "jupytext",
     "nbclient",
@@ -68,35 +74,57 @@ def preload_runtime() -> None:
         importlib.import_module(name)
 
 
-# Top-level names that the runtime itself has loaded: in a fork, no module of the project can take their place.
-_taken: set[str] = set()
+class Preloader:
+    """What a worker has imported ahead, and what its children had to import beyond that."""
 
+    def __init__(self) -> None:
+        # Top-level names that the runtime itself has loaded: in a fork, no module of the project can take their place.
+        self._of_runtime: frozenset[str] = frozenset()
+        self._learned: set[str] = set()
 
-def preload(names: Iterable[str], export_html: bool = False, folders: Iterable[str | os.PathLike[str]] = ()) -> None:
-    """Import modules ahead; one that fails is left for the flow itself to fail on.
+    def warm_up(self, job: Job) -> None:
+        """Do ahead what every execution of this flow needs: read it, and import what it imports."""
+        flow = Path(job.flow)
+        names: tuple[str, ...] = ()
+        with contextlib.suppress(Exception):  # what is wrong with the flow, the execution will say
+            names = study(flow, read_bytes(flow))[1].imports
+        shell: Any = build_kernel().shell
+        with shell.builtin_trap:  # pandas looks for a notebook when it is imported
+            wanted = [*names, *self._learned] if job.preload is None else job.preload
+            self.preload(wanted, job.export_html, (flow.parent, job.root))
+            self._learned.clear()
+        packages(names)
 
-    `folders` come first when the flow imports: an installed package whose name a module there bears is not loaded,
-    or forgotten again, so that the flow gets the one that a fresh interpreter would give it.
-    """
-    if not _taken:
-        _taken.update(_top(name) for name in list(sys.modules))
-    local = {top for folder in folders for top in _modules_in(folder)}
-    avoided = FORK_UNSAFE | local
-    for name in names:
-        if name not in sys.modules and _top(name) not in avoided and _is_installed(name):
-            with _quietly(), contextlib.suppress(BaseException):
-                importlib.import_module(name)
-    if "matplotlib" in sys.modules:
-        with contextlib.suppress(ImportError):
-            importlib.import_module("matplotlib_inline.backend_inline")
-    if export_html:
-        from ductaflow_runtime.html_export.export import warm_up
+    def learn(self, names: Iterable[str]) -> None:
+        """Children had to import these themselves; the next ones find them there."""
+        self._learned.update(filter(is_part_of_known, names))
 
-        with contextlib.suppress(Exception):
-            warm_up()
-    shadowed = {top for top in local - _taken if top in sys.modules}
-    for name in [name for name in sys.modules if _top(name) in shadowed] if shadowed else ():
-        del sys.modules[name]
+    def preload(
+        self, names: Iterable[str], export_html: bool = False, folders: Iterable[str | os.PathLike[str]] = ()
+    ) -> None:
+        """Import modules ahead; one that fails is left for the flow itself to fail on.
+
+        `folders` come first when the flow imports: an installed package whose name a module there bears is not
+        loaded, or forgotten again, so that the flow gets the one that a fresh interpreter would give it.
+        """
+        self._of_runtime = self._of_runtime or frozenset(_top(name) for name in list(sys.modules))
+        local = {top for folder in folders for top in _modules_in(folder)}
+        avoided = FORK_UNSAFE | local
+        for name in names:
+            if name not in sys.modules and _top(name) not in avoided and _is_installed(name):
+                with _quietly(), contextlib.suppress(BaseException):
+                    importlib.import_module(name)
+        if "matplotlib" in sys.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module("matplotlib_inline.backend_inline")
+        if export_html:
+            from ductaflow_runtime.html_export.export import warm_up
+
+            with contextlib.suppress(Exception):
+                warm_up()
+        shadowed = {top for top in local - self._of_runtime if top in sys.modules}
+        for name in [name for name in sys.modules if _top(name) in shadowed] if shadowed else ():
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

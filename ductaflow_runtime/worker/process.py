@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import WorkerError
-from ductaflow_runtime.execution.job import JOURNAL, NOT_BEGUN, Job
-from ductaflow_runtime.runs.failure import describe_exit
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit
+from ductaflow_runtime.worker.commands import INTERRUPT
+from ductaflow_runtime.worker.journal import FILE_NAME
 
 Key = tuple[str, int]
 _THREAD_VARIABLES = (
@@ -35,18 +37,19 @@ _THREAD_VARIABLES = (
 class Worker:
     """One worker process and the pipe to it."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, variables: dict[str, str]) -> None:
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         self._scratch = Path(tempfile.mkdtemp(prefix="ductaflow-"))
         self._lock = threading.Lock()
         self._stopped = False
-        self.journal = self._scratch / JOURNAL
+        self.is_fit = False
+        self.journal = self._scratch / FILE_NAME
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ductaflow_runtime.worker", str(self._scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
-            env=environment,
+            env=variables,
             cwd=tempfile.gettempdir(),
             # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
             # answers a flow that asks for a password on the terminal.
@@ -54,10 +57,9 @@ class Worker:
         )
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Have a job done; raises `WorkerError` if the worker breaks off."""
+        """Have a job done; raises `WorkerError` if the worker breaks off. Afterwards `is_fit` says if it can go on."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self.journal.write_bytes(b"")
         try:
             with self._lock:
                 if self._stopped:
@@ -65,11 +67,12 @@ class Worker:
                 self._process.stdin.write((job.to_json() + "\n").encode())
                 self._process.stdin.flush()
         except OSError:
-            raise WorkerError(self._epitaph()) from None
+            raise WorkerError(self._how_it_ended()) from None
         line = self._process.stdout.readline()
         if not line:
-            raise WorkerError(self._epitaph())
+            raise WorkerError(self._how_it_ended())
         reply: dict[str, Any] = json.loads(line)
+        self.is_fit = True
         return reply
 
     def has_begun(self) -> bool:
@@ -77,15 +80,16 @@ class Worker:
         return self.journal.is_file() and self.journal.stat().st_size > 0
 
     def make_ready(self) -> None:
-        """An interrupt of an earlier job is over."""
-        self._stopped = False
+        """What came of an earlier job is over."""
+        self._stopped = self.is_fit = False
+        self.journal.write_bytes(b"")
 
     def interrupt(self) -> None:
         """Interrupt what it is executing, or keep it from beginning."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._stopped = True
             assert self._process.stdin is not None
-            self._process.stdin.write(b"interrupt\n")
+            self._process.stdin.write(f"{INTERRUPT}\n".encode())
             self._process.stdin.flush()
 
     def close(self) -> None:
@@ -103,26 +107,26 @@ class Worker:
         self._complaints.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _epitaph(self) -> str:
+    def _how_it_ended(self) -> str:
         code = self._process.wait()
         self._complaints.seek(0)
         said = self._complaints.read().decode("utf-8", "replace").strip()[-2000:]
         return f"the worker broke off: {describe_exit(code)}" + (f":\n{said}" if said else "")
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: the parent's, with the libraries' thread pools sized to its share."""
-    environment = dict(os.environ)
+def worker_variables(threads: int) -> dict[str, str]:
+    """The environment variables of a worker: the parent's, with the libraries' thread pools sized to its share."""
+    variables = dict(os.environ)
     for name in _THREAD_VARIABLES:
-        environment.setdefault(name, str(threads))
-    return environment
+        variables.setdefault(name, str(threads))
+    return variables
 
 
-def worker_key(environment: dict[str, str], threads: int) -> Key:
-    """What makes a warm worker fit to serve: the same environment, installed packages and number of threads."""
+def worker_key(threads: int) -> Key:
+    """What makes a warm worker fit to serve: the same variables, installed packages and number of threads."""
     installed = []
     for folder in [*site.getsitepackages(), sys.prefix]:
         with contextlib.suppress(OSError):
             installed.append((folder, os.stat(folder).st_mtime_ns))
-    text = json.dumps([sorted(environment.items()), installed, sys.executable])
+    text = json.dumps([sorted(os.environ.items()), installed, sys.executable])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), threads

@@ -4,117 +4,116 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ductaflow_runtime.execution.assignment import Clock
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.state import HEARTBEAT_S
-
-if TYPE_CHECKING:
-    from ductaflow_runtime.execution.failure import Clock
-
-Poll = Callable[[], int | None]
+from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 
 _GRACE_S = 5.0
 _POLL_S = 0.02
 
 
-@dataclass
-class Ending:
-    """How a child ended; `code` is its exit code, negative for a signal."""
+@dataclass(frozen=True)
+class Process:
+    """A child: `poll` gives its exit code, negative for a signal, or `None` while it runs."""
 
-    code: int = 0
-    timed_out: bool = False
-    interrupted: bool = False
-    parent_gone: bool = False
+    pid: int
+    poll: Callable[[], int | None]
 
 
-class Commands:
-    """The lines that the parent sends."""
+@dataclass(frozen=True)
+class ChildEnd:
+    """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.ended = False
-        self._buffer = b""
-        self._parent = os.getppid()
-
-    def next_line(self) -> str | None:
-        """Wait for a line; `None` when the parent is gone."""
-        while b"\n" not in self._buffer:
-            self.poll(HEARTBEAT_S, [])
-            if self.ended:
-                return None
-        return self.take_line()
-
-    def take_line(self) -> str | None:
-        """A line that has arrived already."""
-        line, separator, rest = self._buffer.partition(b"\n")
-        if not separator:
-            return None
-        self._buffer = rest
-        return line.decode()
-
-    def _read(self) -> None:
-        data = os.read(self.descriptor, 1 << 16)
-        self._buffer += data
-        self.ended = not data
-
-    def poll(self, timeout: float, others: list[int]) -> set[int]:
-        """Wait for a line, for the end, or for another descriptor; which of the others are ready."""
-        watched = others if self.ended else [self.descriptor, *others]
-        ready, _, _ = select.select(watched, [], [], max(timeout, 0.0))
-        if self.descriptor in ready:
-            self._read()
-        elif os.getppid() != self._parent:  # a process that the parent forked keeps the pipe open
-            self.ended = True
-        return set(ready) & set(others)
+    code: int
+    timed_out: bool
+    interrupted: bool
+    parent_gone: bool
 
 
-def supervise(pid: int, poll: Poll, commands: Commands, clock: Clock, directory: Path) -> Ending:
+def supervise(child: Process, commands: Commands, clock: Clock, directory: Path) -> ChildEnd:
     """Wait for the child, and see to it that it ends when it must."""
-    ending = Ending()
-    kill_at: float | None = None
-    beat = time.monotonic() + HEARTBEAT_S
-    handle = _open_handle(pid)
-    try:
-        while (code := poll()) is None:
-            while (line := commands.take_line()) is not None:
-                ending.interrupted = ending.interrupted or line == "interrupt"
-            if ending.interrupted and kill_at is None:
-                kill_at = time.monotonic() + _GRACE_S
-                _signal_group(pid, signal.SIGINT)
-            moments = [
-                beat,
-                *([clock.deadline] if clock.deadline and kill_at is None else []),
-                *_some(kill_at),
-            ]
-            wait = min(moments) - time.monotonic()
-            commands.poll(wait if handle is not None else min(wait, _POLL_S), _some(handle))
-            moment = time.monotonic()
-            if commands.ended and not ending.parent_gone:
-                ending.parent_gone, kill_at = True, moment
-            overdue = clock.deadline is not None and moment >= clock.deadline
-            if kill_at is None and overdue:
-                ending.timed_out = True
-                kill_at = moment + _GRACE_S
-                _signal_group(pid, signal.SIGINT)
-            elif kill_at is not None and moment >= kill_at:
-                _signal_group(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-                kill_at = moment + _GRACE_S
-            if moment >= beat:
-                beat = moment + HEARTBEAT_S
-                with contextlib.suppress(OSError):
-                    os.utime(directory / FILE_NAME)
-    finally:
-        if handle is not None:
-            os.close(handle)
-    ending.code = code
-    return ending
+    return Supervision(child, commands, clock, directory).wait()
+
+
+class Supervision:
+    """One child being waited for. To end it, it is interrupted, and a while later killed."""
+
+    def __init__(self, child: Process, commands: Commands, clock: Clock, directory: Path) -> None:
+        self._child = child
+        self._commands = commands
+        self._clock = clock
+        self._record = directory / FILE_NAME
+        self._timed_out = self._interrupted = self._parent_gone = False
+        self._kill_at: float | None = None  # a moment once it has been told to end
+        self._beat_at = time.monotonic() + HEARTBEAT_S
+
+    def wait(self) -> ChildEnd:
+        """Until it has ended."""
+        handle = _open_handle(self._child.pid)
+        try:
+            while (code := self._child.poll()) is None:
+                self._heed_commands()
+                self._sleep(handle)
+                self._heed_parent()
+                self._heed_clock()
+                self._beat()
+        finally:
+            if handle is not None:
+                os.close(handle)
+        return ChildEnd(code, self._timed_out, self._interrupted, self._parent_gone)
+
+    def _heed_commands(self) -> None:
+        while (line := self._commands.take_line()) is not None:
+            self._interrupted = self._interrupted or line == INTERRUPT
+        if self._interrupted and self._kill_at is None:
+            self._tell_to_end()
+
+    def _sleep(self, handle: int | None) -> None:
+        """Until the child ends, a command comes, or there is something to do."""
+        moments = [self._beat_at]
+        if self._kill_at is not None:
+            moments.append(self._kill_at)
+        elif self._clock.deadline is not None:
+            moments.append(self._clock.deadline)
+        pause = min(moments) - time.monotonic()
+        if handle is None:
+            self._commands.wait(min(pause, _POLL_S))
+        else:
+            self._commands.wait(pause, [handle])
+
+    def _heed_parent(self) -> None:
+        if self._commands.ended and not self._parent_gone:
+            self._parent_gone = True
+            self._kill_at = time.monotonic()  # nobody waits for what an interrupted cell would show
+
+    def _heed_clock(self) -> None:
+        moment = time.monotonic()
+        if self._kill_at is None:
+            if self._clock.expired():
+                self._timed_out = True
+                self._tell_to_end()
+        elif moment >= self._kill_at:
+            signal_group(self._child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+            self._kill_at = moment + _GRACE_S
+
+    def _tell_to_end(self) -> None:
+        """Interrupt the cell, so that the notebook shows where it was."""
+        self._kill_at = time.monotonic() + _GRACE_S
+        signal_group(self._child.pid, signal.SIGINT)
+
+    def _beat(self) -> None:
+        """Touch the record: to other machines, that is the sign of life."""
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + HEARTBEAT_S
+            with contextlib.suppress(OSError):
+                os.utime(self._record)
 
 
 def _open_handle(pid: int) -> int | None:
@@ -124,17 +123,8 @@ def _open_handle(pid: int) -> int | None:
     return None
 
 
-def _some(value: float | int | None) -> list:  # type: ignore[type-arg]
-    return [] if value is None else [value]
-
-
-def poll_forked(pid: int) -> int | None:
-    """The exit code of a forked child, negative for a signal; `None` while it runs."""
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return os.waitstatus_to_exitcode(status) if ended == pid else None
-
-
-def _signal_group(pid: int, number: int) -> None:
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to all that a child has started and that has not left its group."""
     with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(pid, number)
@@ -158,10 +148,3 @@ def end_leftovers(pid: int) -> None:
                 with contextlib.suppress(OSError):
                     os.kill(other, signal.SIGKILL)
                     os.waitpid(other, 0)
-
-
-def ignore_interrupts() -> None:
-    """Ctrl-C reaches the whole terminal; the parent decides what becomes of an instance."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Blocked too: one that reaches a child before it listens waits there until it does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

@@ -19,7 +19,7 @@ import pytest
 from ductaflow import plan_instances, run_instances
 from ductaflow_runtime.staleness.imports import installed_folders, local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
-from ductaflow_runtime.worker import preload
+from ductaflow_runtime.worker.preload import Preloader
 from tests.conftest import Project
 from tests.staleness.sample import write_data
 
@@ -357,10 +357,11 @@ def test_a_module_that_has_the_name_of_a_package(project: Project) -> None:
 
 def test_a_loaded_package_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a preloaded package has imported itself is forgotten if the project has a module of that name."""
-    preload.preload([])
+    preloader = Preloader()
+    preloader.preload([])
     for name in ("tiny_shadowed", "tiny_shadowed.part", "tiny_folder", "tiny_other"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     (tmp_path / "tiny_shadowed.py").touch()
     (tmp_path / "tiny_folder").mkdir()
-    preload.preload(["json"], folders=[tmp_path, tmp_path / "none"])
+    preloader.preload(["json"], folders=[tmp_path, tmp_path / "none"])
     assert [name for name in sys.modules if name.startswith("tiny_")] == ["tiny_folder", "tiny_other"]

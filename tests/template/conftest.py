@@ -1,5 +1,6 @@
 """Temporary template repositories with tags, and projects generated from them."""
 
+import functools
 import os
 import shutil
 
@@ -30,6 +31,19 @@ def released(tmp_path_factory):
     env = {**os.environ, **isolation(tmp_path_factory.mktemp("home"))}
     commit_all(repository, "Template", tag=FIRST_TAG, env=env)
     return repository
+
+
+@pytest.fixture(scope="session")
+def fresh(released, tmp_path_factory):
+    """A function that gives the fresh project of an example, all answers at their defaults. Tests only read it."""
+
+    @functools.cache
+    def fresh(example):
+        project = tmp_path_factory.mktemp("fresh") / example
+        copier.run_copy(str(released), project, data={"example": example}, defaults=True, quiet=True)
+        return project
+
+    return fresh
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 import ductaflow
-from ductaflow import InstancesFailed, run_instances
+from ductaflow import InstancesFailed, plan_instances, run_instances
 
-from .helpers import ROOT, commit_all, git, run_python, tree
+from .helpers import ROOT, commit_all, git, isolation, run_python, tree
 
 SIOUX_FALLS = ROOT.parent / "shared" / "data" / "sioux_falls"
 ACCURATE = {"assignment.max_iterations": 3000, "assignment.gap_target": 1e-6}
@@ -29,6 +29,16 @@ def traffic(released, generate, monkeypatch):
     project = generate(released)
     monkeypatch.chdir(project)
     return project
+
+
+@pytest.fixture(scope="module")
+def swept(fresh, tmp_path_factory):
+    """A committed project with the traffic example whose conductor has run, and what it printed. Tests only read it."""
+    project = shutil.copytree(fresh("traffic"), tmp_path_factory.mktemp("swept") / "project")
+    commit_all(project, env={**os.environ, **isolation(tmp_path_factory.mktemp("home"))})
+    done = run_python(project, "conductor.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project, done.stdout
 
 
 def records(project, step):
@@ -49,28 +59,26 @@ def test_generated_project_passes_its_own_tests(released, generate, example):
 
 
 @pytest.mark.slow
-def test_conductor_shows_braess_paradox(traffic):
+def test_conductor_shows_braess_paradox(swept):
     """The sweep ends with 65 minutes without the shortcut and 80 with it, and says where to look."""
-    commit_all(traffic)
-    done = run_python(traffic, "conductor.py")
-    assert done.returncode == 0, done.stdout + done.stderr
-    end = done.stdout[done.stdout.index("Mean travel time at 4,000 vehicles") :]
+    project, printed = swept
+    end = printed[printed.index("Mean travel time at 4,000 vehicles") :]
     without, with_shortcut = (float(number) for number in re.findall(r"([\d.]+) minutes\n", end))
     assert without == pytest.approx(65, rel=1e-3)
     assert with_shortcut == pytest.approx(80, rel=1e-3)
     places = re.findall(r"^  (/\S+)  ", end[end.index("Where to look") :], flags=re.MULTILINE)
-    runs = traffic / "runs"
+    runs = project / "runs"
     assert places == [str(runs / "braess_paradox.png"), str(runs), str(runs / "index.html")]
     assert all(Path(place).exists() for place in places)
     assert (runs / "braess_paradox.png").stat().st_size > 10_000
-    assert git(traffic, "status", "--porcelain") == ""
+    assert git(project, "status", "--porcelain") == ""
 
 
 @pytest.mark.slow
-def test_paradox_appears_and_vanishes_with_demand(traffic):
+def test_paradox_appears_and_vanishes_with_demand(swept):
     """The shortcut helps at low demand, harms above 3,000 vehicles, and is unused from 9,000 on."""
-    assert run_python(traffic, "conductor.py").returncode == 0
-    results = [record["results"] for record in records(traffic, "compare_networks").values()]
+    project, _ = swept
+    results = [record["results"] for record in records(project, "compare_networks").values()]
     verdicts = {round(result["demand"]): result["verdict"] for result in results}
     assert verdicts == {
         1000: "better",
@@ -91,17 +99,24 @@ def test_paradox_appears_and_vanishes_with_demand(traffic):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", ["traffic", "minimal"])
-def test_conductor_runs_cell_by_cell_in_a_notebook(released, generate, example):
-    """The conductor opened as a notebook runs from top to bottom in a Jupyter kernel."""
-    project = generate(released, example=example)
-    notebook = jupytext.read(project / "conductor.py")
-    kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": str(project)}}}
-    nbclient.NotebookClient(notebook, timeout=300, **kernel).execute()
-    printed = "".join(
-        output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.get("text")
-    )
+@pytest.mark.parametrize(("example", "ran"), [("traffic", "2 to run (2 new)"), ("minimal", "3 to run (3 new)")])
+def test_conductor_runs_cell_by_cell_in_a_notebook(released, generate, example, ran):
+    """The conductor opened as a notebook runs from top to bottom in a Jupyter kernel, edited or not."""
+    conductor = generate(released, example=example) / "conductor.py"
+    text = conductor.read_text(encoding="utf-8")
+    fewer = re.sub(r"^demand_factors = .*$", "demand_factors = [1.0]", text, flags=re.MULTILINE)
+    conductor.write_text(fewer, encoding="utf-8")
+    printed = run_as_notebook(conductor)
+    assert ran in printed
     assert "Where to look" in printed
+
+
+def run_as_notebook(conductor):
+    """What the cells of a conductor print in a Jupyter kernel that runs in the project."""
+    notebook = jupytext.read(conductor)
+    kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": str(conductor.parent)}}}
+    nbclient.NotebookClient(notebook, timeout=300, **kernel).execute()
+    return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.get("text"))
 
 
 @pytest.mark.slow
@@ -193,10 +208,10 @@ def assert_equilibrium(directory, factor):
     assert 0 <= 1 - least / spent <= 1e-5
 
 
-def test_functions_named_in_the_projects_readme_are_public(released, generate):
+def test_functions_named_in_the_projects_readme_are_public(fresh):
     """Whatever README.md calls can be imported from ductaflow."""
     for example in ("traffic", "minimal"):
-        readme = (generate(released, folder=example, example=example) / "README.md").read_text("utf-8")
+        readme = (fresh(example) / "README.md").read_text("utf-8")
         called = set(re.findall(r"`(\w+)\(", readme))
         assert {"project_path", "instance_path", "save_results", "run_instances"} <= called
         assert called <= set(ductaflow.__all__)
@@ -258,6 +273,36 @@ def test_parallel_and_free_links_are_assigned(traffic):
     assert flows == pytest.approx([10, 10, 20, 0, 0], abs=1e-3)
     assert result["result.demand"] == 20
     assert result["result.mean_travel_time"] == pytest.approx(2, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_change_in_a_module_runs_its_users_again(traffic):
+    """A module of the project counts for each flow that imports it, and for the others by its results only."""
+    rows = pd.DataFrame({"instance_name": ["low", "high"], "demand_factor": [0.25, 0.5]})
+    rows = rows.assign(network="braess_base", **ACCURATE)
+    pairs = pd.DataFrame({"instance_name": ["same"], "base_instance": ["low"], "new_instance": ["low"]})
+
+    def change(module, before, after):
+        text = (traffic / module).read_text(encoding="utf-8")
+        assert text.count(before) == 1
+        (traffic / module).write_text(text.replace(before, after), encoding="utf-8")
+
+    def sweep():
+        return [
+            list(run_instances(frame, f"flow/{step}.py")["reason"].fillna("up to date"))
+            for step, frame in (("assign_traffic", rows), ("compare_networks", pairs))
+        ]
+
+    assert sweep() == [["new", "new"], ["new"]]
+    change("src/equilibrium.py", "last_targets][:2]", "last_targets][:1]")  # slower, to the same end
+    assert list(plan_instances(rows, "flow/assign_traffic.py")["reason"]) == ["module: src/equilibrium.py"] * 2
+    assert sweep() == [["module: src/equilibrium.py"] * 2, ["up to date"]]
+    change("src/network.py", "*= demand_factor", "*= 2 * demand_factor")
+    assignments, (comparison,) = sweep()
+    assert assignments == ["module: src/network.py"] * 2
+    assert "input: runs/assign_traffic/low/flows.csv" in comparison
+    demands = {name: record["results"]["demand"] for name, record in records(traffic, "assign_traffic").items()}
+    assert demands == {"low": 2000, "high": 4000}
 
 
 @pytest.mark.slow

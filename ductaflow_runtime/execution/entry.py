@@ -1,0 +1,145 @@
+"""The account of one execution on disk: from the clean folder to the final record.
+
+`open_entry` sets aside what the previous execution wrote and says `running`; `Entry.close` says what
+became of it. Notebook execution, a script with `--output-dir`, and a worker whose child has died
+all go through here, so a record means the same however the flow was run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from ductaflow_runtime.config import border as configs
+from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.execution.job import Job, command_line
+from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.runs.artifacts import (
+    NO_FILE,
+    Snapshot,
+    clear_folders,
+    describe_files,
+    kept_folder,
+    previous_folder,
+    remove_file,
+    set_aside,
+    snapshot,
+)
+from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.fingerprint import Fingerprint
+from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
+from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
+from ductaflow_runtime.runs.state import host_name
+from ductaflow_runtime.runs.states import Status
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What the record says of an execution that has ended; `None` where nobody knows."""
+
+    status: Status
+    error: Failure | None = None
+    warnings: int | None = None
+    results: dict[str, Any] | None = None
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One execution that has begun. `foreign` are the files that were there before, if that is known."""
+
+    job: Job
+    record: Record
+    foreign: Snapshot | None
+
+    def close(self, conclusion: Conclusion) -> Record:
+        """Write the final record. A success drops the results kept before it."""
+        finished = now()
+        started = datetime.datetime.fromisoformat(self.record.started or finished)
+        duration = (datetime.datetime.fromisoformat(finished) - started).total_seconds()
+        outputs, links = self._written()
+        final = self.record.but(
+            finished=finished,
+            duration_s=round(max(duration, 0.0), 3),
+            outputs=outputs,
+            links=links,
+            **vars(conclusion),
+        )
+        write_record(final)
+        if conclusion.status is Status.DONE:
+            shutil.rmtree(previous_folder(self.job.instance), ignore_errors=True)
+        return final
+
+    def _written(self) -> tuple[dict[str, FileState], list[str]]:
+        """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
+        if self.foreign is None:
+            # Not knowing whose files these are, claim none: what is claimed, the next execution clears away.
+            return {}, []
+        directory = self.record.directory
+        found = snapshot(directory, self.record.flow_stem)
+        new = {name: seen for name, seen in sorted(found.items()) if tuple(self.foreign.get(name, ())) != seen}
+        files = {name: seen for name, seen in new.items() if seen != NO_FILE}
+        return describe_files(directory, files), [name for name, seen in new.items() if seen == NO_FILE]
+
+
+def open_entry(job: Job) -> Entry:
+    """Make the folder ready and say `running`. The caller holds the instance's lock."""
+    directory = job.instance.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        before = read_record(directory)
+    except RecordError:
+        before = None
+    running = _running_record(job, before)
+    _clear(job, before, running)
+    foreign = snapshot(directory, running.flow_stem)
+    write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
+    (directory / LOG_NAME).touch()
+    running = running.but(outputs=None)
+    write_record(running)
+    return Entry(job, running, foreign)
+
+
+def _running_record(job: Job, before: Record | None) -> Record:
+    """It lists what the previous execution wrote until that is cleared away."""
+    return Record(
+        flow=job.project.relative(job.flow),
+        step=job.step,
+        instance_name=job.name,
+        status=Status.RUNNING,
+        reason=job.reason,
+        started=now(),
+        command=command_line(job),
+        outputs=before.outputs if before is not None else None,
+        environment=_place_of_execution(job),
+        directory=job.instance.directory,
+    )
+
+
+def _place_of_execution(job: Job) -> dict[str, Any]:
+    """The `environment` of a record."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform}-{platform.machine()}",
+        "host": host_name(),
+        "git_commit": job.git.get("git_commit"),
+        "git_dirty": job.git.get("git_dirty"),
+        "pid": os.getpid(),
+        "worker": job.lane,
+    }
+
+
+def _clear(job: Job, before: Record | None, running: Record) -> None:
+    instance = job.instance
+    if before is not None:
+        set_aside(instance, before, running)
+        clear_folders(instance.directory)
+        return
+    # No execution of ours wrote these: out of the way they go, but nothing is deleted.
+    for name in written_by_runtime(running.flow_stem) - {FILE_NAME, CONFIG_NAME}:
+        remove_file(instance.directory, name, kept_folder(instance))

@@ -1,0 +1,74 @@
+"""How a Jupyter kernel that the runtime started is told what it executes, and how it tells what it saw.
+
+Told in an environment variable, answered in a file that is written anew after each cell. A kernel of another
+language or environment, which knows nothing of this, answers nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.warning_count import count_warnings
+from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.tracking import Tracker
+
+# What a kernel that the runtime starts finds in its environment.
+HANDOFF = "DUCTAFLOW_EXECUTION"
+
+
+def tell_kernel(execution: Execution, answer: Path) -> None:
+    """Leave word for the kernel that this process starts next."""
+    told = {
+        "root": str(execution.root),
+        "directory": str(execution.directory),
+        "runs_dir": str(execution.runs_dir),
+        "handoff": str(answer),
+    }
+    os.environ[HANDOFF] = json.dumps(told)
+
+
+def adopt(text: str) -> Execution:
+    """In that kernel: track, and answer after each cell."""
+    told = json.loads(text)
+    tracker = Tracker(root=told["root"], own=told["directory"], runs_dir=told["runs_dir"], active=True, late=True)
+    tracker.install()
+    execution = Execution(
+        root=Path(told["root"]),
+        directory=Path(told["directory"]),
+        runs_dir=Path(told["runs_dir"]),
+        tracker=tracker,
+        warned=count_warnings(),
+    )
+    shell = sys.modules["IPython"].get_ipython()
+    shell.events.register("post_run_cell", lambda _result: _answer(execution, Path(told["handoff"])))
+    return execution
+
+
+def _answer(execution: Execution, answer: Path) -> None:
+    seen = {
+        "results": execution.results,
+        "warnings": execution.warned.count,
+        "seen": execution.tracker.told(),
+        "modules": sorted({*local_modules(str(execution.root)), *execution.tracker.sources}),
+    }
+    with contextlib.suppress(OSError):
+        write_atomically(answer, json.dumps(seen))
+
+
+def take_answer(execution: Execution, answer: Path) -> list[str]:
+    """Add what the kernel saw to `execution`; gives the absolute paths of the project's modules that it imported."""
+    try:
+        seen = json.loads(answer.read_bytes())
+        answer.unlink()
+    except (OSError, ValueError):
+        return []
+    execution.results.update(seen["results"])
+    execution.warned.count += seen["warnings"]
+    execution.tracker.take_over(seen["seen"])
+    return list(seen["modules"])

@@ -1,0 +1,78 @@
+"""Execution in this very process, through papermill and its engine of ours: the usual way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ductaflow_runtime.execution.assignment import Assignment, Phase
+from ductaflow_runtime.execution.failure import Ran
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.kernel.shutdown import Shutdown
+from ductaflow_runtime.kernel.watch import Watch
+from ductaflow_runtime.staleness.imports import local_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbformat import NotebookNode
+
+    from ductaflow_runtime.kernel.log import Log
+
+
+def run_in_process(given: Assignment, notebook: NotebookNode, execution: Execution, log: Log) -> Ran:
+    """Execute the cells in this process."""
+    replies: list[dict[str, Any]] = []
+    shutdown = Shutdown()
+
+    def end(release: Callable[[], None]) -> None:
+        given.observe(Phase.END)
+        shutdown(release)
+
+    watch = Watch(
+        log=log,
+        pipes=given.pipes,
+        journal=given.journal,
+        own_code=execution.tracker.watching,
+        expired=given.clock.expired,
+        at_end=end,
+        on_error=replies.append,
+    )
+    error = run_cells(given.job, notebook, watch)
+    if replies and getattr(error, "ename", None) == "CellExecutionError":
+        _name_error(error, replies[-1])
+    return Ran(notebook, error, local_modules(given.job.root, execution.last_import))
+
+
+def _name_error(error: Any, reply: dict[str, Any]) -> None:
+    """Papermill looks for the error among the outputs, and a cell may fail without a traceback."""
+    error.ename, error.evalue = reply["ename"], reply["evalue"]
+
+
+def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> BaseException | None:
+    """Execute the notebook through papermill; gives the error that ended it, if any.
+
+    These are the steps of `papermill.execute_notebook` without those that write the whole notebook as text
+    once before and once after, for a caller that asked for no file.
+    """
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
+    from papermill.parameterize import parameterize_notebook
+
+    kernel = {"kernel_name": "python3", "engine_name": "ductaflow"}
+    parameterize_notebook(notebook, {"config": job.config}, language="python", **kernel)
+    prepare_notebook_metadata(
+        notebook, job.project.relative(job.flow), f"{Path(job.flow).stem}.ipynb", report_mode=False
+    )
+    try:
+        papermill_engines.execute_notebook_with_engine(
+            nb=notebook, progress_bar=False, autosave_cell_every=0, watch=watch, **kernel
+        )
+        raise_for_execution_errors(notebook, None)
+    except PapermillExecutionError as failed:
+        return cast(Exception, failed)
+    except (Exception, KeyboardInterrupt) as failed:  # noqa: BLE001 - the notebook is kept, and the record says it
+        return failed
+    return None

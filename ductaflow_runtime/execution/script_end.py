@@ -1,0 +1,106 @@
+"""How a script ended: at its last line, by `sys.exit`, or with an error, and in which cell.
+
+Python tells nobody at exit, so it is noted on the way: errors in `sys.excepthook`, codes in `sys.exit`. Whether an
+exit was the end or was caught, the script's own frame says.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ductaflow_runtime.execution.failure import advise, means_success
+from ductaflow_runtime.notebook import cell_at_line
+from ductaflow_runtime.runs.failure import Failure, exited, of_script
+from ductaflow_runtime.runs.states import Status
+
+
+class ScriptEnd:
+    """Listens from the CLI cell on; asked once the script has ended."""
+
+    def __init__(self, flow: str, root: Path) -> None:
+        self._flow = flow
+        self._root = root
+        self._top_level = _top_level_frame()
+        self._error: Failure | None = None
+        self._interrupted = False
+        self._exit_codes: list[Any] = []
+
+    def listen(self) -> None:
+        """Begin to note errors and exits."""
+        self._hook_errors()
+        self._hook_exits()
+
+    def judge(self) -> tuple[Status, Failure | None]:
+        """What the record says of the script."""
+        if self._interrupted:
+            return Status.INTERRUPTED, self._error
+        error = self._error or self._early_exit()
+        return (Status.DONE if error is None else Status.FAILED), error
+
+    def _hook_errors(self) -> None:
+        show = sys.excepthook
+
+        def hook(kind: Any, error: Any, trace: Any) -> None:
+            self._interrupted = issubclass(kind, KeyboardInterrupt)
+            self._error = advise(of_script(error, trace, _cell_of(self._flow, trace)), self._root)
+            show(kind, error, trace)
+
+        sys.excepthook = hook
+
+    def _hook_exits(self) -> None:
+        """`SystemExit` reaches no hook, so its code is noted where it is raised."""
+        leave = sys.exit
+
+        def noted(status: Any = None) -> Any:
+            self._exit_codes.append(status)
+            leave(status)
+
+        sys.exit = noted
+        builtins.exit = builtins.quit = noted  # type: ignore[assignment]
+        # A script may have taken the function by name before: `from sys import exit`.
+        names = self._top_level.f_globals if self._top_level is not None else {}
+        names.update({name: noted for name, value in names.items() if value is leave})
+
+    def _early_exit(self) -> Failure | None:
+        """The exit that ended the script, if it was one and no success: an exit that was caught does not count."""
+        if _ran_to_its_end(self._top_level):
+            return None
+        codes = self._exit_codes
+        code = codes[-1] if codes else "raised otherwise than by sys.exit(), so that its code is not known"
+        return None if means_success(code) else exited(code)
+
+
+def _top_level_frame() -> FrameType | None:
+    """The frame in which the script's own top level runs."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") != "__main__":
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return frame
+
+
+def _ran_to_its_end(top_level: FrameType | None) -> bool:
+    """Whether the last thing that a script's top level did was to return, not to be left by an exception.
+
+    A frame outlives its execution and keeps the place of its last instruction.
+    """
+    if top_level is None or not 0 <= top_level.f_lasti < len(top_level.f_code.co_code):
+        return False
+    return dis.opname[top_level.f_code.co_code[top_level.f_lasti]].startswith("RETURN")
+
+
+def _cell_of(flow: str, trace: Any) -> int | None:
+    """The number of the code cell in which an error passed through the flow's own file."""
+    line = None
+    for frame, number in traceback.walk_tb(trace):
+        if os.path.realpath(frame.f_code.co_filename) == os.path.realpath(flow):
+            line = number
+    return None if line is None else cell_at_line(Path(flow).read_text(encoding="utf-8"), line)

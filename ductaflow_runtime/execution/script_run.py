@@ -1,0 +1,134 @@
+"""A script's run that counts like any other: same folder, same log, same record, written when the script ends."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from ductaflow_runtime.config.border import Config, texts_in
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.script_end import ScriptEnd
+from ductaflow_runtime.execution.warning_count import count_warnings
+from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.kernel.capture import Capture
+from ductaflow_runtime.kernel.log import Log
+from ductaflow_runtime.kernel.shutdown import open_files, settle_files
+from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.instance import LOG_NAME, check_name
+from ductaflow_runtime.runs.state import acquire
+from ductaflow_runtime.staleness.decision import decide
+from ductaflow_runtime.staleness.fingerprint import fingerprint
+from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.staleness.why_stale import Present
+
+
+def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) -> None:
+    """Make the output directory this process's instance, and see to its log and its record."""
+    project = Project.at(root)
+    present = Present(project)
+    code = present.code(flow)
+    job = _make_job(project, flow, config, directory)
+    plan = decide(job.instance, present)
+    entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
+    tracker = Tracker(root=str(root), own=str(directory), runs_dir=str(project.runs_dir), late=True)
+    tracker.name_all([*code.literals, *texts_in(config)])
+    execution = Execution(root, directory, project.runs_dir, tracker, script=True)
+    begin(execution)
+    ScriptRun(entry, code, execution).start()
+
+
+def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> Job:
+    """The directory says step and name, if it lies where instances do."""
+    inside = directory.parent.parent == project.runs_dir
+    return Job(
+        root=str(project.root),
+        runs_dir=str(project.runs_dir),
+        flow=str(flow),
+        step=check_name(directory.parent.name, "step name") if inside else flow.stem,
+        name=check_name(directory.name) if inside else directory.name,
+        config=config,
+        folder=None if inside else str(directory),
+        git=project.git_state(),
+    )
+
+
+def _open(job: Job, busy: bool) -> Entry:
+    directory = job.instance.directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if busy or not acquire(directory):
+            raise ConfigError(f"{directory} is being written by another process at this moment")
+        entry = open_entry(job)
+        os.chdir(directory)
+    except OSError as error:
+        raise ConfigError(f"--output-dir {directory} cannot be used: {error}") from None
+    return entry
+
+
+class ScriptRun:
+    """Sees the script to its end: output into the log, then the record."""
+
+    def __init__(self, entry: Entry, code: FlowCode, execution: Execution) -> None:
+        self.entry = entry
+        self.code = code
+        self.execution = execution
+        self.end = ScriptEnd(entry.job.flow, execution.root)
+        self.owner = os.getpid()
+        self.warned = count_warnings()
+        self.log = Log(entry.record.directory / LOG_NAME)
+        self.capture = Capture(self._take)
+
+    def start(self) -> None:
+        """Hook into the output, and into what tells how a script ends."""
+        _flush_streams()
+        self.capture.start()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(line_buffering=True)
+        self.end.listen()
+        atexit.register(self.close)
+        self.execution.tracker.install()
+        self.execution.tracker.active = True
+
+    def close(self) -> None:
+        """The script has ended: write the record."""
+        if os.getpid() != self.owner:
+            return
+        tracker, job = self.execution.tracker, self.entry.job
+        tracker.active = False
+        _flush_streams()
+        settle_files("flush", open_files())
+        self.capture.stop()
+        self.log.close()
+        status, error = self.end.judge()
+        seen = fingerprint(
+            self.code,
+            tracker,
+            Contents(job.project.hash_cache),
+            flow=job.flow,
+            config=job.config,
+            started=self.entry.record.started or "",
+            modules=local_modules(job.root),
+        )
+        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen))
+
+    def _take(self, name: str, text: str, at_once: bool) -> None:
+        """Output goes to the log, and on to where it went before."""
+        self.log.feed(name, text, at_once)
+        with contextlib.suppress(OSError):  # nobody reads the terminal any more; the log has it
+            os.write(self.capture.original(name), text.encode("utf-8", "replace"))
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started the script
+            stream.flush()

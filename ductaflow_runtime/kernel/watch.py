@@ -1,0 +1,38 @@
+"""What goes on beside the cells of a notebook: handed to the kernel, which knows nothing of whom it serves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from ductaflow_runtime.kernel.capture import Pipes
+from ductaflow_runtime.kernel.log import Log
+
+# Takes one JSON object after the other: what is known so far, for the case of a sudden end.
+Journal = Callable[[dict[str, Any]], None]
+
+
+def no_journal(_entry: dict[str, Any]) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Where output goes besides the notebook, and who wants to know what.
+
+    `log` is where printed text and errors go, `pipes` what the descriptors are pointed at, if somebody else has
+    to be able to read them. `own_code()` is entered while a cell's own code runs. No cell is begun after `expired`.
+    `at_end` is called after the last cell, with the function that lets go of the cells' variables. `on_error`
+    gets the reply of the cell that ended the notebook.
+    """
+
+    log: Log | None = None
+    pipes: Pipes | None = None
+    journal: Journal = no_journal
+    own_code: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
+    expired: Callable[[], bool] = lambda: False
+    at_end: Callable[[Callable[[], None]], None] = lambda _release: None
+    on_error: Callable[[dict[str, Any]], None] = lambda _reply: None

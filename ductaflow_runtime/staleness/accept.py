@@ -1,0 +1,61 @@
+"""Declare instances up to date as things are now, without executing them: for after a review."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.files import FileState, stat_file
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.fingerprint import Fingerprint
+from ductaflow_runtime.runs.instance import list_instances
+from ductaflow_runtime.runs.record import Record, now, write_record
+from ductaflow_runtime.runs.state import held
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.fingerprint import fingerprint_now
+from ductaflow_runtime.staleness.inventory import Found
+from ductaflow_runtime.staleness.tracking import describe_input
+from ductaflow_runtime.staleness.why_stale import Present
+
+
+def check_acceptable(found: Iterable[Found]) -> None:
+    """Raise one `ConfigError` for all instances whose present state cannot be declared up to date."""
+    problems = [f"{one.address}: {problem}" for one in found if (problem := _obstacle(one))]
+    if problems:
+        raise ConfigError("only instances that are done, and whose flow is there, can be accepted:", problems)
+
+
+def _obstacle(found: Found) -> str | None:
+    if found.state == Status.NEW:
+        missing = found.instance
+        there = list_instances(missing.runs_dir, missing.step)
+        near = " or ".join(difflib.get_close_matches(missing.name, there))
+        return "no such instance; " + (f"did you mean {near}?" if near else f"there are {', '.join(there[:5])}")
+    if found.state != Status.DONE:
+        return found.state
+    return None if found.instance.flow.is_file() else found.reason
+
+
+def accept(found: Found, present: Present) -> Record:
+    """Declare an instance up to date as things are now; its record says since when."""
+    assert found.record is not None
+    with held(found.instance.directory, found.record) as record:
+        record = record.but(
+            fingerprint=fingerprint_now(found.instance, record.fingerprint or Fingerprint(), present),
+            outputs=_present_outputs(record),
+            accepted=now(),
+        )
+        write_record(record)
+    return record
+
+
+def _present_outputs(record: Record) -> dict[str, FileState]:
+    contents = Contents()
+    outputs: dict[str, FileState] = {}
+    for name in record.outputs or {}:
+        path = str(record.directory / name)
+        stat = stat_file(path)
+        if stat is not None:
+            outputs[name] = describe_input(path, stat, contents)
+    return outputs

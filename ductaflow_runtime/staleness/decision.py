@@ -1,0 +1,75 @@
+"""The one decision: whether an instance runs, and why.
+
+Conductor, script mode and `ductaflow status` all ask here. It only reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.state import Seen, look
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.why_stale import Present, why_stale
+
+FORCED = "forced"
+BUSY = "running in another process"
+NO_NOTEBOOK = "no stored notebook to make the HTML page of"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One instance, its last record, and why it must run (`None`: it need not).
+
+    `busy` tells who is executing it at this moment, if somebody is; then this call must not.
+    """
+
+    instance: Instance
+    record: Record | None
+    reason: str | None
+    only_text_changed: bool = False
+    busy: str | None = None
+
+    def without_long_parts(self) -> Plan:
+        """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
+        if self.record is None:
+            return self
+        return replace(self, record=self.record.but(fingerprint=None, outputs=None, environment=None))
+
+
+def decide(
+    instance: Instance, present: Present, seen: Seen | None = None, *, force: bool = False, html: bool = False
+) -> Plan:
+    """The plan of one instance; `seen` is what a look at it has shown, `html` whether a page is wanted."""
+    seen = seen or look(instance.directory)
+    record = seen.record
+    if seen.state is Status.RUNNING:
+        return Plan(instance, record, BUSY, busy=_who(instance, record))
+    if force:
+        return Plan(instance, record, FORCED)
+    if seen.damage:
+        return Plan(instance, record, f"record damaged: {seen.damage}")
+    text = record is not None and _text_changed(record, present.code(instance.flow))
+    reason = why_stale(instance, record, present)
+    if reason is None and html and record is not None and not record.notebook.is_file():
+        reason = NO_NOTEBOOK
+    return Plan(instance, record, reason, text)
+
+
+def _who(instance: Instance, record: Record | None) -> str:
+    """Who is executing an instance, and what to do about it."""
+    text = f"{instance.step}/{instance.name} is being executed by "
+    if record is None:
+        return f"{text}another process, which has just begun; wait for it, or end that process"
+    process = (record.environment or {}).get("pid")
+    return f"{text}process {process} since {record.started}; wait for it, or end that process"
+
+
+def _text_changed(record: Record, code: FlowCode) -> bool:
+    """Whether comments, markdown or tags differ from the stored notebook's."""
+    if record.accepted is not None:
+        return False  # an accepted instance keeps the notebook that was executed: the flow may have other cells by now
+    was = record.fingerprint.code.text if record.fingerprint is not None else None
+    return was is not None and was != code.text

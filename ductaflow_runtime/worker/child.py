@@ -1,0 +1,126 @@
+"""The process that executes one instance: forked from the warm worker, or a fresh interpreter, the rest is the same."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ductaflow_runtime.execution.assignment import Assignment, Clock
+from ductaflow_runtime.execution.execute import execute
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.kernel.capture import Pipes
+from ductaflow_runtime.kernel.interrupts import INTERRUPTS
+from ductaflow_runtime.runs.failure import of_exception
+from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
+from ductaflow_runtime.worker.supervise import Process
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+@dataclass(frozen=True)
+class Child:
+    """One execution, as the worker hands it to the process that will do it; `worker` is its process id."""
+
+    job: Job
+    scratch: Path
+    pipes: Pipes
+    clock: Clock
+    worker: int
+
+    @property
+    def journal(self) -> Path:
+        """What it tells as it goes, for the case of a sudden end."""
+        return self.scratch / FILE_NAME
+
+    def to_text(self) -> str:
+        """One line of JSON."""
+        told = {"job": vars(self.job), "scratch": str(self.scratch), "pipes": self.pipes, "clock": vars(self.clock)}
+        return json.dumps({**told, "worker": self.worker}) + "\n"
+
+    @staticmethod
+    def from_text(text: str) -> Child:
+        """The inverse of `to_text`."""
+        told = json.loads(text)
+        clock = Clock(**told["clock"])
+        return Child(Job(**told["job"]), Path(told["scratch"]), told["pipes"], clock, told["worker"])
+
+
+def fork_child(child: Child, of_worker: Iterable[int]) -> Process:
+    """A child that starts with all that this worker has imported, without the descriptors `of_worker`."""
+    gc.freeze()
+    pid = os.fork()
+    if pid:
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        return Process(pid, functools.partial(_poll_forked, pid))
+    try:
+        os.setpgid(0, 0)
+        for descriptor in of_worker:
+            os.close(descriptor)
+        run_child(child)
+    finally:
+        os._exit(1)
+
+
+def spawn_child(child: Child) -> Process:
+    """A child that is a fresh interpreter."""
+    passed = [end for pair in child.pipes.values() for end in pair]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ductaflow_runtime.worker", "--child"],
+        stdin=subprocess.PIPE,
+        pass_fds=passed,
+        process_group=0,
+        text=True,
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(OSError), process.stdin as stdin:
+        stdin.write(child.to_text())
+    return Process(process.pid, process.poll)
+
+
+def run_child(child: Child) -> None:
+    """The child's whole life; it never returns."""
+    code = 1
+    _die_with_parent()
+    if os.getppid() != child.worker:
+        os._exit(code)
+    with open(child.journal, "a", encoding="utf-8") as file:
+        journal = JournalWriter(file)
+        try:
+            INTERRUPTS.listen()
+            execute(Assignment(child.job, child.clock, child.pipes, child.scratch, journal))
+            code = 0
+        except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
+            journal({"fatal": of_exception(error).to_json()})
+        finally:
+            os._exit(code)
+
+
+def _poll_forked(pid: int) -> int | None:
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended == pid else None
+
+
+def _die_with_parent() -> None:
+    """A killed worker cannot end its child, so the system does (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def inherit_orphans() -> None:
+    """What a child started and left behind becomes this worker's own child, which can end it (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

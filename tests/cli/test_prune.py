@@ -1,0 +1,166 @@
+"""Instances without a row: which they are, how they are told, and what `ductaflow prune` does with them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from ductaflow import InstanceBusyError, run_instances, run_notebook
+from ductaflow_runtime.runs.control import last_control, not_in_control, remember_control
+from ductaflow_runtime.staleness import prune
+from tests.cli.test_commands import call, section
+from tests.staleness.cases import OF_COST
+from tests.staleness.sample import Sample
+
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+
+
+def ask_for(sample: Sample, *names: str) -> None:
+    """As if a sweep of cost had asked for these."""
+    remember_control(sample.root / "runs", "cost", names)
+
+
+def left(sample: Sample) -> list[str]:
+    return sorted(path.name for path in (sample.root / "runs/cost").iterdir())
+
+
+def test_control_dataframes_are_remembered(sample: Sample) -> None:
+    """The last one's names and time, and all names so far that have an instance; a damaged note is no note."""
+    runs = sample.root / "runs"
+    assert last_control(runs, "nothing") is None
+    for names in (["a", "ß"], ["b"]):
+        ask_for(sample, *names)
+        known = last_control(runs, "cost")
+        assert known is not None
+        assert (known.names, known.at[:2]) == (names, "20")
+    assert sorted(known.ever) == ["a", "b", "c"]
+    for damage in ("{", "[]", "{}", '{"names": 1, "at": 2, "ever": 3}'):
+        (runs / ".ductaflow/control/cost.json").write_text(damage)
+        assert last_control(runs, "cost") is None
+    ask_for(sample, "a")
+    assert last_control(runs, "cost") is not None
+
+
+def test_status_lists_rows_that_are_gone(sample: Sample) -> None:
+    """Instances that the last control dataframe does not name are listed; without one, `?` is shown and explained."""
+    (sample.root / "runs/.ductaflow/control/second.json").unlink()
+    assert call("status", "second").splitlines()[1].split()[-1] == "?"
+    assert "\n?  not known: no run_instances" in call("status")
+    ask_for(sample, "a")
+    text = call("status", "cost")
+    assert "?" not in text
+    assert text.splitlines()[1].split()[-1] == "2"
+    assert section(text, "Not in the last control dataframe") == ["cost/b", "cost/c"]
+
+
+def test_prune_removes_what_no_row_asks_for(sample: Sample) -> None:
+    """`ductaflow prune` says what it compares with, lists the instances with their time, asks, and removes them."""
+    ask_for(sample, "a")
+    text = call("prune", "cost", answer="n\n", code=1)
+    lines = text.splitlines()
+    assert re.fullmatch(f"cost: not among the 1 row of the control dataframe that ran last \\({TIME}\\):", lines[0])
+    for line, name in zip(lines[1:3], "bc", strict=True):
+        assert re.fullmatch(f"  cost/{name}: executed {TIME}, 5 files, the whole folder", line)
+    assert "only a part of your rows" in lines[3]
+    assert "Remove 2 instances" in text
+    assert left(sample) == ["a", "b", "c"]
+    call("prune", "cost", answer="y\n")
+    assert left(sample) == ["a"]
+    assert call("prune", "cost") == "cost: nothing to remove\n"
+
+
+def test_a_partial_sweep_is_told(sample: Sample) -> None:
+    """After a sweep of some rows, prune says that it compares with so few; the next whole one puts it right."""
+    frame = sample.frame("cost")
+    run_instances(frame.query("instance_name == 'b'"), "flow/cost.py", force=True)
+    assert "not among the 1 row of the control dataframe that ran last" in call("prune", "cost", answer="n\n", code=1)
+    assert left(sample) == ["a", "b", "c"]
+    run_instances(frame, "flow/cost.py")
+    assert call("prune", "cost", "--yes") == "cost: nothing to remove\n"
+
+
+def test_what_no_control_dataframe_ever_named_stays(sample: Sample) -> None:
+    """Instances of `run_notebook` or of a command have no row that could be gone."""
+    config = json.loads((sample.folder("cost/a") / "config.json").read_text())
+    run_notebook("flow/cost.py", config, instance_name="solo")
+    call("run", "flow/cost.py", "--config", "runs/cost/a/config.json", "--name", "typed")
+    ask_for(sample, "a", "b", "c")
+    assert call("prune", "cost", "--yes") == "cost: nothing to remove\n"
+    assert "Not in the last control dataframe" not in call("status", "cost")
+    ask_for(sample, "a", "solo")
+    assert not_in_control(sample.root / "runs", "cost") == ["b", "c"]
+    ask_for(sample, "a", "b", "c")
+    assert not_in_control(sample.root / "runs", "cost") == ["solo"], "a sweep has named it since"
+    call("prune", "cost", "--yes")
+    assert left(sample) == ["a", "b", "c", "typed"]
+
+
+def test_prune_leaves_files_of_others(sample: Sample) -> None:
+    """Files that no execution wrote, and outputs that somebody has edited, stay and are named."""
+    sample.write("runs/cost/b/mine/notes.md", "mine")
+    sample.edit("runs/cost/b/cost.csv", "8", "88")
+    ask_for(sample, "a", "c")
+    text = call("prune", "cost", "--yes")
+    assert "4 files; not written by an execution, so they stay: cost.csv, mine/notes.md" in text
+    there = [path for path in sample.folder("cost/b").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in there) == ["cost.csv", "notes.md"]
+
+
+def test_prune_removes_links_that_the_flow_left(sample: Sample) -> None:
+    """A link to a folder that the execution made goes, the folder it leads to stays; others' links stay."""
+    for name in ("own", "mine"):
+        (sample.folder("cost/b") / name).symlink_to(sample.root / "data")
+    sample.edit_record("cost/b", links=["own"])
+    ask_for(sample, "a", "c")
+    assert "so they stay: mine" in call("prune", "cost", "--yes")
+    assert [path.name for path in sample.folder("cost/b").iterdir()] == ["mine"]
+    assert (sample.root / "data/a.csv").is_file()
+
+
+def test_prune_says_what_becomes_of_edited_notebooks(sample: Sample) -> None:
+    """No record says how notebook and log were, so they go, edited or not; the help says so."""
+    for name in ("cost.ipynb", "run.log"):
+        with (sample.folder("cost/b") / name).open("a") as file:
+            file.write("\n")
+    ask_for(sample, "a", "c")
+    call("prune", "cost", "--yes")
+    assert left(sample) == ["a", "c"]
+    shown = " ".join(call("prune", "--help").split())
+    assert "Deletes record, config, log, notebook and page, edited or not, and outputs that are as they were" in shown
+
+
+@pytest.mark.parametrize("damage", ["{", None])
+def test_prune_leaves_what_it_cannot_judge(sample: Sample, damage: str | None) -> None:
+    """A folder whose record is damaged or missing is left alone."""
+    record = sample.folder("cost/b") / "run.json"
+    record.unlink() if damage is None else record.write_text(damage)
+    ask_for(sample, "a", "c")
+    text = call("prune", "cost", "--yes")
+    assert "cost/b: left alone (" in text
+    assert "so nobody knows whose files these are" in text
+    assert (sample.folder("cost/b") / "cost.csv").is_file()
+
+
+def test_prune_leaves_what_ran_meanwhile(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance that somebody executes while prune waits for an answer stays; the others go."""
+    remove = prune.remove
+
+    def late(removal: prune.Removal) -> None:
+        if removal.instance.name == "b":
+            raise InstanceBusyError("just now")
+        remove(removal)
+
+    monkeypatch.setattr(prune, "remove", late)
+    ask_for(sample, "a")
+    text = call("prune", "cost", "--yes")
+    assert text.splitlines()[-2:] == ["cost/b: left alone (just now)", "cost: removed 1 instance"]
+    assert left(sample) == ["a", "b"]
+
+
+def test_prune_needs_a_control_dataframe(sample: Sample) -> None:
+    """Without knowing the last control dataframe nothing is removed."""
+    (sample.root / "runs/.ductaflow/control/cost.json").unlink()
+    assert "run its conductor once" in call("prune", "cost", "--yes", code=2)
+    assert all(sample.folder(instance).is_dir() for instance in OF_COST)
