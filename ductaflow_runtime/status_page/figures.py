@@ -12,9 +12,8 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ FIGURES_PER_INSTANCE = 6
 FIGURE_CHARACTERS = 600_000
 SMALL_WIDTH = 420
 SMALL_QUALITY = 70
-AT_A_TIME = 16
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
 _PRIORITY = {status: place for place, status in enumerate(STATES)}
@@ -102,16 +100,15 @@ class FigureReader:
     def _make_smaller(self, paths: Iterable[Path], budget: int, seconds: float) -> None:
         """Notebook by notebook, until room or time is used up."""
         end = time.monotonic() + seconds
-        waiting = iter(paths)
-        with ThreadPoolExecutor() as pool:
-            while budget > 0 and time.monotonic() < end:
-                some = list(islice(waiting, AT_A_TIME))
-                if not some:
+        for path in paths:
+            known = self._known[path]
+            if known.small is None and known.count:
+                if time.monotonic() > end:
                     return
-                todo = [path for path in some if self._known[path].small is None and self._known[path].count]
-                for path, figures in zip(todo, pool.map(_smaller_figures, todo), strict=True):
-                    self._known[path].small, self._known[path].full = figures, None
-                budget -= sum(_size(self._known[path].best(fits=False)) for path in some)
+                known.small, known.full = [smaller(figure) for figure in notebook_figures(path)[0]], None
+            budget -= _size(known.best(fits=False))
+            if budget < 0:
+                return
 
     def _as_many_as_fit(self, paths: Mapping[int, Path], budget: int, fits: bool) -> dict[int, list[Figure]]:
         shown: dict[int, list[Figure]] = {}
@@ -189,10 +186,6 @@ def _image(bundle: dict[str, Any]) -> tuple[str, str] | None:
 
 def _joined(source: object) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
-
-
-def _smaller_figures(path: Path) -> list[Figure]:
-    return [smaller(figure) for figure in notebook_figures(path)[0]]
 
 
 def smaller(figure: Figure) -> Figure:
