@@ -50,6 +50,15 @@ class Project:
         return cls(root, resolve_runs_dir(root, settings, runs_dir), settings)
 
     @property
+    def title(self) -> str:
+        """What the project calls itself in its pyproject.toml, else the name of its folder."""
+        try:
+            name = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return self.root.name
+        return name if isinstance(name, str) and name else self.root.name
+
+    @property
     def hash_cache(self) -> Path:
         """The folder of hashes of large files; like all that is hidden, it can be deleted at any time."""
         return self.runs_dir / HIDDEN / "hashes"
