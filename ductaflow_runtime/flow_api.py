@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.config import Config, flatten, read_config, to_json
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
+from ductaflow_runtime.former_arguments import names_todays_arguments
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 
@@ -42,6 +43,7 @@ def is_notebook_execution() -> bool:
     return True
 
 
+@names_todays_arguments
 def load_cli_config(default_config: str | os.PathLike[str], description: str = "") -> Config:
     """The config of a flow that runs as a script, from `--config`, `--output-dir` and `--set a.b=JSON`.
 
@@ -99,6 +101,7 @@ def save_results(**values: object) -> None:
         print(f"result {name} = {value}")  # noqa: T201 - shown where the analyst is looking
 
 
+@names_todays_arguments
 def display_config_summary(config: dict[str, Any], title: str = "") -> None:
     """Show a config, nested keys dotted: as a table in a notebook, as aligned text in a terminal."""
     rows = [(key, _shown(value)) for key, value in flatten(config).items()]
