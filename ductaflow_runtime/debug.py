@@ -26,19 +26,13 @@ from ductaflow_runtime.runs.artifacts import snapshot
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import CONFIG_NAME
 from ductaflow_runtime.runs.record import Record, read_record
-from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.runs.states import STATES
 from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SCRATCH = "ductaflow-debug"
-_ENDINGS = {
-    Status.DONE: "ended well",
-    Status.FAILED: "failed",
-    Status.INTERRUPTED: "was interrupted",
-    Status.RUNNING: "has not ended",
-}
 
 
 @dataclass(frozen=True)
@@ -154,7 +148,7 @@ def _heading(case: Case) -> str:
     flow = relative_to_root(case.flow, case.root)
     return (
         f"Made by `ductaflow debug`: `{flow}` with the config of `{case.name}`, whose last run "
-        f"{_ENDINGS[case.record.status]}. Running these cells changes nothing in the results. "
+        f"{STATES[case.record.status].ending}. Running these cells changes nothing in the results. "
         f"Mend `{flow}` itself, then run the conductor again."
     )
 

@@ -16,8 +16,8 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 # From the bottom up. A package imports from lower floors only, at any time: at import, inside a function, for types.
 FLOORS = [
     {"errors", "files", "former_arguments"},
-    {"config", "project"},
-    {"notebook"},
+    {"config", "project", "yaml_files"},
+    {"notebook", "base_config", "config_files", "parameters"},
     {"flow"},
     {"runs", "kernel"},
     {"staleness", "html_export", "status_page"},
@@ -32,7 +32,8 @@ KERNEL_NEEDS = {"errors", "files"}  # a Jupyter kernel without sockets, which kn
 # A library is used in the rooms that are about it, so that leaving it changes few files.
 USERS = {
     "jupytext": {"notebook"},
-    "papermill": {"debug", "kernel", "execution"},
+    "papermill": {"debug", "kernel", "execution", "parameters"},
+    "yaml": {"yaml_files"},
     "nbclient": {"kernel", "execution"},
     "ipykernel": {"kernel"},
     "nbconvert": {"html_export"},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
 
