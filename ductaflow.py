@@ -6,8 +6,8 @@ Importing this module costs nothing: each name loads what it needs when it is fi
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # not from `typing`, whose import is nearly all that this module's would cost
 if TYPE_CHECKING:
     from ductaflow_runtime.conductor.results import load_results as load_results
     from ductaflow_runtime.conductor.run import plan_instances as plan_instances
@@ -60,7 +60,7 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import version
 

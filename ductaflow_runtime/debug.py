@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import read_config
+from ductaflow_runtime.config.border import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
-from ductaflow_runtime.execution import context as execution
+from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow import analyse_notebook, find_flow
 from ductaflow_runtime.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
@@ -196,7 +197,7 @@ def enter(*, root: str, flow_folder: str, runs_dir: str, folder: str) -> None:
     os.chdir(folder)
     set_import_path(Path(flow_folder), Path(root))
     tracker = Tracker(root=root, own=folder)
-    execution.begin(execution.Execution(Path(root), Path(folder), Path(runs_dir), tracker))
+    begin(Execution(Path(root), Path(folder), Path(runs_dir), tracker))
 
 
 def open_command(path: Path) -> list[str]:

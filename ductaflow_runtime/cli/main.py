@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ductaflow_runtime.config import Config, apply_settings, read_config
+from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError, FlowError
 
 if TYPE_CHECKING:

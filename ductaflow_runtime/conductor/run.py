@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ductaflow_runtime.config import Config
+    from ductaflow_runtime.config.border import Config
 
     PathLike = str | os.PathLike[str]
 

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ductaflow_runtime import config as configs
+from ductaflow_runtime.config import border as configs
 from ductaflow_runtime.files import FileState, hash_file, relative_to_root, stat_file
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config import flatten, read_config
+from ductaflow_runtime.config.border import flatten, read_config
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_steps
 from ductaflow_runtime.runs.record import FILE_NAME, Record

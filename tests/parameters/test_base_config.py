@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ductaflow_runtime.base_config import ABSENT, Absent, merge_base, whole_numbers
+from ductaflow_runtime.config.base import ABSENT, Absent, merge_base, whole_numbers
 from ductaflow_runtime.errors import ConfigError
 
 BASE: dict[str, Any] = {

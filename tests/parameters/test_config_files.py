@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ductaflow_runtime.config_files import read_config_file
+from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.errors import ConfigError
 
 

@@ -143,7 +143,7 @@ def test_nothing_is_certain_of_a_flow_in_another_language() -> None:
 def test_planning_does_not_import_papermill() -> None:
     """The analysis and the check need only the syntax of the cells."""
     code = (
-        "import sys\nimport ductaflow_runtime.parameters.check, ductaflow_runtime.config_files\n"
+        "import sys\nimport ductaflow_runtime.parameters.check, ductaflow_runtime.config.files\n"
         "print([name for name in ('papermill', 'IPython', 'pandas', 'yaml') if name in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

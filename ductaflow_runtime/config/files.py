@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config import Config, read_config, to_config
+from ductaflow_runtime.config.border import Config, read_config, to_config
 from ductaflow_runtime.errors import ConfigError
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
@@ -27,7 +27,7 @@ def read_config_file(path: Path) -> Config:
     if ending == ".toml":
         return to_config(_read_toml(path), f"config file {path}")
     if ending in (".yaml", ".yml"):
-        from ductaflow_runtime.yaml_files import parse_yaml
+        from ductaflow_runtime.config.yaml import parse_yaml
 
         return to_config(parse_yaml(_text_of(path), f"config file {path}"), f"config file {path}")
     raise ConfigError(
