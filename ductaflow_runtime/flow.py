@@ -26,6 +26,7 @@ from ductaflow_runtime.notebook import (
     read_notebook,
     tags_of,
 )
+from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.project import places_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         default_config=default,
         kernel=kernel,
     )
+
+
+def takes_config(path: Path) -> bool:
+    """Whether a flow is given its parameters in `config`, and not each as a variable."""
+    cells = [cell for cell in read_notebook(path, read_bytes(path)).cells if cell.cell_type == "code"]
+    return analyse_keys(
+        [CodeCell(cell.source, parse(cell.source), has_tag(cell, PARAMETERS)) for cell in cells]
+    ).takes_config
 
 
 def parse(source: str) -> ast.Module | None:

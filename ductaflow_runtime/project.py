@@ -27,6 +27,7 @@ class Settings:
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
@@ -135,9 +136,8 @@ def load_settings(root: Path) -> Settings:
             f"{path}: [tool.ductaflow] has no setting {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
         )
     _check_types(path, table)
-    if "preload" in table:
-        table = {**table, "preload": tuple(table["preload"])}
-    return Settings(**table)
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+    return Settings(**values)
 
 
 def _conflict_in(path: Path) -> str | None:
@@ -169,6 +169,10 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
+        ),
+        "ignore": (
+            lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
+            'a list of paths from the project root, such as ["mlruns/**"]',
         ),
         "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
     }

@@ -17,6 +17,7 @@ from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Sweep, failed_without_record, not_run
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.former_arguments import names_todays_arguments
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "continue", "stop"]
 
 
+@names_todays_arguments
 def run_notebook(
     notebook_file: PathLike,
     config: dict[str, Any] | None = None,
@@ -75,6 +77,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
     return outcome
 
 
+@names_todays_arguments
 def run_step_flow(
     notebook_file: PathLike,
     step_name: str,
@@ -86,6 +89,7 @@ def run_step_flow(
     return run_notebook(notebook_file, config, step_name=step_name, instance_name=instance_name, **options)
 
 
+@names_todays_arguments
 def run_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,
@@ -128,6 +132,7 @@ def run_instances(
     return frame
 
 
+@names_todays_arguments
 def plan_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,

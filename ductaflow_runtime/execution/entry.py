@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ductaflow_runtime.config import border as configs
@@ -51,11 +51,15 @@ class Conclusion:
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution that has begun. `foreign` are the files that were there before, if that is known."""
+    """One execution that has begun. `foreign` are the files that were there before, if that is known.
+
+    `before` is what went into the execution before this one.
+    """
 
     job: Job
     record: Record
     foreign: Snapshot | None
+    before: Fingerprint | None = None
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success drops the results kept before it."""
@@ -68,7 +72,7 @@ class Entry:
             duration_s=round(max(duration, 0.0), 3),
             outputs=outputs,
             links=links,
-            **vars(conclusion),
+            **vars(conclusion) | {"fingerprint": _note_repetition(conclusion.fingerprint, self.before)},
         )
         write_record(final)
         if conclusion.status is Status.DONE:
@@ -102,7 +106,16 @@ def open_entry(job: Job) -> Entry:
     (directory / LOG_NAME).touch()
     running = running.but(outputs=None)
     write_record(running)
-    return Entry(job, running, foreign)
+    return Entry(job, running, foreign, before.fingerprint if before is not None else None)
+
+
+def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:
+    """An input that changed during this execution and the one before is probably written by the flow itself."""
+    if seen is None or before is None:
+        return seen
+    repeated = [path for path, told in seen.inputs.items() if told.get("changed")]
+    repeated = [path for path in repeated if before.inputs.get(path, {}).get("changed")]
+    return replace(seen, inputs=seen.inputs | {path: {**seen.inputs[path], "again": True} for path in repeated})
 
 
 def _running_record(job: Job, before: Record | None) -> Record:
