@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,14 +18,30 @@ from ductaflow_runtime.execution.context import Execution
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.kernels import Kernel
+from ductaflow_runtime.execution.translation import register_translators, variables_of
+from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.cells import tidy_streams
-from ductaflow_runtime.notebook import language_of
+from ductaflow_runtime.languages import PROJECT_VARIABLE, PYTHON
 from ductaflow_runtime.runs.failure import describe_exit
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from ductaflow_runtime.kernel.log import Log
+
+
+# Others are given ports: it is not known whether they can do without.
+_WITHOUT_PORTS = frozenset((PYTHON, "r", "julia", "bash"))
+
+
+@dataclass(frozen=True)
+class FlowOnKernel:
+    """A flow's notebook and what its code says, with the kernel that executes it."""
+
+    notebook: NotebookNode
+    code: FlowCode
+    kernel: Kernel
 
 
 class LogStream:
@@ -118,16 +135,16 @@ class NotedManager(AsyncKernelManager):
         return alive
 
 
-def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, execution: Execution, log: Log) -> Ran:
-    """Execute on the named kernel; raises papermill's error if the kernel never got the notebook."""
+def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, log: Log) -> Ran:
+    """Execute on the kernel; raises papermill's error if the kernel never got the notebook."""
     answer = given.scratch / "kernel.json"
     tell_kernel(execution, answer)
     _make_importable(given.job)
-    python = language_of(notebook) == "python"  # not every other kernel can do without ports
-    run = KernelRun(given.scratch if python and os.name == "posix" else None)
+    portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
+    run = KernelRun(given.scratch if portless else None)
     run.pass_on_interrupts()
     try:
-        _execute_with_papermill(given.job, notebook, kernel_name, run, log)
+        _execute_with_papermill(given.job, flow, run, log)
         error: BaseException | None = None
     except Exception as failed:
         error = failed
@@ -136,7 +153,7 @@ def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, e
         elif run.notebook is None:
             raise
     if run.notebook is None:
-        return Ran(notebook, error, {})
+        return Ran(flow.notebook, error, {})
     for cell in run.notebook.cells:
         tidy_streams(cell)
     if isinstance(error, DeadKernelError):
@@ -145,25 +162,33 @@ def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, e
     return Ran(run.notebook, error, dict.fromkeys(take_answer(execution, answer), ""))
 
 
-def _execute_with_papermill(job: Job, notebook: NotebookNode, kernel_name: str, run: KernelRun, log: Log) -> None:
+def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: Log) -> None:
     import papermill.execute
     from papermill.engines import papermill_engines
 
     papermill_engines.register("ductaflow-kernel", run.engine_class)
+    register_translators()
     target = str(job.instance.directory / f"{Path(job.flow).stem}.ipynb")
     papermill.execute.execute_notebook(
-        notebook,
+        flow.notebook,
         target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
-        parameters={"config": job.config},
+        parameters=_parameters(job, flow),
         engine_name="ductaflow-kernel",
-        kernel_name=kernel_name,
-        language=language_of(notebook),
+        kernel_name=flow.kernel.name,
+        language=flow.kernel.language,
         progress_bar=False,
         stdout_file=LogStream(log, "stdout"),
         stderr_file=LogStream(log, "stderr"),
         kernel_manager_class=run.manager_class,
         on_cell_executed=_leave,
     )
+
+
+def _parameters(job: Job, flow: FlowOnKernel) -> dict[str, Any]:
+    """What is injected: `config` into Python, variables into another language."""
+    if flow.kernel.language == PYTHON:
+        return {"config": job.config}
+    return variables_of(job.config, flow.code, flow.kernel.language)
 
 
 def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
@@ -180,6 +205,7 @@ def _mark_last_started(notebook: NotebookNode) -> None:
 
 
 def _make_importable(job: Job) -> None:
-    """The flow's neighbours and the project's modules, in the kernel's process."""
+    """The flow's neighbours and the project's modules, in the kernel's process; there, the project has a name too."""
+    os.environ[PROJECT_VARIABLE] = job.root
     known = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(job.flow).parent), job.root, *known])
