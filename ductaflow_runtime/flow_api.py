@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import Config, flatten, read_config
+from ductaflow_runtime.config.border import Config, flatten, read_config
 from ductaflow_runtime.errors import ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
 from ductaflow_runtime.execution.results import clean_results

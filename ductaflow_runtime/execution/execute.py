@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import texts_in
+from ductaflow_runtime.config.border import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
-from ductaflow_runtime.execution.context import Execution, begin
+from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
@@ -23,6 +23,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
 from ductaflow_runtime.execution.prepare import prepare_notebook, study
 from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
