@@ -40,7 +40,7 @@ def without_comments(source: str, language: str) -> str:
     from pygments.token import Comment, String, is_token_subtype
 
     kept, after_text, line_gone = "", False, False
-    for kind, text in get_lexer_by_name(lexer, stripnl=False, ensurenl=False).get_tokens(source):
+    for kind, text in get_lexer_by_name(lexer, stripnl=False, ensurenl=False).get_tokens(source + "\n"):
         if line_gone and text:
             text, line_gone = text.removeprefix("\n"), False
         # The lexer may be wrong: a sign within a word, or after a quoted blank, begins no comment.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from ductaflow_runtime.execution.assignment import Assignment
@@ -63,6 +64,10 @@ class Left(Exception):  # noqa: N818 - no error
     """The flow called `exit()`."""
 
 
+class Interrupted(Exception):  # noqa: N818 - papermill is only to stop
+    """The user broke off the cell, and the kernel calls that no error."""
+
+
 class Died(Exception):  # noqa: N818 - the word in records
     """The kernel's process ended before the flow did."""
 
@@ -74,7 +79,8 @@ class KernelRun:
     classes of its own, which note here what they see.
     """
 
-    def __init__(self, sockets: Path | None) -> None:
+    def __init__(self, language: str, sockets: Path | None) -> None:
+        self.language = language
         self.sockets = sockets
         self.notebook: NotebookNode | None = None
         self.exit_code: int | None = None
@@ -100,6 +106,15 @@ class KernelRun:
                     super().execute_managed_notebook(nb_man, kernel_name, **options)
 
         return NotedEngine
+
+    def look_at(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        """End the flow after a cell that called `exit()`, was broken off or lost its shell; papermill would go on."""
+        if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
+            raise Left
+        if self.interrupted:
+            raise Interrupted
+        if self.language == "bash" and _has_new_shell(cell):
+            raise Died("bash ended in this cell (exit, or an error under set -e); its variables are gone")
 
     def pass_on_interrupts(self) -> None:
         """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where."""
@@ -141,7 +156,7 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
     tell_kernel(execution, answer)
     _make_importable(given.job)
     portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
-    run = KernelRun(given.scratch if portless else None)
+    run = KernelRun(flow.kernel.language, given.scratch if portless else None)
     run.pass_on_interrupts()
     try:
         _execute_with_papermill(given.job, flow, run, log)
@@ -152,12 +167,15 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
             error = KeyboardInterrupt()  # whatever the kernel made of it, as it was being started or ended
         elif run.notebook is None:
             raise
+        elif isinstance(failed, PapermillExecutionError):
+            error = _named(failed)
     if run.notebook is None:
         return Ran(flow.notebook, error, {})
     for cell in run.notebook.cells:
         tidy_streams(cell)
-    if isinstance(error, DeadKernelError):
+    if isinstance(error, (DeadKernelError, Died)):
         _mark_last_started(run.notebook)
+    if isinstance(error, DeadKernelError):
         error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
     return Ran(run.notebook, error, dict.fromkeys(take_answer(execution, answer), ""))
 
@@ -180,7 +198,7 @@ def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: L
         stdout_file=LogStream(log, "stdout"),
         stderr_file=LogStream(log, "stderr"),
         kernel_manager_class=run.manager_class,
-        on_cell_executed=_leave,
+        on_cell_executed=run.look_at,
     )
 
 
@@ -191,10 +209,18 @@ def _parameters(job: Job, flow: FlowOnKernel) -> dict[str, Any]:
     return variables_of(job.config, flow.code, flow.kernel.language)
 
 
-def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-    """End the flow after a cell that called `exit()`; papermill would go on."""
-    if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
-        raise Left
+def _has_new_shell(cell: NotebookNode) -> bool:
+    """Whether bash_kernel has started bash anew, as it says at the end of what the cell printed."""
+    printed = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
+    return bool(printed) and printed[-1].rstrip().endswith("Restarting Bash")
+
+
+def _named(error: PapermillExecutionError) -> PapermillExecutionError:
+    """An error of a kernel that gives it no name, but an exit code."""
+    if not error.ename:
+        error.ename = "Error"
+        error.evalue = f"exit code {error.evalue}" if error.evalue.isdigit() else error.evalue
+    return error
 
 
 def _mark_last_started(notebook: NotebookNode) -> None:
