@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import Config, flatten, read_config, to_json
-from ductaflow_runtime.errors import ConfigError, FlowFileError, ProjectError
+from ductaflow_runtime.config.border import Config, flatten, read_config
+from ductaflow_runtime.config.former_arguments import names_todays_arguments
+from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
-from ductaflow_runtime.former_arguments import names_todays_arguments
+from ductaflow_runtime.execution.results import clean_results
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 
@@ -109,12 +110,7 @@ def save_results(**values: object) -> None:
     last value. Raises `ConfigError` for anything else. In an interactive notebook, and in a script without
     `--output-dir`, there is no record: the values are checked and shown.
     """
-    problems: list[str] = []
-    clean = {name: to_json(value, name, problems) for name, value in values.items()}
-    problems += [f"{name}: a result is a number, a text, true/false, null or a list, not an object"
-                 for name, value in clean.items() if isinstance(value, dict)]  # fmt: skip
-    if problems:
-        raise ConfigError("save_results cannot store:", problems)
+    clean = clean_results(values, "save_results cannot store:")
     running = current()
     if running is not None:
         running.results.update(clean)

@@ -15,9 +15,9 @@ from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instanc
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Sweep, failed_without_record, not_run
+from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.former_arguments import names_todays_arguments
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
@@ -102,6 +102,7 @@ def run_instances(
     timeout: float | None = None,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
@@ -111,13 +112,21 @@ def run_instances(
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
-    counts as failed. Rows are all validated before the first runs; `ConfigError` lists every problem.
+    counts as failed. `kernel_name` is the Jupyter kernel for all rows. They are all validated before the first runs;
+    `ConfigError` lists every problem.
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
-    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, stop=on_error == "stop")
+    options = Options(
+        force=force,
+        timeout=timeout,
+        export_html=export_html,
+        kernel_name=kernel_name,
+        workers=workers,
+        stop=on_error == "stop",
+    )
     call = make_call(notebook_file, step_name, runs_dir, options)
     project = call.project
     instances = instances_of(control_df, call)
@@ -141,6 +150,7 @@ def plan_instances(
     force: bool = False,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
 ) -> pd.DataFrame:
     """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
 
@@ -148,7 +158,9 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html))
+    call = make_call(
+        notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html, kernel_name=kernel_name)
+    )
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 

@@ -79,6 +79,10 @@ class Entry:
             shutil.rmtree(previous_folder(self.job.instance), ignore_errors=True)
         return final
 
+    def has_written(self, name: str) -> bool:
+        """Whether this execution has written a file in the instance's folder, as far as that is known."""
+        return name in self._written()[0]
+
     def _written(self) -> tuple[dict[str, FileState], list[str]]:
         """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
         if self.foreign is None:

@@ -28,13 +28,19 @@ _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
 _LONGEST = 60
+# What a kernel is called that is this very Python, with its packages.
+HERE = "python3"
 
 
 @dataclass
 class Present:
-    """The present state of a project, each fact looked up once."""
+    """The present state of a project, each fact looked up once.
+
+    `kernel` is what a call would execute flows on, where there is a call that says so.
+    """
 
     project: Project
+    kernel: str | None = None
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
@@ -92,6 +98,8 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from config_changes(was.config or {}, instance.config)
+    if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
+        yield f"kernel: {was.kernel} -> {present.kernel}"
     yield from _code_changes(was.code, present.code(instance.flow))
     for path, stored in was.modules.items():
         if not present.contents.is_same(present.project.absolute(path), stored):
