@@ -10,7 +10,7 @@ from tests.conftest import ENGINES
 from tests.staleness.sample import Sample, copy_of
 
 # A kernel takes seconds to start: only where the executing process has a say in what is recorded.
-WITH_KERNEL = {"test_code.py", "test_inputs.py", "test_tracking.py", "test_states.py"}
+WITH_KERNEL = {"test_bytecode.py", "test_code.py", "test_inputs.py", "test_tracking.py", "test_states.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
