@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import read_config
+from ductaflow_runtime.config.border import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
-from ductaflow_runtime.execution import context as execution
+from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow import analyse_notebook, find_flow
 from ductaflow_runtime.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
@@ -26,19 +27,13 @@ from ductaflow_runtime.runs.artifacts import snapshot
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import CONFIG_NAME
 from ductaflow_runtime.runs.record import Record, read_record
-from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.runs.states import STATES
 from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SCRATCH = "ductaflow-debug"
-_ENDINGS = {
-    Status.DONE: "ended well",
-    Status.FAILED: "failed",
-    Status.INTERRUPTED: "was interrupted",
-    Status.RUNNING: "has not ended",
-}
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,7 @@ def _heading(case: Case) -> str:
     flow = relative_to_root(case.flow, case.root)
     return (
         f"Made by `ductaflow debug`: `{flow}` with the config of `{case.name}`, whose last run "
-        f"{_ENDINGS[case.record.status]}. Running these cells changes nothing in the results. "
+        f"{STATES[case.record.status].ending}. Running these cells changes nothing in the results. "
         f"Mend `{flow}` itself, then run the conductor again."
     )
 
@@ -202,7 +197,7 @@ def enter(*, root: str, flow_folder: str, runs_dir: str, folder: str) -> None:
     os.chdir(folder)
     set_import_path(Path(flow_folder), Path(root))
     tracker = Tracker(root=root, own=folder)
-    execution.begin(execution.Execution(Path(root), Path(folder), Path(runs_dir), tracker))
+    begin(Execution(Path(root), Path(folder), Path(runs_dir), tracker))
 
 
 def open_command(path: Path) -> list[str]:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config import Config, flatten, read_config, to_json
+from ductaflow_runtime.config.border import Config, flatten, read_config, to_json
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
 from ductaflow_runtime.project import Project, find_root, set_import_path

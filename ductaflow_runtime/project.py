@@ -118,7 +118,7 @@ def load_settings(root: Path) -> Settings:
         with path.open("rb") as file:
             table = tomllib.load(file).get("tool", {}).get("ductaflow", {})
     except (OSError, ValueError) as error:
-        raise ProjectError(f"{path} cannot be read: {error}") from None
+        raise ProjectError(_conflict_in(path) or f"{path} cannot be read: {error}") from None
     known = {item.name for item in fields(Settings)}
     unknown = sorted(set(table) - known)
     if unknown:
@@ -129,6 +129,22 @@ def load_settings(root: Path) -> Settings:
     if "preload" in table:
         table = {**table, "preload": tuple(table["preload"])}
     return Settings(**table)
+
+
+def _conflict_in(path: Path) -> str | None:
+    """Where an update or a merge left its first conflict in a file, and what to do; None if there is none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("<<<<<<< "):
+            return (
+                f"{path}, line {number}: an update or a merge left a conflict here. From this line to the next one "
+                "with >>>>>>>, keep what is right, delete the lines that begin with <<<<<<<, |||||||, ======= or "
+                ">>>>>>>, and try again"
+            )
+    return None
 
 
 def _check_types(path: Path, table: dict[str, Any]) -> None:

@@ -8,9 +8,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.staleness.sample import Sample
 
 HEAD = """\
 # %% tags=["parameters"]
@@ -25,6 +28,19 @@ if not is_notebook_execution():
 """
 
 ENGINES = ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "kernel"))]
+
+# What is promised in these folders holds for each engine.
+ON_EACH_ENGINE = {"cli", "conductor", "runs", "staleness"}
+# A kernel takes seconds to start: only where the executing process has a say in what is tested.
+NOT_ON_A_KERNEL = {
+    "test_commands.py",
+    "test_damaged.py",
+    "test_page.py",
+    "test_prune.py",
+    "test_rerun.py",
+    "test_rows_and_config.py",
+    "test_two_conductors.py",
+}
 
 # A flow that names a kernel of its own is executed on it.
 KERNEL = "tests-python"
@@ -86,10 +102,43 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
     return (yield)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of some folders on each engine that may make a difference to them."""
+    path = metafunc.definition.path
+    if "engine" in metafunc.fixturenames and path.parent.name in ON_EACH_ENGINE:
+        engines = ENGINES[:-1] if path.name in NOT_ON_A_KERNEL else ENGINES
+        metafunc.parametrize("engine", engines, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def engine() -> str:
-    """How the instances of a test's project are executed; folders of tests that try several override it."""
-    return "fork"
+def engine(request: pytest.FixtureRequest) -> str:
+    """How the instances of a test's project are executed."""
+    return str(getattr(request, "param", "fork"))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Sample:
+    """A project with a chain of steps, every one executed once; each test changes a copy of its own."""
+    from tests.staleness.sample import Sample
+
+    root = tmp_path_factory.mktemp("built") / "project"
+    root.mkdir()
+    sample = Sample(root, engine)
+    sample.fill()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        sample.run_all()
+    return sample
+
+
+@pytest.fixture
+def sample(built: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
+    """A copy of the built project that is the working directory."""
+    from tests.staleness.sample import copy_of
+
+    copy = copy_of(built, tmp_path / "project")
+    monkeypatch.chdir(copy.root)
+    return copy
 
 
 @pytest.fixture(scope="session", autouse=True)

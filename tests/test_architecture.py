@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 FLOORS = [
     {"errors", "files"},
     {"config", "project"},
-    {"notebook"},
+    {"notebook", "parameters"},
     {"flow"},
     {"runs", "kernel"},
     {"staleness", "html_export", "status_page"},
@@ -32,7 +33,8 @@ KERNEL_NEEDS = {"errors", "files"}  # a Jupyter kernel without sockets, which kn
 # A library is used in the rooms that are about it, so that leaving it changes few files.
 USERS = {
     "jupytext": {"notebook"},
-    "papermill": {"debug", "kernel", "execution"},
+    "papermill": {"debug", "kernel", "execution", "parameters"},
+    "yaml": {"config"},
     "nbclient": {"kernel", "execution"},
     "ipykernel": {"kernel"},
     "nbconvert": {"html_export"},
@@ -52,6 +54,11 @@ def tree_of(path: Path) -> ast.Module:
 def room_of(path: Path) -> str:
     """The package, or the single module, that a file belongs to."""
     return path.relative_to(RUNTIME).parts[0].removesuffix(".py")
+
+
+def dotted(path: Path) -> str:
+    """A module's dotted name; a package's is its folder's."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -84,6 +91,15 @@ def test_every_room_has_its_floor() -> None:
 def test_imports_go_down() -> None:
     """No room needs one of its own floor or above, so that there is no circle either."""
     assert sorted((user, used) for user, used in arrows() if FLOOR[used] >= FLOOR[user]) == []
+
+
+def test_modules_need_each_other_in_one_direction() -> None:
+    """Within a room, too, no module needs one that needs it."""
+    known = {dotted(path) for path in MODULES}
+    needs = {dotted(path): set(imports_of(path)) for path in MODULES}
+    found = {user: {name.rpartition(".")[0] for name in names} | names for user, names in needs.items()}
+    order = TopologicalSorter({user: (names & known) - {user} for user, names in found.items()})
+    assert set(order.static_order()) == known  # raises CycleError
 
 
 def test_the_kernel_knows_nothing_of_the_rest() -> None:

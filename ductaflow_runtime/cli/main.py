@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ductaflow_runtime.config import Config, apply_settings, read_config
+from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError, FlowError
+
+if TYPE_CHECKING:
+    from ductaflow_runtime.conductor.plan import Call
 
 
 class Commands(click.Group):
@@ -60,9 +63,9 @@ def run(
     from ductaflow_runtime.conductor.plan import Options, make_call
     from ductaflow_runtime.conductor.run import run_one
 
-    given = config_from(flow, config, settings)
-    call = make_call(flow, step, options=Options(force, export_html=html, kernel_name=kernel, workers=1))
-    outcome = run_one(call, given, name)
+    options = Options(force=force, export_html=html, kernel_name=kernel, workers=1)
+    call = make_call(flow, step, options=options)
+    outcome = run_one(call, config_from(call, config, settings), name)
     record = outcome.as_record(call.project)
     what = str(outcome.status) if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
     click.echo(f"{record.step}/{record.instance_name}: {what}")
@@ -77,18 +80,16 @@ def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: s
     from ductaflow_runtime.runs.states import Status
 
     call = make_call(flow, step)
-    (plan,) = make_plans(call, [instance_of(call, config_from(flow, config, settings), name)])
+    (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
     click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
 
 
-def config_from(flow: Path, path: Path | None, settings: tuple[str, ...]) -> Config:
+def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Config:
     """The config that `--config` and `--set` ask for; without `--config`, the flow's default, as for a script."""
-    from ductaflow_runtime.flow import analyse, find_flow
-    from ductaflow_runtime.project import find_root
+    from ductaflow_runtime.flow import analyse
 
     if path is None:
-        root = find_root()
-        default = analyse(find_flow(flow, root)).default_config
+        default, root = analyse(call.flow).default_config, call.project.root
         path = root / default if default and (root / default).is_file() else None
     return apply_settings(read_config(path) if path is not None else {}, settings)
 

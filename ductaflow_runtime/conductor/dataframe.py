@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.config import Config, Json, digest, nest, to_json
+from ductaflow_runtime.config.border import Config, Json, digest, nest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 

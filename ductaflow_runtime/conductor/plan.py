@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import Config, to_config, to_json
+from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import find_flow
 from ductaflow_runtime.project import Project, Settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
 

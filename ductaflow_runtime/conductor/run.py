@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ductaflow_runtime.config import Config
+    from ductaflow_runtime.config.border import Config
 
     PathLike = str | os.PathLike[str]
 
@@ -56,7 +56,8 @@ def run_notebook(
     seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
     `InstanceBusyError` while another process executes the instance.
     """
-    call = make_call(notebook_file, step_name, runs_dir, Options(force, timeout, export_html, kernel_name, workers=1))
+    options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
+    call = make_call(notebook_file, step_name, runs_dir, options)
     return run_one(call, config, instance_name).as_record(call.project)
 
 
@@ -112,7 +113,7 @@ def run_instances(
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
-    options = Options(force, timeout, export_html, workers=workers, stop=on_error == "stop")
+    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, stop=on_error == "stop")
     call = make_call(notebook_file, step_name, runs_dir, options)
     project = call.project
     instances = instances_of(control_df, call)
@@ -142,7 +143,7 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(notebook_file, step_name, runs_dir, Options(force, export_html=export_html))
+    call = make_call(notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html))
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 

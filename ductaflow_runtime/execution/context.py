@@ -8,33 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from ductaflow_runtime.execution.warning_count import Counter
-from ductaflow_runtime.staleness.tracking import Tracker
-
-# What a kernel that the runtime starts finds in its environment.
-HANDOFF = "DUCTAFLOW_EXECUTION"
-
-
-@dataclass
-class Execution:
-    """Where the running flow is, what it saved, what it read and how often it warned.
-
-    `last_import` is the module that had been imported last when the flow began.
-    """
-
-    root: Path
-    directory: Path
-    runs_dir: Path
-    tracker: Tracker
-    results: dict[str, Any] = field(default_factory=dict)
-    script: bool = False
-    last_import: str | None = None
-    warned: Counter = field(default_factory=Counter)
-
+from ductaflow_runtime.execution.handoff import HANDOFF, adopt
+from ductaflow_runtime.execution.running import Execution
 
 # Global, for a flow's calls take no handle: a process is in the middle of one execution or of none.
 _current: Execution | None = None
@@ -49,8 +25,6 @@ def begin(execution: Execution) -> None:
 def current() -> Execution | None:
     """The execution of this process, if it is one."""
     if _current is None and HANDOFF in os.environ and in_kernel():
-        from ductaflow_runtime.execution.handoff import adopt
-
         begin(adopt(os.environ[HANDOFF]))
     return _current
 

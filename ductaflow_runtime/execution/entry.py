@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from ductaflow_runtime import config as configs
+from ductaflow_runtime.config import border as configs
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.job import Job, command_line
 from ductaflow_runtime.files import FileState, write_atomically

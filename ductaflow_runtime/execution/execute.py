@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config import texts_in
+from ductaflow_runtime.config.border import texts_in
 from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
-from ductaflow_runtime.execution.context import Execution, begin
+from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import prepare_notebook, study
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin

@@ -12,12 +12,15 @@ import os
 import sys
 from pathlib import Path
 
-from ductaflow_runtime.execution.context import HANDOFF, Execution
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
+
+# What a kernel that the runtime starts finds in its environment.
+HANDOFF = "DUCTAFLOW_EXECUTION"
 
 
 def tell_kernel(execution: Execution, answer: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.execution.assignment import Assignment, Phase
-from ductaflow_runtime.execution.context import Execution
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.kernel.shutdown import Shutdown
 from ductaflow_runtime.kernel.watch import Watch
 from ductaflow_runtime.staleness.imports import local_modules

@@ -13,10 +13,10 @@ from nbclient.exceptions import DeadKernelError
 from traitlets import default
 
 from ductaflow_runtime.execution.assignment import Assignment
-from ductaflow_runtime.execution.context import Execution
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.kernel.cells import tidy_streams
 from ductaflow_runtime.notebook import language_of
 from ductaflow_runtime.runs.failure import describe_exit

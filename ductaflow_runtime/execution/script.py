@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from ductaflow_runtime.config import Config, apply_settings, read_config
+from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.project import find_root, set_import_path
 from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode

@@ -8,11 +8,12 @@ import os
 import sys
 from pathlib import Path
 
-from ductaflow_runtime.config import Config, texts_in
+from ductaflow_runtime.config.border import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.execution.context import Execution, begin
+from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode

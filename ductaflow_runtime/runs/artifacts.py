@@ -9,9 +9,10 @@ import contextlib
 import datetime
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from ductaflow_runtime import config as configs
+from ductaflow_runtime.config import border as configs
 from ductaflow_runtime.files import FileState, hash_file, relative_to_root, stat_file
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
@@ -47,25 +48,28 @@ def set_aside(instance: Instance, before: Record, running: Record) -> None:
     The `running` record, which still lists the files, comes first: broken off at any point, the next
     execution finds a record that says interrupted and knows whose files these are.
     """
-    directory = instance.directory
-    keep = previous_folder(instance)
-    good = before.status is Status.DONE
-    if good:
+    keep = previous_folder(instance) if before.status is Status.DONE else None
+    if keep is not None:
         shutil.rmtree(keep, ignore_errors=True)
         keep.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(directory / FILE_NAME, keep / FILE_NAME)
+        shutil.copyfile(instance.directory / FILE_NAME, keep / FILE_NAME)
     write_record(running)
+    for name, to in _ways_out(instance, before, keep):
+        remove_file(instance.directory, name, to)
+
+
+def _ways_out(instance: Instance, before: Record, keep: Path | None) -> Iterator[tuple[str, Path | None]]:
+    """Each file that the previous execution wrote, and the folder that it goes to; `None` is for good."""
     for name in sorted(written_by_runtime(before.flow_stem) - {FILE_NAME}):
-        remove_file(directory, name, keep if good else None)
-    contents = Contents()
-    edited = kept_folder(instance)
+        yield name, keep
+    contents, edited = Contents(), kept_folder(instance)
     for name, stored in (before.outputs or {}).items():
-        path = os.path.join(directory, name)
-        same = not good or contents.stat(path) is None or contents.is_same(path, stored)
-        remove_file(directory, name, (keep if good else None) if same else edited)
+        path = os.path.join(instance.directory, name)
+        is_edited = keep is not None and contents.stat(path) is not None and not contents.is_same(path, stored)
+        yield name, edited if is_edited else keep
     for name in before.links or ():
-        if snapshot_of(os.path.join(directory, name)) == NO_FILE:
-            remove_file(directory, name, None)
+        if snapshot_of(os.path.join(instance.directory, name)) == NO_FILE:
+            yield name, None
 
 
 def remove_file(directory: Path, name: str, to: Path | None) -> None:

@@ -25,9 +25,9 @@ class Status(StrEnum):
 class State:
     """One row of the table.
 
-    `many` is the word after a count. `shape` is an SVG path in a square of 12, stroked if `line`, else filled;
-    `light` and `dark` are its colours on a page of that kind. `stored`: a record may say it. `final`: nothing is
-    executing. `failure`: somebody should look.
+    `many` is the word after a count, `ending` says of the last run how it went. `shape` is an SVG path in a square
+    of 12, stroked if `line`, else filled; `light` and `dark` are its colours on a page of that kind. `stored`: a
+    record may say it. `final`: nothing is executing. `failure`: somebody should look.
     """
 
     meaning: str
@@ -35,6 +35,7 @@ class State:
     light: str
     dark: str
     many: str = ""
+    ending: str = ""
     line: bool = False
     stored: bool = False
     final: bool = True
@@ -54,20 +55,21 @@ _GREY = ("#56616e", "#a3adb8")
 STATES: dict[Status, State] = {
     Status.FAILED: State(
         "the flow raised an error, ran out of time, or its process died",
-        _CROSS, "#c0262d", "#ff7b78", line=True, stored=True, failure=True,
+        _CROSS, "#c0262d", "#ff7b78", ending="failed", line=True, stored=True, failure=True,
     ),
     Status.INTERRUPTED: State(
         "it was broken off; the next run executes it again",
-        _PAUSE, "#6b4fb3", "#b49cf5", stored=True, failure=True,
+        _PAUSE, "#6b4fb3", "#b49cf5", ending="was interrupted", stored=True, failure=True,
     ),
     Status.DAMAGED: State("its record cannot be read", _DIAMOND, *_GREY, failure=True),
     Status.RUNNING: State(
-        "it is being executed at this moment", _ARROW, "#0b6fb8", "#58b4f2", stored=True, final=False
+        "it is being executed at this moment",
+        _ARROW, "#0b6fb8", "#58b4f2", ending="has not ended", stored=True, final=False,
     ),
     Status.WARNED: State(
         "it was executed, and warned", _TRIANGLE, "#b45f06", "#f0a13f", many="done with warnings"
     ),
-    Status.DONE: State("it was executed, and succeeded", _DISC, *_GREEN, stored=True),
+    Status.DONE: State("it was executed, and succeeded", _DISC, *_GREEN, ending="ended well", stored=True),
     Status.UP_TO_DATE: State("nothing has changed since it was executed", _DISC, *_GREEN),
     Status.REFRESHED: State("only text had changed: the stored notebook has the new text", _DISC, *_GREEN),
     Status.NOT_RUN: State("the sweep stopped before it", _DASH, *_GREY, line=True),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ductaflow_runtime.config import read_config
+from ductaflow_runtime.config.border import read_config
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances
 from ductaflow_runtime.runs.record import FILE_NAME, Record

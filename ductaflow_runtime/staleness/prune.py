@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,22 +34,33 @@ def plan_removal(runs_dir: Path, step: str, name: str) -> Removal:
     instance = Instance(Path(), step, name, {}, runs_dir)
     seen = look(instance.directory)
     record = seen.record
-    if seen.state == Status.RUNNING:
+    if seen.state is Status.RUNNING:
         return Removal(instance, record, obstacle="it is being executed at this moment")
     if record is None:
         damage = f"record damaged: {seen.damage}" if seen.damage else f"no {FILE_NAME}"
         return Removal(instance, record, obstacle=f"{damage}, so nobody knows whose files these are")
-    contents, own, links = Contents(), written_by_runtime(record.flow_stem), record.links or ()
-    ours: list[str] = []
-    foreign: list[str] = []
-    for folder, folders, names in os.walk(instance.directory):
+    contents = Contents()
+    files = dict(_files_in(instance.directory))
+    ours = {each for each, path in files.items() if _is_ours(each, path, record, contents)}
+    return Removal(instance, record, tuple(sorted(ours)), tuple(sorted(files.keys() - ours)))
+
+
+def _files_in(directory: Path) -> Iterator[tuple[str, str]]:
+    """All that is not a folder, at any depth: its path seen from `directory`, and its absolute one."""
+    for folder, folders, names in os.walk(directory):
         for path in (os.path.join(folder, each) for each in (*names, *folders)):
-            there, short = snapshot_of(path), relative_to_root(path, instance.directory)
-            if there is not None:
-                stored = (record.outputs or {}).get(short)
-                as_written = short in links if there == NO_FILE else stored and contents.is_same(path, stored)
-                (ours if short in own or as_written else foreign).append(short)
-    return Removal(instance, record, tuple(sorted(ours)), tuple(sorted(foreign)))
+            if snapshot_of(path) is not None:
+                yield relative_to_root(path, directory), path
+
+
+def _is_ours(name: str, path: str, record: Record, contents: Contents) -> bool:
+    """Whether an execution wrote a file, and nobody has edited it since if it is an output."""
+    if name in written_by_runtime(record.flow_stem):
+        return True
+    if snapshot_of(path) == NO_FILE:
+        return name in (record.links or ())
+    stored = (record.outputs or {}).get(name)
+    return stored is not None and contents.is_same(path, stored)
 
 
 def remove(removal: Removal) -> None:

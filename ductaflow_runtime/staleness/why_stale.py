@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ductaflow_runtime.config import Config
+from ductaflow_runtime.config.border import Config
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
 from ductaflow_runtime.project import Project

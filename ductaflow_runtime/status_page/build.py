@@ -6,32 +6,41 @@ import contextlib
 import os
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ductaflow_runtime.runs.instance import HIDDEN
+from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.status_page.data import page_data
-from ductaflow_runtime.status_page.extras import ExtrasReader
+from ductaflow_runtime.status_page.details import DetailReader
+from ductaflow_runtime.status_page.figures import FigureReader, summary
 from ductaflow_runtime.status_page.html import page_html, script_json
 from ductaflow_runtime.status_page.rows import RowReader
+from ductaflow_runtime.status_page.staleness import Staleness, mark
 
 PAGE_FILE = "index.html"
 PAGE_BUDGET = 13_000_000
 FIGURE_BUDGET = 8_000_000
 LIVE_FIGURE_BUDGET = 1_500_000
+FIGURE_SECONDS = 6.0
+LIVE_FIGURE_SECONDS = 0.3
 SHORTEST_INTERVAL_S = 2.0
 LARGEST_SHARE = 0.1
 """Of the time, that a sweep spends on rewriting the page."""
 
 
 class PageWriter:
-    """Writes the page of one `runs_dir`; what it parsed for one writing serves the next."""
+    """Writes the page of one `runs_dir`; what it parsed for one writing serves the next.
 
-    def __init__(self, runs_dir: Path, title: str) -> None:
+    `staleness` may be set at any time; without, the page says that nobody has looked.
+    """
+
+    def __init__(self, runs_dir: Path, title: str, staleness: Staleness | None = None) -> None:
         self._runs_dir = Path(runs_dir)
         self._title = title
         self._rows = RowReader(self._runs_dir)
-        self._extras = ExtrasReader()
+        self._details = DetailReader()
+        self._figures = FigureReader()
+        self.staleness = staleness
         self._due = 0.0
 
     def write(self, running: bool = False) -> Path:
@@ -52,24 +61,33 @@ class PageWriter:
 
     def _html(self, running: bool) -> str:
         rows = self._rows.read()
-        about = {
-            "title": self._title,
-            "written": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "running": running,
-        }
+        if self.staleness is not None:
+            rows = mark(rows, self.staleness)
+        written = now()
         blocks = {
-            "page-data": script_json(about | page_data(rows)),
-            "page-details": script_json(self._extras.details(rows)),
+            "page-data": script_json(page_data(rows)),
+            "page-details": script_json(self._details.read(rows)),
         }
         left = PAGE_BUDGET - sum(map(len, blocks.values()))
-        budget = min(left, LIVE_FIGURE_BUDGET if running else FIGURE_BUDGET)
-        blocks["page-figures"] = script_json(self._extras.figures(rows, budget))
+        budget = max(0, min(left, LIVE_FIGURE_BUDGET if running else FIGURE_BUDGET))
+        seconds = LIVE_FIGURE_SECONDS if running else FIGURE_SECONDS
+        figures = self._figures.read(rows, budget, seconds)
+        blocks["page-figures"] = script_json(figures)
+        blocks["page-about"] = script_json(
+            {
+                "title": self._title,
+                "written": written,
+                "running": running,
+                "examined": self.staleness.at if self.staleness is not None else None,
+                "figures": summary(figures),
+            }
+        )
         return page_html(self._title, blocks)
 
 
-def write_page(runs_dir: Path, *, title: str, running: bool = False) -> Path:
+def write_page(runs_dir: Path, *, title: str, running: bool = False, staleness: Staleness | None = None) -> Path:
     """Writes `runs_dir/index.html` once and returns its path."""
-    return PageWriter(runs_dir, title).write(running)
+    return PageWriter(runs_dir, title, staleness).write(running)
 
 
 def _replace(path: Path, content: bytes) -> None:

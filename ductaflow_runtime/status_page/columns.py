@@ -61,7 +61,7 @@ class Look:
 
     `fact` are the words before the value in an opened row, the noun that is counted for a count; without, it is not
     shown there. `search`: the search looks at it; `compare`: it is a line of the comparison; `axis` and `colour`: the
-    chart offers it; `wide`: its texts are given more room.
+    chart offers it; `wide`: its texts are given more room; `csv`: its heading in a saved file.
     """
 
     format: Format = Format.TEXT
@@ -72,10 +72,12 @@ class Look:
     axis: bool = False
     colour: bool = False
     wide: bool = False
+    csv: str = ""
 
-    def told(self) -> dict[str, Any]:
-        """What the scripts are told; what is missing is false or empty."""
-        return {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
+    def told(self, name: str) -> dict[str, Any]:
+        """What the scripts are told of the column `name`; what is missing is false or empty."""
+        told = {each.name: value for each in fields(self) if (value := getattr(self, each.name))}
+        return told | ({"csv": self.csv.replace("{name}", name)} if self.csv else {})
 
 
 @dataclass(frozen=True)
@@ -145,30 +147,46 @@ def each(value: Callable[[Row], Any]) -> Values:
 
 COLUMNS: tuple[Column | Parts, ...] = (
     Column(
-        "status", "status", each(lambda row: str(row.status)),
-        Look(Format.STATUS, When.ALWAYS, search=True, compare=True, colour=True),
+        "name", "instance", each(lambda row: row.name),
+        Look(table=When.ALWAYS, search=True, wide=True, csv="instance_name"),
     ),
-    Column("step", "step", each(lambda row: row.step), Look(table=When.SEVERAL, colour=True)),
-    Column("name", "instance", each(lambda row: row.name), Look(table=When.ALWAYS, search=True, wide=True)),
-    Parts(Group.CONFIG, Look(Format.VALUE, When.VARIED, search=True, compare=True, axis=True, colour=True)),
-    Parts(Group.RESULT, Look(Format.VALUE, When.FILLED, search=True, compare=True, axis=True, colour=True)),
-    Column("failure", "error", failure_labels, Look(table=When.FILLED, search=True, compare=True, wide=True)),
+    Column(
+        "status", "status", each(lambda row: str(row.status)),
+        Look(Format.STATUS, When.ALWAYS, search=True, compare=True, axis=True, colour=True, csv="status"),
+    ),
+    Column(
+        "stale", "no longer up to date", each(lambda row: row.stale),
+        Look(table=When.FILLED, search=True, compare=True, wide=True, csv="not_up_to_date"),
+    ),
+    Column("step", "step", each(lambda row: row.step), Look(table=When.SEVERAL, axis=True, colour=True, csv="step")),
+    Parts(
+        Group.CONFIG,
+        Look(Format.VALUE, When.VARIED, search=True, compare=True, axis=True, colour=True, csv="{name}"),
+    ),
+    Parts(
+        Group.RESULT,
+        Look(Format.VALUE, When.FILLED, search=True, compare=True, axis=True, colour=True, csv="result.{name}"),
+    ),
+    Column(
+        "failure", "error", failure_labels,
+        Look(table=When.FILLED, search=True, compare=True, axis=True, colour=True, wide=True, csv="error"),
+    ),
     Column(
         "warnings", "warnings", each(lambda row: row.record.warnings),
-        Look(Format.COUNT, When.NONZERO, fact="warning", compare=True, axis=True),
+        Look(Format.COUNT, When.NONZERO, fact="warning", compare=True, axis=True, csv="warnings"),
     ),
     Column(
         "duration_s", "duration", each(lambda row: row.record.duration_s),
-        Look(Format.DURATION, When.FILLED, fact="took", compare=True, axis=True, colour=True),
+        Look(Format.DURATION, When.FILLED, fact="took", compare=True, axis=True, colour=True, csv="duration_s"),
     ),
     Column(
         "started", "started", each(lambda row: row.began),
-        Look(Format.TIME, When.FILLED, fact="started", axis=True),
+        Look(Format.TIME, When.FILLED, fact="started", axis=True, csv="started"),
     ),
-    Column("worker", "worker", each(worker), Look(fact="worker", colour=True)),
+    Column("worker", "worker", each(worker), Look(fact="worker", axis=True, colour=True)),
     Column(
         "reason", "reason", each(lambda row: text(row.record.reason)),
-        Look(table=When.FILLED, fact="ran because:", search=True),
+        Look(table=When.FILLED, fact="ran because:", search=True, csv="reason"),
     ),
     Column("problem", "problem", each(lambda row: row.problem), Look(search=True)),
     Column("command", "command", each(command)),

@@ -18,7 +18,7 @@ def page_data(rows: Sequence[Row]) -> dict[str, Any]:
     """The number of rows, their columns and states, and when the last sweep began."""
     budget = TextBudget(TEXT_BUDGET)
     columns = [
-        {"group": group, "name": name, "label": label, "values": encode(values, budget)} | look.told()
+        {"group": group, "name": name, "label": label, "values": encode(values, budget)} | look.told(name)
         for group, name, label, look, values in _columns(rows)
     ]
     return {"rows": len(rows), "columns": columns, "states": told_states(), "sweep": last_sweep_start(_spans(rows))}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config import flatten, read_config
+from ductaflow_runtime.config.border import flatten, read_config
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_steps
 from ductaflow_runtime.runs.record import FILE_NAME, Record
@@ -30,7 +30,8 @@ class Row:
 
     `status` is the state of its folder, or `WARNED`; `problem` says what is wrong with the record itself.
     `record` is without results and fingerprint, which are `results` and `config` with dotted names. `files` are the
-    names beside it; `began` and `ended` are in milliseconds since 1970.
+    names beside it; `stale` is why the result is not up to date, if somebody said so; `began` and `ended` are in
+    milliseconds since 1970.
     """
 
     step: str
@@ -43,6 +44,7 @@ class Row:
     results: dict[str, Any] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
     flow_stem: str = ""
+    stale: str | None = None
     began: int | None = None
     ended: int | None = None
     order: tuple[Order, Order] = ((), ())

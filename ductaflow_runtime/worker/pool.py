@@ -54,7 +54,7 @@ class Pool:
             self._give_back(worker, key)
 
     def _take_idle(self, key: Key) -> Worker | None:
-        """An idle worker of the right kind; those of another environment are ended."""
+        """An idle worker of the right kind; those started with other variables or packages are ended."""
         with self.lock:
             outdated = [other for other in self.idle if other[0] != key[0]]
             stale = [worker for other in outdated for worker in self.idle.pop(other)]

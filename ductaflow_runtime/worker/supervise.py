@@ -29,7 +29,7 @@ class Process:
 
 @dataclass(frozen=True)
 class ChildEnd:
-    """How a child ended; `code` is its exit code, negative for a signal. At most one of the others is the cause."""
+    """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that."""
 
     code: int
     timed_out: bool

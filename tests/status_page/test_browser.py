@@ -66,7 +66,7 @@ def text(browser: Any, selector: str) -> str:
 
 
 def names(browser: Any) -> list[str]:
-    return list(browser.execute_script(f"{ROWS}.map(tr => tr.querySelector('.name').innerText)"))
+    return list(browser.execute_script(f"{ROWS}.map(tr => tr.querySelector('[data-name=name]').innerText)"))
 
 
 def typed(browser: Any, selector: str, value: str) -> None:
@@ -155,10 +155,10 @@ def test_a_light_filters_by_status(show: Any, sweep: Path) -> None:
 def test_failure_groups_filter_the_table(show: Any, sweep: Path) -> None:
     """Failures are grouped by cause; a click on a group shows its instances."""
     browser = show(sweep)
-    label = text(browser, ".failure")
+    label = text(browser, ".group")
     assert "KeyError 'toll' in cell 4" in label
     count = label.split()[0]
-    click(browser, ".failure")
+    click(browser, ".group")
     assert text(browser, "#count") == f"{count} of 181 instances"
     assert all(name.startswith("toll_") for name in names(browser))
 

@@ -15,8 +15,9 @@ from benchmarks.page_samples import png, write_instance, write_sweep
 from ductaflow_runtime.runs.state import host_name, locked
 from ductaflow_runtime.status_page import PageWriter, write_page
 from ductaflow_runtime.status_page.data import last_sweep_start
+from ductaflow_runtime.status_page.details import log_tail
 from ductaflow_runtime.status_page.encoding import ABSENT, TextBudget, collect, encode
-from ductaflow_runtime.status_page.extras import ExtrasReader, log_tail, notebook_figures
+from ductaflow_runtime.status_page.figures import FigureReader, notebook_figures
 from ductaflow_runtime.status_page.rows import RowReader
 from tests.status_page.reading import block, column
 
@@ -188,17 +189,17 @@ def test_a_sweep_rewrites_the_page_at_most_every_two_seconds(runs: Path) -> None
     writer = PageWriter(runs, "")
     assert writer.write_if_due()
     assert not writer.write_if_due()
-    assert block(runs / "index.html", "page-data")["running"] is True
-    assert block(writer.write(), "page-data")["running"] is False
+    assert block(runs / "index.html", "page-about")["running"] is True
+    assert block(writer.write(), "page-about")["running"] is False
 
 
 def test_figures_come_from_the_notebook(runs: Path) -> None:
     """A figure is named by the flow's own cell, not counting the one that papermill injects."""
     directory = write_instance(runs, "step", "a", figure=png())
-    media, data, cell = notebook_figures(directory / "assign_traffic.ipynb")[0]
+    media, data, cell = notebook_figures(directory / "assign_traffic.ipynb")[0][0]
     assert (media, base64.b64decode(data), cell) == ("image/png", png(), 2)
     (directory / "assign_traffic.ipynb").write_text("{", encoding="utf-8")
-    assert notebook_figures(directory / "assign_traffic.ipynb") == []
+    assert notebook_figures(directory / "assign_traffic.ipynb") == ([], 0)
 
 
 def test_figures_stop_at_their_budget(runs: Path) -> None:
@@ -206,7 +207,9 @@ def test_figures_stop_at_their_budget(runs: Path) -> None:
     for day in range(1, 6):
         write_instance(runs, "step", f"d{day}", figure=png(), started=f"2025-01-0{day}T00:00:00+00:00")
     size = len(base64.b64encode(png()))
-    assert sorted(ExtrasReader().figures(RowReader(runs).read(), 2 * size)) == [3, 4]
+    figures = FigureReader().read(RowReader(runs).read(), 2 * size)
+    assert sorted(figures["shown"]) == [3, 4]
+    assert figures["left"] == {0: 1, 1: 1, 2: 1}
 
 
 def test_the_log_is_cut_to_its_end(tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
 """The questions: few, in plain words, and strict about what would break the project."""
 
+import os
+import re
+import sys
+
 import copier
 import pytest
 import yaml
+from plumbum import local
 
 from .helpers import ROOT
 
@@ -81,6 +86,12 @@ def test_slug_of_a_package_that_the_project_needs_is_refused(released, generate,
         ("Harbour tunnel study", "harbour-tunnel-study"),
         ("Ölbrück & Straße", "oelbrueck-strasse"),
         ("2024: Ring road (north)", "ring-road-north"),
+        ("Été 2026", "ete-2026"),
+        ("Čeština, Łódź und Tromsø", "cestina-lodz-und-tromso"),
+        ("İstanbul, Œuvre & Ærø", "istanbul-oeuvre-aero"),
+        ("\u0131l\u0131k: E\u0301te\u0301 in two code points", "ilik-ete-in-two-code-points"),
+        ("Đường Nguyễn Huệ", "duong-nguyen-hue"),
+        ("Лето 2026 in 東京 \ue000 \U000f0000 \xa0x", "in-x"),
         ("東京", "my-analysis"),
         ("--", "my-analysis"),
         ("ab " * 26 + "ab", "ab-" * 16 + "ab"),
@@ -110,10 +121,71 @@ def test_template_from_a_relative_path_is_refused_at_once(released, tmp_path, mo
     assert not (tmp_path / "project").exists()
 
 
+OWN_PYTHON = re.search(r"3\.\d+$", os.path.realpath(sys.executable))
+needs_own_python = pytest.mark.skipif(OWN_PYTHON is None, reason="this Python's file name does not say its version")
+
+
+def told_after_copy(source, project, capsys, **answers):
+    """What the terminal shows after a copy."""
+    copier.run_copy(str(source), project, data=answers, defaults=True)
+    return capsys.readouterr().err
+
+
 def test_message_after_copy_tells_the_next_commands(released, tmp_path, capsys):
-    """After the copy, the terminal shows how to go on, down to the first sweep."""
-    copier.run_copy(str(released), tmp_path / "my project", defaults=True)
-    told = capsys.readouterr().err
-    commands = [f'cd "{tmp_path / "my project"}"', "git init", "pip install -e", "python conductor.py"]
+    """After the copy, the terminal shows how to go on, down to the first sweep, with pip or with uv."""
+    told = told_after_copy(released, tmp_path / "my project", capsys)
+    commands = [
+        f'cd "{tmp_path / "my project"}"',
+        "git init",
+        "python -m venv .venv",
+        "python -m pip install --upgrade pip",
+        'pip install -e ".[dev]"',
+        "python conductor.py",
+        "uv venv",
+        'uv pip install -e ".[dev]"',
+    ]
     places = [told.index(command) for command in commands]
     assert places == sorted(places)
+
+
+def test_local_address_is_told_to_be_local(released, tmp_path, capsys):
+    """Who starts from a folder hears that others cannot install from it, and what to write in its place."""
+    told = told_after_copy(released, tmp_path / "local", capsys)
+    assert f"from a folder of this computer, which others cannot install from:\n{released}\n" in told
+    readme = (tmp_path / "local/README.md").read_text(encoding="utf-8")
+    for text in (told, readme):
+        assert "_src_path" in text
+        assert "put that repository on a git server" in text
+
+    address = "https://git.example.invalid/team/ductaflow.git"
+    instead = {"KEY_0": f"url.{released.as_uri()}.insteadOf", "VALUE_0": address, "COUNT": "1"}
+    with local.env(**{f"GIT_CONFIG_{name}": value for name, value in instead.items()}):
+        told = told_after_copy(address, tmp_path / "remote", capsys)
+    assert "README.md says what is where" in told
+    assert "git server" not in told + (tmp_path / "remote/README.md").read_text(encoding="utf-8")
+
+
+@needs_own_python
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_python_that_copier_does_not_run_on_is_told_after_the_copy(released, tmp_path, capsys, version):
+    """Who asks for a newer Python than the one at work hears so, and how to get it, before pip refuses."""
+    told = told_after_copy(released, tmp_path / "project", capsys, python_version=version)
+    assert f"(a Python {version} or newer)" in told
+    newer = tuple(map(int, version.split("."))) > tuple(map(int, OWN_PYTHON[0].split(".")))
+    assert (f"the Python that runs copier here is {OWN_PYTHON[0]}. " in told) is newer
+    assert (f"python{version} -m venv .venv" in told) is newer
+
+
+@needs_own_python
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="no version newer than this Python is offered")
+def test_python_that_copier_does_not_run_on_is_told_when_asked(released, tmp_path):
+    """The choices say which Python versions are newer than the one at work."""
+    pexpect = pytest.importorskip("pexpect")
+    command = ["-m", "copier", "copy", str(released), str(tmp_path / "project")]
+    asked = pexpect.spawn(sys.executable, command, env=os.environ, encoding="utf-8", dimensions=(50, 150), timeout=60)
+    for question in ("Name of the project", "Short name", "What the project finds out", "Who is responsible"):
+        asked.expect_exact(question)
+        asked.send("\r")
+    asked.expect_exact("Python 3.11")
+    asked.expect_exact(f"Python 3.13, newer than the {OWN_PYTHON[0]} that runs copier here")
+    asked.close(force=True)

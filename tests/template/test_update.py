@@ -1,15 +1,18 @@
 """`copier update`: the framework moves, what belongs to the analyst stays."""
 
+import re
 import shutil
+import subprocess
 import tomllib
 
 import copier
 import pytest
 import yaml
 
-from .helpers import commit_all, git, tree
+from .helpers import ROOT, commit_all, git, run_python, tree
 
 NEXT_TAG = "v0.2.0"
+RELEASES = {"2fb0768": "v0.1.0"}
 MINE = {
     "flow/assign_traffic.py": "# %% tags=['parameters']\nconfig = {}  # mine\n",
     "flow/my_own.py": "# a flow of my own\n",
@@ -31,6 +34,13 @@ DELETED = [
     "jupytext.toml",
     ".vscode/extensions.json",
 ]
+
+
+def has_history():
+    """Whether the commits of the releases are here: not in a shallow clone or an unpacked archive."""
+    command = ["git", "cat-file", "-e"]
+    found = [subprocess.run([*command, commit], cwd=ROOT, check=False, capture_output=True) for commit in RELEASES]
+    return not any(done.returncode for done in found)
 
 
 def release(template, tag=NEXT_TAG):
@@ -172,6 +182,69 @@ def test_results_do_not_stop_an_update_and_its_message_tells_the_next_commands(t
     told = capsys.readouterr().err
     places = [told.index(command) for command in ("git diff", "pip install -e", "python conductor.py")]
     assert places == sorted(places)
+
+
+def test_update_with_a_conflict_is_told_with_its_files(template, generate, capsys):
+    """The command shown after an update names the files with a conflict, and ductaflow says which line to mend."""
+    project = generate(template)
+    path = project / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("line-length = 110", "line-length = 120"), encoding="utf-8")
+    commit_all(project)
+    release(template)
+    copier.run_update(project, defaults=True, overwrite=True)
+    command = re.search(r"git (diff --name-only \S+) +\(files with a conflict", capsys.readouterr().err)[1]
+    assert git(project, *command.split()) == "pyproject.toml\n"
+
+    line = path.read_text(encoding="utf-8").splitlines().index("<<<<<<< before updating") + 1
+    told = run_python(project, "conductor.py").stderr
+    assert "ProjectError: " in told.splitlines()[-1]
+    assert f"pyproject.toml, line {line}: an update or a merge left a conflict here." in told
+
+
+def test_project_whose_template_moved_is_updated_from_there(template, generate, tmp_path):
+    """With the new address in the two places that the messages name, updates come from there without a conflict."""
+    project = generate(template)
+    moved = shutil.copytree(template, tmp_path / "published")
+    for name in (".copier-answers.yml", "pyproject.toml"):
+        text = (project / name).read_text(encoding="utf-8")
+        assert text.count(str(template)) == 1
+        (project / name).write_text(text.replace(str(template), str(moved)), encoding="utf-8")
+    commit_all(project)
+    release(moved)
+    update(project)
+    settings = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["project"]["dependencies"][0].endswith(f"{moved}@{NEXT_TAG}")
+    assert_no_conflict(project)
+
+
+@pytest.mark.skipif(not has_history(), reason="the history of this repository does not reach back to the releases")
+@pytest.mark.parametrize("example", ["traffic", "minimal"])
+@pytest.mark.parametrize("commit", RELEASES)
+def test_update_from_every_release_equals_a_fresh_copy(released, generate, tmp_path, example, commit):
+    """A project of an earlier release gets what belongs to the framework, and keeps all that is the analyst's."""
+    source = tmp_path / "ductaflow"
+    for name in git(ROOT, "ls-tree", "-r", "-z", "--name-only", commit, "template", "copier.yml").split("\0")[:-1]:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(git(ROOT, "show", f"{commit}:{name}"), encoding="utf-8")
+    commit_all(source, tag=RELEASES[commit])
+    project = generate(source, example=example)
+    for name in tree(project):
+        if is_analysts(name):
+            (project / name).write_bytes((project / name).read_bytes() + b"# mine\n")
+    (project / "conductors").mkdir()
+    (project / "conductors/night.py").write_text("# mine\n", encoding="utf-8")
+    commit_all(project)
+    before = {name: content for name, content in contents(project).items() if is_analysts(name)}
+
+    shutil.rmtree(source / "template")
+    shutil.copytree(released / "template", source / "template")
+    shutil.copy(released / "copier.yml", source)
+    commit_all(source, tag=NEXT_TAG)
+    update(project)
+    fresh = contents(generate(source, folder="fresh", example=example))
+    expected = {name: content for name, content in fresh.items() if not is_analysts(name)}
+    assert contents(project) == expected | before | {"conductors/night.py": b"# mine\n"}
 
 
 def test_update_can_change_an_answer(template, generate):

@@ -1,9 +1,10 @@
 // Chosen instances side by side: only what differs, results against a baseline, figures next to each other.
 
-import { figuresOf, filesOf, idOf, nameOf, ofGroup, rowOf, statusOf } from "./data.js";
-import { figure, fileLink } from "./detail.js";
+import { figuresOf, idOf, nameOf, ofGroup, rowOf, staleOf, statusOf } from "./data.js";
+import { figure, figureNote } from "./detail.js";
 import { byId, el, fill } from "./dom.js";
 import { counted } from "./format.js";
+import { pairSection } from "./pair.js";
 import { light } from "./states.js";
 import { chooseNone, linkToRow, makeBaseline, openRow, state, toggleChosen } from "./store.js";
 
@@ -35,7 +36,7 @@ export function renderCompare() {
     el("span", {}, rows.length === 1 ? "Choose another instance to compare this one with." : `${counted(rows.length, "instance")}; differences are to the first one.`), toggle,
     el("button", { type: "button", class: "plain", onclick: chooseNone }, "Choose none")),
   left > 0 && el("p", { class: "note" }, `${counted(left, "more instance")} chosen; the first ${MOST_COMPARED} are shown.`),
-  el("div", { class: "compare-box", tabindex: "0", role: "group", "aria-label": "Comparison" }, table));
+  el("div", { class: "compare-box", tabindex: "0", role: "group", "aria-label": "Comparison" }, table), pairSection(rows));
 }
 
 const present = (column, rows) => rows.some((row) => column.value(row) !== undefined);
@@ -48,7 +49,7 @@ function compareHead(rows) {
       ? el("span", { class: "baseline" }, "baseline")
       : el("button", { type: "button", class: "plain", onclick: () => makeBaseline(id) }, "Make baseline");
     return el("th", { scope: "col" },
-      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row)), " ", el("bdi", {}, nameOf(row))),
+      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row), staleOf(row) !== undefined), " ", el("bdi", {}, nameOf(row))),
       el("div", { class: "compare-tools" }, baseline,
         el("button", { type: "button", class: "plain", "aria-label": `Remove ${nameOf(row)}`, onclick: () => toggleChosen(id) }, "Remove")));
   });
@@ -97,17 +98,12 @@ function difference(column, row, baseline) {
 function figureRows(rows) {
   const figures = rows.map(figuresOf);
   const most = figures.reduce((count, list) => Math.max(count, list.length), 0);
-  if (!most) return notebookRow(rows);
+  if (!most) return rows.some(figureNote) && noteRow(rows);
   const lines = Array.from({ length: most }, (_, i) => el("tr", {}, el("th", { scope: "row" }, `figure ${i + 1}`),
-    rows.map((row, at) => el("td", { class: "figure-cell" }, figures[at][i] ? figure(row, figures[at][i]) : notebookNote(row)))));
+    rows.map((row, at) => el("td", { class: "figure-cell" }, figures[at][i] ? figure(row, figures[at][i]) : figureNote(row) || ""))));
   return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, "Figures")), lines);
 }
 
-function notebookRow(rows) {
-  return el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, "figures"), rows.map((row) => el("td", {}, notebookNote(row)))));
-}
-
-function notebookNote(row) {
-  const { has, stem } = filesOf(row);
-  return has.includes("n") ? fileLink(row, `${stem}.ipynb`, "see the notebook") : "";
+function noteRow(rows) {
+  return el("tbody", {}, el("tr", {}, el("th", { scope: "row" }, "figures"), rows.map((row) => el("td", {}, figureNote(row) || ""))));
 }

@@ -123,7 +123,13 @@ export function tracebackOf(error) {
 }
 export function figuresOf(row) {
   parsedFigures ??= readBlock("page-figures");
-  return parsedFigures[row] || [];
+  return parsedFigures.shown[row] || [];
+}
+// How many figures of its notebook an instance does not show here; undefined when nobody has counted them.
+export function figuresLeft(row) {
+  parsedFigures ??= readBlock("page-figures");
+  if (parsedFigures.left[row]) return parsedFigures.left[row];
+  return parsedFigures.shown[row] || !parsedFigures.unread ? 0 : undefined;
 }
 
 export function filesOf(row) {
@@ -133,6 +139,8 @@ export function filesOf(row) {
 }
 
 export const commandOf = (row) => (about("command")?.value(row) || "").split("\u0000").join(idOf(row));
+
+export const staleOf = (row) => about("stale").value(row);
 
 // A column varies among rows when two of them hold different values, or one of a step that has it lacks it.
 export function isConstant(column, rows) {

@@ -1,6 +1,6 @@
 // One instance in full: why it ran, what it was given, what came out, and what went wrong.
 
-import { about, columns, commandOf, detailsOf, figuresOf, filesOf, idOf, nameOf, ofGroup, rowOf, statusOf, stepOf, tracebackOf } from "./data.js";
+import { about, columns, commandOf, detailsOf, figuresLeft, figuresOf, filesOf, idOf, nameOf, ofGroup, rowOf, staleOf, statusOf, stepOf, tracebackOf } from "./data.js";
 import { byId, el, encodePath, fill } from "./dom.js";
 import { bytes, counted, visible } from "./format.js";
 import { openNeighbour } from "./rows.js";
@@ -19,7 +19,7 @@ export function renderDetail() {
     return;
   }
   const details = detailsOf(row);
-  fill(panel, detailHead(row), detailFacts(row), problemSection(row), errorSection(details.error), linkList(row),
+  fill(panel, detailHead(row), detailFacts(row), staleSection(row), problemSection(row), errorSection(details.error), linkList(row),
     figureSection(row), pairsSection("Results", ofGroup("result"), row), pairsSection("Config", ofGroup("config"), row),
     commandSection(row), logSection(row, details), outputSection(row, details), environmentSection(row));
 }
@@ -52,7 +52,7 @@ function detailHead(row) {
 function detailFacts(row) {
   const status = statusOf(row);
   const facts = columns.filter((column) => column.fact).map((column) => factOf(column, row)).filter(Boolean);
-  return el("p", { class: "facts" }, el("span", { class: "fact-status" }, light(status), ` ${STATES.get(status).many}`), facts.map((text) => el("span", {}, text)));
+  return el("p", { class: "facts" }, el("span", { class: "fact-status" }, light(status, staleOf(row) !== undefined), ` ${STATES.get(status).many}`), facts.map((text) => el("span", {}, text)));
 }
 
 function factOf(column, row) {
@@ -64,6 +64,11 @@ function factOf(column, row) {
 
 function section(title, ...content) {
   return el("section", {}, el("h3", {}, title), content);
+}
+
+function staleSection(row) {
+  const stale = staleOf(row);
+  return stale && el("p", { class: "problem stale" }, "No longer up to date: ", el("bdi", {}, stale));
 }
 
 function problemSection(row) {
@@ -100,7 +105,18 @@ export function figure(row, [media, data, cell]) {
 
 function figureSection(row) {
   const figures = figuresOf(row);
-  return figures.length ? section(figures.length === 1 ? "Figure" : "Figures", figures.map((one) => figure(row, one))) : null;
+  const note = figureNote(row);
+  return figures.length || note ? section(figures.length === 1 ? "Figure" : "Figures", figures.map((one) => figure(row, one)), note) : null;
+}
+
+// What does not fit into the page is one click away.
+export function figureNote(row) {
+  const { has, stem } = filesOf(row);
+  const left = figuresLeft(row);
+  if (left === 0 || !has.includes("n")) return null;
+  const what = left === undefined ? "Figures, if there are any, are" : `${counted(left, figuresOf(row).length ? "more figure" : "figure")} ${left === 1 ? "is" : "are"}`;
+  const report = has.includes("h") && [" or the ", fileLink(row, `${stem}.html`, "HTML report")];
+  return el("p", { class: "note" }, `${what} in the `, fileLink(row, `${stem}.ipynb`, "notebook"), report, ": this page had no room left.");
 }
 
 function pairsSection(title, group, row) {

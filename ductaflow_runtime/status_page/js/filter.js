@@ -38,6 +38,7 @@ function textTest(text) {
 // Answers for one row.
 function columnTest(column, text) {
   const trimmed = text.trim();
+  if (trimmed === "*") return (row) => column.value(row) !== undefined;
   const number = column.isNumber && !column.isTime ? numberTest(trimmed) : null;
   if (number) return (row) => number(column.numbers[row]);
   const test = textTest(trimmed);

@@ -1,6 +1,7 @@
 // While a sweep runs the page reloads itself; the fragment keeps the view, the session keeps the scroll positions.
 
 import { byId, el, fill } from "./dom.js";
+import { focusAgain, focusPlace } from "./focus.js";
 import { duration, localTime } from "./format.js";
 import { page } from "./page.js";
 import { isPrinting } from "./printing.js";
@@ -66,14 +67,13 @@ function reloadWhenQuiet() {
 }
 
 function rememberPlaces() {
-  const field = document.activeElement;
   remember({
     again: {
       page: [scrollX, scrollY],
       table: [byId("scroller").scrollLeft, byId("scroller").scrollTop],
       detail: byId("detail").scrollTop,
       active: activeRow(),
-      focus: field?.id || (field?.dataset?.id ? `filter ${field.dataset.id}` : ""),
+      focus: focusPlace(),
     },
   });
 }
@@ -86,20 +86,20 @@ function restorePlaces() {
   scrollTo(...again.page);
   byId("scroller").scrollTo(...again.table);
   byId("detail").scrollTop = again.detail;
-  const field = again.focus.startsWith("filter ")
-    ? [...byId("columns").querySelectorAll("input")].find((input) => `filter ${input.dataset.id}` === again.focus)
-    : again.focus && byId(again.focus);
-  if (field) {
-    field.focus({ preventScroll: true });
-    if (field.setSelectionRange && field.value) field.setSelectionRange(field.value.length, field.value.length);
-  }
+  focusAgain(again.focus);
+}
+
+// The lights tell how an execution ended. Whether its result still holds is another question, which somebody has to ask.
+function examined() {
+  if (!page.examined) return "Not compared with the present code and data: ductaflow status does that.";
+  return ["Compared with code and data as of ", el("time", { datetime: page.examined }, localTime(Date.parse(page.examined)).slice(11)), "."];
 }
 
 export function renderLive(news) {
   const written = Date.parse(page.written);
   const when = el("time", { datetime: page.written, title: page.written }, localTime(written));
   if (!page.running) {
-    fill(byId("live"), "Written ", when);
+    fill(byId("live"), "Written ", when, ". ", examined());
     return;
   }
   const button = el("button", {
@@ -111,5 +111,5 @@ export function renderLive(news) {
       renderLive(news);
     },
   }, paused ? "Resume updates" : "Pause updates");
-  fill(byId("live"), light(IN_PROGRESS), el("b", {}, news ? " A sweep was running" : " A sweep is running"), ", as of ", when, ". ", news || button);
+  fill(byId("live"), light(IN_PROGRESS), el("b", {}, news ? " A sweep was running" : " A sweep is running"), ", as of ", when, ". ", news || button, page.examined ? [" ", examined()] : "");
 }

@@ -3,15 +3,17 @@
 import { byId, el, fill } from "./dom.js";
 import { renderChart } from "./chart.js";
 import { renderCompare } from "./compare.js";
+import { saveCsv } from "./csv.js";
 import { closeDetail, focusDetail, renderDetail } from "./detail.js";
 import { rowsOfStep, shownRows } from "./filter.js";
-import { counted, grouped, visible } from "./format.js";
+import { keepingFocus } from "./focus.js";
+import { bytes, counted, grouped, visible } from "./format.js";
 import { renderLive, startLive } from "./live.js";
 import { page } from "./page.js";
 import { onPrinting } from "./printing.js";
 import { markRows, revealOpen, showRows, startRows } from "./rows.js";
 import { VIEWS, onChange, readFragment, search, showView, state, turnToView } from "./store.js";
-import { renderChips, renderFailures, renderSteps } from "./summary.js";
+import { renderChips, renderGroups, renderSteps } from "./summary.js";
 import { layoutOf, renderColumns, renderSame, syncColumns } from "./table.js";
 import { renderTimeline } from "./timeline.js";
 
@@ -78,11 +80,11 @@ function update(keys) {
     renderChips();
   }
   if (has("step", "filters")) renderSteps();
-  if (has("step", "filters")) renderFailures(stepRows);
+  if (has("step", "filters")) renderGroups(stepRows);
   if (has("view", "chosen")) renderTabs();
   const searchBox = byId("search");
   if (searchBox.value !== state().search && document.activeElement !== searchBox) searchBox.value = state().search;
-  if (rowsChanged || has("view", "chosen", "x", "y", "colour")) renderViewFor(keys, rowsChanged);
+  if (rowsChanged || has("view", "chosen", "x", "y", "colour", "panels", "means")) renderViewFor(keys, rowsChanged);
   if (has("open", "chosen")) showDetail(keys);
 }
 
@@ -109,6 +111,17 @@ function onPageKey(event) {
   }
 }
 
+// Nothing is left out in silence.
+function renderFigureNote() {
+  const { complete, wanting, unread, small, limit } = page.figures;
+  const parts = [
+    wanting && `Figures: ${counted(complete, "instance")} with all of theirs in this page; those of ${grouped(String(wanting))} more did not fit (${bytes(limit)} at most) and are linked.`,
+    unread && `${counted(unread, "notebook")} ${unread === 1 ? "was" : "were"} not looked into for figures.`,
+    small && "Figures are shown smaller than in the notebooks.",
+  ].filter(Boolean);
+  fill(byId("figure-note"), parts.join(" "));
+}
+
 function showNothing() {
   byId("steps").replaceChildren();
   document.querySelector(".bar").hidden = true;
@@ -129,14 +142,16 @@ function start() {
   startRows();
   onPrinting(redrawPlots);
   byId("search").addEventListener("input", (event) => search(event.target.value));
+  byId("save").addEventListener("click", () => saveCsv(kept, state().step));
   addEventListener("keydown", onPageKey);
   let resizing = 0;
   addEventListener("resize", () => {
     clearTimeout(resizing);
     resizing = setTimeout(redrawPlots, 150);
   });
+  renderFigureNote();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawPlots);
-  onChange(update);
+  onChange((keys) => keepingFocus(() => update(keys)));
   readFragment();
   revealOpen();
   startLive();

@@ -24,7 +24,7 @@ export function colouring(column, rows) {
 export function statusColouring(rows) {
   const mark = new Map([...STATES].map(([name, { shape, line, plain }]) => [name, { colour: colourOf(name), path: new Path2D(shape), line, plain }]));
   const legend = countsOf(rows).reverse().map(([status]) => [STATES.get(status).many, mark.get(status)]);
-  return { mark: (row) => mark.get(statusOf(row)), legend };
+  return { mark: (row) => mark.get(statusOf(row)), legend, ...lanesOf(legend.map(([, one]) => one), (row) => mark.get(statusOf(row))) };
 }
 
 function classColouring(column, counts) {
@@ -37,7 +37,14 @@ function classColouring(column, counts) {
   const other = { colour: theme("muted"), shape: "circle" };
   const legend = [...marks];
   if (texts.length > named.length) legend.push([`${texts.length - named.length} others`, other]);
-  return { mark: (row) => marks.get(column.value(row) === undefined ? "no value" : column.text(row)) || other, legend };
+  const mark = (row) => marks.get(column.value(row) === undefined ? "no value" : column.text(row)) || other;
+  return { mark, legend, ...lanesOf(legend.map(([, one]) => one), mark) };
+}
+
+// Classes stand side by side where a text is on the axis.
+function lanesOf(marks, mark) {
+  const places = new Map(marks.map((one, place) => [one, place]));
+  return { laneOf: (row) => places.get(mark(row)), lanes: Math.max(1, marks.length) };
 }
 
 const RAMP_STEPS = 32;

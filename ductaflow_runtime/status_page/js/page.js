@@ -4,4 +4,4 @@ export function readBlock(id) {
   return JSON.parse(document.getElementById(id).textContent);
 }
 
-export const page = readBlock("page-data");
+export const page = { ...readBlock("page-about"), ...readBlock("page-data") };

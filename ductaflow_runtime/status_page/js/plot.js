@@ -10,7 +10,7 @@ import { openRow } from "./store.js";
 const HOVER_DISTANCE = 18;
 const PLOT_HEIGHT = 440;
 const PRINTED_WIDTH = 920;
-const plots = new Map();
+const plots = new Set();
 
 function padded(share) {
   return (_, low, high) => {
@@ -33,14 +33,21 @@ function axis(label, extra) {
   };
 }
 
+const withTicks = (given) => ({ ...given, values: given.values || tickTexts });
+
 function tickTexts(_, values) {
   const format = numberFormat(values);
   return values.map((value) => (value === null ? "" : format(value)));
 }
 
+// Before a view is drawn anew.
+export function clearPlots() {
+  for (const plot of plots) plot.destroy();
+  plots.clear();
+}
+
 // `spec`: points sorted by x, `marks(u, ctx)` draws them, `find(u, left, top)` answers the index of the nearest one.
 export function makePlot(box, spec) {
-  plots.get(box)?.destroy();
   const target = el("div", { class: "plot", tabindex: "0", role: "group", "aria-label": spec.label });
   const tip = el("div", { class: "tip", role: "status", hidden: true });
   fill(box, target, tip);
@@ -50,12 +57,12 @@ export function makePlot(box, spec) {
     legend: { show: false },
     cursor: { x: false, y: false, points: { show: false }, drag: { x: true, y: !spec.lanes, uni: 24 } },
     scales: { x: { time: false, range: spec.xRange || padded(0.04) }, y: spec.yScale || { range: padded(0.06) } },
-    axes: [axis(spec.xLabel, { size: 34, values: spec.xTicks || tickTexts, ...spec.xAxis }), axis(spec.yLabel, { size: spec.ySize || 64, values: spec.yTicks || tickTexts, ...spec.yAxis })],
+    axes: [axis(spec.xLabel, withTicks({ size: 34, values: spec.xTicks, ...spec.xAxis })), axis(spec.yLabel, withTicks({ size: spec.ySize || 64, values: spec.yTicks, ...spec.yAxis }))],
     series: [{}, { paths: () => null, points: { show: false } }],
     hooks: { draw: [(u) => clipped(u, () => spec.marks(u, u.ctx))] },
   };
   const plot = new uPlot(options, [spec.xs, spec.ys], target);
-  plots.set(box, plot);
+  plots.add(plot);
   listen(plot, target, tip, spec);
 }
 

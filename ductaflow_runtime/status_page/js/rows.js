@@ -1,11 +1,12 @@
 // The table's rows. Only those in sight exist in the document; TanStack Virtual says which.
 
 import { VirtualCore } from "virtual-core";
-import { idOf, nameOf } from "./data.js";
+import { idOf, nameOf, staleOf } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 import { grouped } from "./format.js";
 import { isPrinting, onPrinting } from "./printing.js";
 import { light } from "./states.js";
+import { nameInTable } from "./table.js";
 import { followRow, openRow, showEverything, state, toggleChosen } from "./store.js";
 
 const ROW_HEIGHT = 26;
@@ -116,12 +117,13 @@ function tableRow(index) {
 function cell(column, row) {
   if (column.format === "status") {
     const status = column.value(row);
-    return el("td", { class: "status" }, light(status), ` ${status}`);
+    const stale = staleOf(row);
+    return el("td", { class: "status", "data-name": nameInTable(column), title: stale && `no longer up to date: ${stale}` }, light(status, stale !== undefined), ` ${status}`);
   }
   const text = column.text(row);
-  const kind = column.isNumber ? "num" : column.id === "about.name" ? "name" : "text";
+  const kind = column.isNumber ? "num" : "text";
   const nothing = column.value(row) === null ? " null" : "";
-  return el("td", { class: kind + nothing, title: column.isNumber || text.length < 12 ? null : text }, el("bdi", {}, text));
+  return el("td", { class: kind + nothing, "data-name": nameInTable(column), title: column.isNumber || text.length < 12 ? null : text }, el("bdi", {}, text));
 }
 
 // Selection, the open row and the keyboard's row change often; the cells do not.

@@ -4,8 +4,8 @@
 import { about, columnById, rowOf } from "./data.js";
 
 export const VIEWS = ["table", "chart", "timeline", "compare"];
-const NOTHING = { view: "table", step: "", search: "", sort: "", filters: {}, open: "", chosen: [], x: "", y: "", colour: "" };
-const TEXTS = ["step", "search", "sort", "open", "x", "y", "colour"];
+const NOTHING = { view: "table", step: "", search: "", sort: "", filters: {}, open: "", chosen: [], x: "", y: "", colour: "", panels: "", means: "" };
+const TEXTS = ["step", "search", "sort", "open", "x", "y", "colour", "panels", "means"];
 const listeners = [];
 let current = Object.freeze(NOTHING);
 

@@ -1,10 +1,10 @@
 // The top of the page: steps with their lights, failure groups, active filters.
 
-import { about, columnById, statusOf, stepOf } from "./data.js";
+import { about, columnById, staleOf, statusOf, stepOf } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 import { counted, grouped } from "./format.js";
 import { page } from "./page.js";
-import { FIRST_FAILURE, STATES, STATE_ORDER, colourStyle, light } from "./states.js";
+import { FIRST_FAILURE, PLAIN, STATES, STATE_ORDER, colourStyle, light } from "./states.js";
 import { clearFilters, isFiltered, setFilter, showStep, state, toggleFilter } from "./store.js";
 
 export function countsOf(rows) {
@@ -38,7 +38,6 @@ function stepCard(step, rows) {
     title: step ? `Show only ${step}` : "Show all steps",
     onclick: () => showStep(step),
   }, step || "All steps");
-  const head = el("div", { class: "step-head" }, title, el("span", { class: "step-total" }, counted(rows.length, "instance")));
   const lights = counts.slice().reverse().map(([status, count]) => statusCount(step, status, count));
   const bar = el("div", { class: "proportions", "aria-hidden": "true" });
   for (const [status, count] of counts.slice().reverse()) {
@@ -47,7 +46,22 @@ function stepCard(step, rows) {
     part.style.flexGrow = count;
     bar.append(part);
   }
-  return el("div", { class: `step${current ? " current" : ""}` }, head, bar, el("div", { class: "lights" }, lights));
+  return el("div", { class: `step${current ? " current" : ""}` }, title, el("span", { class: "step-total" }, counted(rows.length, "instance")), bar, el("div", { class: "lights" }, lights, staleCount(step, rows)));
+}
+
+const ANY = "*";
+
+function staleCount(step, rows) {
+  const count = rows.filter((row) => staleOf(row) !== undefined).length;
+  if (!count) return null;
+  const active = isFiltered("about.stale", ANY, step);
+  return el("button", {
+    class: "status-count",
+    type: "button",
+    "aria-pressed": String(active),
+    title: active ? "Show all again" : "Show only what is no longer up to date",
+    onclick: () => toggleFilter("about.stale", ANY, step),
+  }, light(PLAIN, true), el("b", {}, grouped(String(count))), " not up to date");
 }
 
 function statusCount(step, status, count) {
@@ -63,54 +77,59 @@ function statusCount(step, status, count) {
   }, light(status), el("b", {}, grouped(String(count))), ` ${many}`);
 }
 
-function failureGroups(rows) {
-  const labels = about("failure");
-  if (!labels) return [];
+function groupsOf(column, rows) {
   const groups = new Map();
   for (const row of rows) {
-    const label = labels.value(row);
+    const label = column.value(row);
     if (label !== undefined) groups.set(label, (groups.get(label) || 0) + 1);
   }
   return [...groups].sort((a, b) => b[1] - a[1]);
 }
 
-const FIRST_GROUPS = 4;
-let allGroups = false;
+const GROUPED = [
+  { id: "about.failure", title: "Failures by cause", sign: () => light(FIRST_FAILURE), kind: "failures" },
+  { id: "about.stale", title: "No longer up to date", sign: () => light(PLAIN, true), kind: "outdated" },
+];
+const FIRST_GROUPS = 3;
+const unfolded = new Set();
 
-export function renderFailures(rows) {
-  const groups = failureGroups(rows);
-  const section = byId("failures");
-  section.hidden = groups.length === 0;
+export function renderGroups(rows) {
+  fill(byId("groups"), GROUPED.map((grouping) => groupList(grouping, rows)));
+}
+
+function groupList({ id, title, sign, kind }, rows) {
+  const groups = groupsOf(columnById.get(id), rows);
+  if (!groups.length) return null;
   const total = groups.reduce((sum, [, count]) => sum + count, 0);
-  const listed = allGroups ? groups : groups.slice(0, FIRST_GROUPS);
+  const listed = unfolded.has(id) ? groups : groups.slice(0, FIRST_GROUPS);
   const hidden = groups.length - listed.length;
   const more = hidden > 0 && el("button", {
     type: "button",
     class: "plain",
     onclick: () => {
-      allGroups = true;
-      renderFailures(rows);
+      unfolded.add(id);
+      renderGroups(rows);
     },
   }, `Show ${counted(hidden, "more group")}`);
-  const items = listed.map(([label, count]) => el("li", {}, failureButton(label, count, total)));
-  fill(section, el("h2", {}, light(FIRST_FAILURE), "Failures by cause"), el("ul", {}, items), more);
+  const items = listed.map(([label, count]) => el("li", {}, groupButton(id, label, count, total)));
+  return el("section", { class: `group-list ${kind}`, "aria-label": title }, el("h2", {}, sign(), title), el("ul", {}, items), more);
 }
 
-function failureButton(label, count, total) {
+function groupButton(id, label, count, total) {
   const filter = `=${label}`;
-  const active = isFiltered("about.failure", filter);
+  const active = isFiltered(id, filter);
   return el("button", {
-    class: "failure",
+    class: "group",
     type: "button",
     "aria-pressed": String(active),
     title: active ? "Show all again" : "Show only these instances",
-    onclick: () => toggleFilter("about.failure", filter),
-  }, el("b", {}, `${grouped(String(count))} of ${grouped(String(total))}`), el("bdi", {}, label));
+    onclick: () => toggleFilter(id, filter),
+  }, el("b", {}, `${grouped(String(count))} of ${grouped(String(total))}`), el("bdi", { title: label }, label));
 }
 
 export function renderChips() {
   const chips = Object.entries(state().filters).map(([id, text]) =>
-    chip(`${columnById.get(id).label}: ${text.replace(/^=(?!\s*[-+.\d])/, "")}`, () => setFilter(id, "")));
+    chip(`${columnById.get(id).label}: ${text === ANY ? "any" : text.replace(/^=(?!\s*[-+.\d])/, "")}`, () => setFilter(id, "")));
   if (chips.length > 1 || (chips.length && state().search)) {
     chips.push(el("button", { type: "button", class: "plain", onclick: clearFilters }, "Clear all"));
   }

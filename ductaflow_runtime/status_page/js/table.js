@@ -1,10 +1,13 @@
 // The table's columns: which ones, how wide, their headings and filters. Constant config columns are listed once above.
 
-import { columns, isEmpty, isInTable } from "./data.js";
+import { columns, isEmpty, isInTable, stepOf } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 import { visible } from "./format.js";
 import { STATE_ORDER } from "./states.js";
 import { setFilter, sortBy, state } from "./store.js";
+
+// For the style of a column that is more than a value. What users call theirs has no style.
+export const nameInTable = (column) => (column.group === "about" ? column.name : null);
 
 const CHOOSE_WIDTH = 30;
 const WIDTH_SAMPLE = 300;
@@ -38,7 +41,7 @@ function widthOf(column, rows) {
   }
   const title = Math.min(250, textWidth(column.label, true) + 34);
   if (column.format === "status") return Math.ceil(STATE_ORDER.reduce((most, word) => Math.max(most, textWidth(word, false)), 0) + 42);
-  const widest = column.wide ? 320 : 240;
+  const widest = column.wide ? Math.max(120, Math.min(320, innerWidth * 0.36)) : 240;
   return Math.ceil(Math.max(72, title, Math.min(widest, textWidth(longest, false) + 22)));
 }
 
@@ -53,7 +56,7 @@ export function renderColumns(layout) {
   byId("grid").style.minWidth = `${widths.reduce((sum, width) => sum + width, 0)}px`;
   byId("grid").setAttribute("aria-colcount", String(widths.length));
   const headings = layout.columns.map(heading);
-  const filters = layout.columns.map((column) => el("th", {}, filterInput(column)));
+  const filters = layout.columns.map((column) => el("th", { "data-name": nameInTable(column) }, filterInput(column)));
   const choose = el("th", { class: "choose" }, el("span", { class: "label" }, "Compare"));
   fill(byId("columns"),
     el("tr", {}, choose, headings, el("td")),
@@ -69,7 +72,7 @@ function heading(column) {
     title: `${column.label}${kind ? ` (${kind})` : ""}: sort`,
     onclick: () => sortBy(nextSort(column)),
   }, el("bdi", {}, column.label), el("span", { class: "arrow", "aria-hidden": "true" }));
-  return el("th", { scope: "col", class: `${column.isNumber ? "num " : ""}${column.group}`, "data-id": column.id }, button);
+  return el("th", { scope: "col", class: `${column.isNumber ? "num " : ""}${column.group}`, "data-id": column.id, "data-name": nameInTable(column) }, button);
 }
 
 function nextSort(column) {
@@ -104,17 +107,28 @@ export function syncColumns() {
 
 const FEW = 12;
 
+// A value counts as the same in all rows of the steps that have it: said of which, when not all steps do.
 export function renderSame(layout, rows) {
   const box = byId("same");
   box.hidden = layout.constant.length === 0;
   if (box.hidden) return;
-  const pairs = layout.constant.map((column) => {
+  const every = new Set(rows.map(stepOf)).size;
+  const groups = new Map();
+  for (const column of layout.constant) {
+    const steps = [...new Set(rows.filter((row) => column.value(row) !== undefined).map(stepOf))];
+    const whose = steps.length === every ? "" : steps.join(", ");
+    groups.set(whose, [...(groups.get(whose) || []), column]);
+  }
+  fill(box, [...groups].map(([whose, group]) => sameLine(whose, group, rows)));
+}
+
+function sameLine(whose, group, rows) {
+  const pairs = group.map((column) => {
     const row = rows.find((one) => column.value(one) !== undefined);
     return el("span", { class: "pair", title: `${column.name} = ${column.text(row)}` },
       el("span", { class: "key" }, el("bdi", {}, column.name)), " ", el("bdi", { class: "value" }, column.measured(row)));
   });
-  const title = rows.length === 1 ? "Config" : "Same in all rows";
-  const first = [el("b", {}, title), pairs.slice(0, FEW)];
-  if (pairs.length <= FEW) fill(box, first);
-  else fill(box, first, el("details", {}, el("summary", {}, `${pairs.length - FEW} more`), pairs.slice(FEW)));
+  const title = whose ? ["Same in all rows of ", el("bdi", {}, whose)] : rows.length === 1 ? "Config" : "Same in all rows";
+  const more = pairs.length > FEW && el("details", {}, el("summary", {}, `${pairs.length - FEW} more`), pairs.slice(FEW));
+  return el("div", { class: "same-line" }, el("b", {}, title), pairs.slice(0, FEW), more);
 }

@@ -5,7 +5,7 @@ import { byId, el, fill } from "./dom.js";
 import { clock, counted, duration, localTime, visible } from "./format.js";
 import { legendList, statusColouring } from "./marks.js";
 import { page } from "./page.js";
-import { makePlot } from "./plot.js";
+import { clearPlots, makePlot } from "./plot.js";
 import { STATES } from "./states.js";
 
 const LANE_HEIGHT = 26;
@@ -46,6 +46,7 @@ function assignLanes(spans) {
 }
 
 export function renderTimeline(rows) {
+  clearPlots();
   const box = byId("view-timeline");
   const spans = spansOf(rows);
   if (!spans.length) {

@@ -11,8 +11,8 @@ import pytest
 
 from ductaflow import RecordError, load_results
 from ductaflow_runtime.runs.record import Record, read_record
+from tests.cli.test_commands import call, section
 from tests.staleness.sample import Sample
-from tests.staleness.test_commands import call, section
 
 WRONG: dict[str, Any] = {
     "fingerprint.modules": {"a.py": None},

@@ -1,4 +1,4 @@
-"""The state of the project's git repository, as records hold it."""
+"""The project: the state of its git repository, as records hold it."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
-"""What only an opened row shows: errors, log tails, outputs and figures, each kind within a budget.
+"""What only an opened row shows: errors, log tails and outputs, each kind within a budget.
 
 Failures come first and then the newest, for these are the rows that people open.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
-from ductaflow_runtime.runs.states import STATES
+from ductaflow_runtime.status_page.figures import by_interest
 from ductaflow_runtime.status_page.rows import Row
 
 LOG_BYTES = 4_096
@@ -24,27 +22,17 @@ LOG_BUDGET = 3_000_000
 TRACEBACK_CHARACTERS = 4_096
 TRACEBACK_BUDGET = 2_000_000
 OUTPUTS_LISTED = 40
-NOTEBOOKS_READ = 1_000
-NOTEBOOK_BYTES = 40_000_000
-FIGURES_PER_INSTANCE = 6
-FIGURE_CHARACTERS = 600_000
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
-_PRIORITY = {status: place for place, status in enumerate(STATES)}
-
-Figure = tuple[str, str, int]
-"""Media type, base64 text, number of the code cell."""
 
 
-class ExtrasReader:
-    """Reads logs and notebooks beside the records, again only when a file changed."""
+class DetailReader:
+    """Reads the logs beside the records, again only when a file changed."""
 
     def __init__(self) -> None:
         self._logs: dict[Path, tuple[tuple[int, int], str]] = {}
-        self._figures: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
 
-    def details(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def read(self, rows: Sequence[Row]) -> dict[str, Any]:
         """`rows`: row -> error, outputs and log; equal tracebacks are stored once, in `texts`."""
         texts: dict[str, int] = {}
         told: dict[int, dict[str, Any]] = {}
@@ -64,28 +52,6 @@ class ExtrasReader:
             if one:
                 told[index] = one
         return {"rows": told, "texts": list(texts)}
-
-    def figures(self, rows: Sequence[Row], budget: int) -> dict[int, list[Figure]]:
-        """The figures of the most interesting notebooks, up to `budget` characters of base64."""
-        found: dict[int, list[Figure]] = {}
-        kept: dict[Path, tuple[tuple[int, int], list[Figure]]] = {}
-        for index in by_interest(rows)[:NOTEBOOKS_READ]:
-            row = rows[index]
-            if row.notebook not in row.files:
-                continue
-            path = row.directory / row.notebook
-            stamp = _stamp(path)
-            known = self._figures.get(path)
-            if known is None or known[0] != stamp:
-                known = (stamp, notebook_figures(path))
-            kept[path] = known
-            budget -= sum(len(data) for _, data, _ in known[1])
-            if budget < 0:
-                break
-            if known[1]:
-                found[index] = known[1]
-        self._figures = kept
-        return found
 
     def _log_tails(self, rows: Sequence[Row]) -> dict[int, str]:
         tails: dict[int, str] = {}
@@ -127,54 +93,6 @@ def log_tail(path: Path, size: int) -> str:
 def plain(text: str) -> str:
     """Without terminal colours, which tracebacks and progress bars carry."""
     return _ANSI.sub("", text)
-
-
-def notebook_figures(path: Path) -> list[Figure]:
-    """The images among a notebook's outputs; none for a notebook that is damaged or very large."""
-    try:
-        if path.stat().st_size > NOTEBOOK_BYTES:
-            return []
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = [cell for cell in cells if cell["cell_type"] == "code" and not _injected(cell)]
-        bundles = [
-            (number, output.get("data") or {})
-            for number, cell in enumerate(code, 1)
-            for output in cell.get("outputs", ())
-        ]
-        images = [(number, _image(bundle)) for number, bundle in bundles]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return []
-    figures = [(*image, number) for number, image in images if image is not None]
-    return [figure for figure in figures if len(figure[1]) <= FIGURE_CHARACTERS][:FIGURES_PER_INSTANCE]
-
-
-def _injected(cell: dict[str, Any]) -> bool:
-    """Records count the flow's own cells, which the one that papermill puts in is not."""
-    return "injected-parameters" in (cell.get("metadata") or {}).get("tags", ())
-
-
-def _image(bundle: dict[str, Any]) -> tuple[str, str] | None:
-    for media in ("image/png", "image/jpeg"):
-        if media in bundle:
-            text = re.sub(r"\s+", "", _joined(bundle[media]))
-            return (media, text) if _BASE64.fullmatch(text) else None
-    if "image/svg+xml" in bundle:
-        drawing = _joined(bundle["image/svg+xml"]).encode("utf-8", errors="replace")
-        return "image/svg+xml", base64.b64encode(drawing).decode("ascii")
-    return None
-
-
-def _joined(source: object) -> str:
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
-
-
-def by_interest(rows: Sequence[Row]) -> list[int]:
-    """The rows that people open come first."""
-
-    def key(index: int) -> tuple[int, int]:
-        return _PRIORITY[rows[index].status], -(rows[index].began or 0)
-
-    return sorted(range(len(rows)), key=key)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

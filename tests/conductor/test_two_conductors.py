@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,8 +24,8 @@ from ductaflow_runtime.staleness.inventory import examine
 from ductaflow_runtime.staleness.prune import plan_removal, remove
 from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.status_page import write_page
+from tests.cli.test_commands import call, section
 from tests.staleness.sample import Sample
-from tests.staleness.test_commands import call, section
 from tests.status_page.reading import column
 
 COUNT = {"fork": 60, "spawn": 12, "kernel": 6}
@@ -132,6 +134,8 @@ def test_a_busy_row_is_told_in_the_summary_and_the_error(sample: Sample, capsys:
     with elsewhere(sample), pytest.raises(InstancesFailed, match="cost/b is being executed by process 4711") as caught:
         run_instances(sample.frame("cost"), "flow/cost.py")
     assert caught.value.results["status"].tolist() == ["up to date", "failed", "up to date"]
+    (told,) = caught.value.records
+    assert (told.step, told.instance_name, told.status, told.results) == ("cost", "b", "not run", None)
     assert "cost: 0 to run, 1 running in another process, 2 up to date\n" in capsys.readouterr().err
 
 
@@ -158,6 +162,17 @@ def test_a_single_busy_instance_is_refused(sample: Sample) -> None:
     """`run_notebook` has no other rows to go on with."""
     with elsewhere(sample), pytest.raises(InstanceBusyError, match="by process 4711 since"):
         run_cost(sample, "b")
+
+
+def test_a_busy_instance_is_not_written_by_a_script(sample: Sample) -> None:
+    """`--output-dir` asks the same place, and leaves the record alone."""
+    script = ("flow/cost.py", "--config", "runs/cost/b/config.json", "--output-dir", "runs/cost/b")
+    with elsewhere(sample):
+        before = sample.record("cost", "b")
+        done = subprocess.run([sys.executable, *script], check=False, capture_output=True, text=True)
+        assert sample.record("cost", "b") == before
+    assert done.returncode == 2
+    assert done.stderr.endswith("runs/cost/b is being written by another process at this moment\n")
 
 
 def test_plan_of_a_busy_instance(sample: Sample) -> None:

@@ -10,9 +10,9 @@ import pytest
 from ductaflow import InstanceBusyError, run_instances, run_notebook
 from ductaflow_runtime.runs.control import last_control, not_in_control, remember_control
 from ductaflow_runtime.staleness import prune
+from tests.cli.test_commands import call, section
 from tests.staleness.cases import OF_COST
 from tests.staleness.sample import Sample
-from tests.staleness.test_commands import call, section
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 

@@ -1,0 +1,61 @@
+"""A config read from the file that people keep it in: JSON, YAML or TOML, told by the file's ending.
+
+Each gives plain JSON values or an error that says where. Dates become ISO text, `nan` becomes null, an infinity is
+refused, as everywhere. YAML means different things to different programs; what its versions 1.1 and 1.2 read
+differently (`no`, `012`, `1:30`, `1_000`) is refused with the line and the two ways to write it, and never guessed. One
+exception: `1e-3` is a number, as in YAML 1.2 and as everybody means it, though PyYAML takes it as text.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.config.border import Config, read_config, to_config
+from ductaflow_runtime.errors import ConfigError
+
+ENDINGS = (".json", ".yaml", ".yml", ".toml")
+
+
+def read_config_file(path: Path) -> Config:
+    """The config in a file, by its ending; raises `ConfigError` that says what is wrong and where."""
+    ending = path.suffix.lower()
+    if ending in ("", ".json"):  # without an ending it is a pipe or a temporary file, which was always read as JSON
+        return read_config(path)
+    if ending == ".toml":
+        return to_config(_read_toml(path), f"config file {path}")
+    if ending in (".yaml", ".yml"):
+        from ductaflow_runtime.config.yaml import parse_yaml
+
+        return to_config(parse_yaml(_text_of(path), f"config file {path}"), f"config file {path}")
+    raise ConfigError(
+        f"config file {path}: the ending {path.suffix} is not known; keep a config as .json, .yaml (or .yml) or .toml"
+    )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"config file not found: {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+
+
+def _read_toml(path: Path) -> Config:
+    try:
+        loaded = tomllib.loads(_text_of(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+    return {key: _with_text_times(value) for key, value in loaded.items()}
+
+
+def _with_text_times(value: Any) -> Any:
+    """TOML has times of day, which are no dates: ISO text as well."""
+    if isinstance(value, datetime.time):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {key: _with_text_times(item) for key, item in value.items()}
+    return [_with_text_times(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,27 @@
+"""What an execution is while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.execution.warning_count import Counter
+from ductaflow_runtime.staleness.tracking import Tracker
+
+
+@dataclass
+class Execution:
+    """Where the running flow is, what it saved, what it read and how often it warned.
+
+    `last_import` is the module that had been imported last when the flow began.
+    """
+
+    root: Path
+    directory: Path
+    runs_dir: Path
+    tracker: Tracker
+    results: dict[str, Any] = field(default_factory=dict)
+    script: bool = False
+    last_import: str | None = None
+    warned: Counter = field(default_factory=Counter)

@@ -1,0 +1,223 @@
+"""Holds configs against what is known of a flow: keys that nothing reads, values of another type than the default's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ductaflow_runtime.config.border import Config, Json, nest
+from ductaflow_runtime.parameters.keys import FlowKeys
+from ductaflow_runtime.parameters.modules import ModuleNames
+from ductaflow_runtime.parameters.trail import Part
+
+ADVICE = (
+    "Correct the name, take the key out, or have the flow read it. "
+    'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
+)
+# Names of the row itself: the runtime reads the first, the script of a plain conductor may the second.
+_OF_THE_ROW = frozenset({"instance_name", "instance"})
+_ALIKE = 0.7
+_VERY_ALIKE = 0.8
+_MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class KeyProblem:
+    """A key that the flow is not seen to read. `certain`: it cannot read it; else it may, or nobody knows."""
+
+    key: str
+    certain: bool
+    suggestion: str | None = None
+    why: str = ""
+
+    @property
+    def message(self) -> str:
+        """One line: which key, what it should have been, and what is known."""
+        meant = f"; did you mean `{self.suggestion}`?" if self.suggestion else "."
+        return f"unknown parameter `{self.key}`{meant} {self.why}".rstrip()
+
+
+def check_keys(
+    keys: FlowKeys,
+    config: Config,
+    *,
+    known: Sequence[Config] = (),
+    modules: Callable[[], ModuleNames] = ModuleNames,
+) -> list[KeyProblem]:
+    """The keys of `config` that the flow is not seen to read.
+
+    `known` are configs whose keys count as read: the default that the CLI cell names, and `base_config`. `modules`
+    is called only for a key that the flow's own code does not settle.
+    """
+    return list(_Check(keys, known, modules).problems((), config))
+
+
+class _Check:
+    def __init__(self, keys: FlowKeys, known: Sequence[Config], modules: Callable[[], ModuleNames]) -> None:
+        self._keys = keys
+        self._names = frozenset(keys.names)
+        declared = {part for declared in [keys.defaults, *known] for part in _parts(declared, ())}
+        self._known = {*keys.reads, *declared}
+        if not keys.takes_config:
+            variables = {*keys.parameters, *keys.free}
+            self._known = {part for part in self._known if part[0] in variables} | {(name,) for name in variables}
+        self._modules = modules
+        self._read_modules: ModuleNames | None = None
+
+    def problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
+        for key, value in config.items():
+            here = (*part, key)
+            if here in self._known or (not part and key in _OF_THE_ROW):
+                if isinstance(value, dict):
+                    yield from self.problems(here, value)
+                continue
+            problem = self._judge(here)
+            if problem is not None:
+                yield problem
+
+    def _judge(self, part: Part) -> KeyProblem | None:
+        key, above = part[-1], part[:-1]
+        variable = not above and not self._keys.takes_config
+        hidden = self._keys.why_hidden(above)
+        named = key in self._names
+        if not (hidden and named) or variable:
+            found = self._in_modules()
+            hidden = hidden or found.hidden
+            named = named or (key in found.names and not variable)
+        dotted = ".".join(part)
+        suggestion = self._suggest(part, anywhere=hidden is not None)
+        if variable and not hidden:
+            return KeyProblem(dotted, True, suggestion, self._why_no_variable(key))
+        if hidden:
+            why = f"The flow may use it all the same: {hidden}."
+            return None if named and not variable else KeyProblem(dotted, False, suggestion, why)
+        if not above and key in self._keys.parameters:
+            why = (
+                f"`{key}` is a variable of the parameters cell, but this flow is given its parameters in `config`: "
+                f'write {key} = config["{key}"] below that cell, or take `config` out of it.'
+            )
+            return KeyProblem(dotted, True, suggestion, why)
+        if named:
+            return KeyProblem(dotted, False, suggestion, "The code has the name, but is not seen to read it there.")
+        return KeyProblem(dotted, True, suggestion, "" if suggestion else self._what_is_read(above))
+
+    def _why_no_variable(self, key: str) -> str:
+        if key in self._names:
+            return f"The code has the name, but not in its parameters cell; to set it from outside, assign {key} there."
+        return self._what_is_read(())
+
+    def _what_is_read(self, above: Part) -> str:
+        names = self._siblings(above)
+        if not names:
+            return "Nothing in the flow reads it."
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        return f"Nothing in the flow reads it; it reads {', '.join(f'`{n}`' for n in names[:_MOST_NAMED])}{more}."
+
+    def _siblings(self, above: Part) -> list[str]:
+        return sorted(
+            {part[len(above)] for part in self._known if len(part) > len(above) and part[: len(above)] == above}
+        )
+
+    def _suggest(self, part: Part, anywhere: bool) -> str | None:
+        """The nearest name in the same place, else the same name in another, else one in the code."""
+        key, above = part[-1], part[:-1]
+        found = nearest(key, self._siblings(above), _ALIKE)
+        if found is not None:
+            return ".".join((*above, found))
+        elsewhere = {part[-1]: ".".join(part) for part in sorted(self._known, reverse=True)}
+        found = nearest(key, list(elsewhere), _VERY_ALIKE)
+        if found is not None:
+            return elsewhere[found]
+        names = {*self._names, *self._in_modules().names} if anywhere else set()
+        found = nearest(key, sorted(names - {key}), _VERY_ALIKE)
+        return None if found is None else ".".join((*above, found))
+
+    def _in_modules(self) -> ModuleNames:
+        if self._read_modules is None:
+            self._read_modules = self._modules()
+        return self._read_modules
+
+
+def _parts(config: Config, above: Part) -> Iterable[Part]:
+    for key, value in config.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from _parts(value, (*above, key))
+
+
+def nearest(key: str, names: Sequence[str], alike: float) -> str | None:
+    """The name most like a key; case, `_`, `-` and spaces do not count."""
+    plain = {_plain(name): name for name in reversed(names)}
+    found = difflib.get_close_matches(_plain(key), list(plain), 1, alike)
+    return plain[found[0]] if found else None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def check_columns(
+    keys: FlowKeys,
+    columns: Mapping[str, Sequence[Json]],
+    *,
+    known: Sequence[Config] = (),
+    modules: Callable[[], ModuleNames] = ModuleNames,
+) -> list[KeyProblem]:
+    """The same for all rows of a control dataframe, given as dotted columns: each key is spoken of once."""
+    check = _Check(keys, known, modules)
+    found: dict[str, KeyProblem] = {}
+    for _, config in samples(columns):
+        for problem in check.problems((), config):
+            found.setdefault(problem.key, problem)
+    return list(found.values())
+
+
+def samples(columns: Mapping[str, Sequence[Json]]) -> Iterator[tuple[int, Config]]:
+    """The cells that show all there is to check, each as a config of its own with the number of its row.
+
+    Of each column the first of each type, and of objects the first with each set of keys: a sweep of 100,000 rows is
+    looked at by its columns.
+    """
+    for column, values in columns.items():
+        kinds = set(map(type, values))
+        seen: set[object] = set()
+        for number, value in enumerate(values):
+            if dict not in kinds and len(seen) == len(kinds):
+                break
+            shape = _shape(value)
+            if shape not in seen:
+                seen.add(shape)
+                yield number, nest([(column, value)], [])
+
+
+def _shape(value: Json) -> object:
+    """What the checks look at in a value: its type, and the keys of an object."""
+    if isinstance(value, dict):
+        return tuple((key, _shape(item)) for key, item in value.items())
+    return type(value)
+
+
+def type_warnings(defaults: Config, config: Config, above: str = "") -> list[str]:
+    """One line for each value whose type is not its default's; any number for a number is fine, and so is null."""
+    found = []
+    for key, value in config.items():
+        default = defaults.get(key)
+        was, now = _kind(default), _kind(value)
+        if was is None or now is None:
+            continue
+        if isinstance(default, dict) and isinstance(value, dict):
+            found += type_warnings(default, value, f"{above}{key}.")
+        elif was != now:
+            found.append(f"`{above}{key}` is {now} ({_short(value)}), its default is {was} ({_short(default)})")
+    return found
+
+
+def _kind(value: Json) -> str | None:
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return kinds.get(type(value))
+
+
+def _short(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

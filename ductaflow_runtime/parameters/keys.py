@@ -1,0 +1,118 @@
+"""What is known of a flow's parameters once its cells are read: one plain value, found once for each text of a flow."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, default_values, list_parameters
+from ductaflow_runtime.parameters.follow import follow
+from ductaflow_runtime.parameters.magics import open_magics
+from ductaflow_runtime.parameters.names import hidden_way, imports_in, names_in, words_in
+from ductaflow_runtime.parameters.scopes import free_names
+from ductaflow_runtime.parameters.trail import Part
+
+_COMMENT = re.compile(r"^\s*(?:#|//|%).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A code cell: its text, its syntax (`None` if it is not Python), and whether it is the parameters cell."""
+
+    source: str
+    tree: ast.Module | None
+    is_parameters: bool = False
+
+
+@dataclass(frozen=True)
+class FlowKeys:
+    """Which keys a flow reads, as far as its code says.
+
+    `takes_config` tells how it is given them: in `config`, or each as a variable. `parameters` are the names in the
+    parameters cell, `defaults` those of their values that are plain JSON (what `config` is there, if it takes one).
+    `free` are variables that the code reads and does not assign. `reads` are the paths of keys that the code reads;
+    below the paths in `hidden` it may read others, for the reason given. `names` are all names and texts in the code;
+    `imports` what it imports.
+    """
+
+    takes_config: bool
+    parameters: tuple[str, ...]
+    defaults: Config
+    free: tuple[str, ...]
+    reads: tuple[Part, ...]
+    hidden: tuple[tuple[Part, str], ...]
+    names: tuple[str, ...]
+    imports: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The value as plain JSON, to be cached."""
+        return asdict(self)
+
+    def why_hidden(self, part: Part) -> str | None:
+        """Why the code may read keys below a part that nobody sees it read; `None` if it cannot."""
+        return next((why for hidden, why in self.hidden if part[: len(hidden)] == hidden), None)
+
+
+def from_json(stored: dict[str, Any]) -> FlowKeys:
+    """The value that `as_json` gave; raises `KeyError` or `TypeError` for anything else."""
+    return FlowKeys(
+        takes_config=stored["takes_config"],
+        parameters=tuple(stored["parameters"]),
+        defaults=stored["defaults"],
+        free=tuple(stored["free"]),
+        reads=tuple(map(tuple, stored["reads"])),
+        hidden=tuple((tuple(part), why) for part, why in stored["hidden"]),
+        names=tuple(stored["names"]),
+        imports=tuple(stored["imports"]),
+    )
+
+
+def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None) -> FlowKeys:
+    """Read a flow's code cells; `default_config` is the path that its CLI cell names."""
+    placed = [(f"cell {number}", cell) for number, cell in enumerate(cells, 1)]
+    trees = [(where, open_magics(cell.tree)) for where, cell in placed if cell.tree is not None]
+    code = [tree for _, tree in trees]
+    parameters, defaults = _declared(cells)
+    free = free_names(code)
+    takes_config = bool({CONFIG} & {*parameters, *free}) or not {*parameters, *free}
+    start: dict[str, Part] = {CONFIG: ()} if takes_config else {name: (name,) for name in [*parameters, *free]}
+    trail = follow(trees, start, takes_config)
+    ways = [(where, hidden_way(tree, default_config)) for where, tree in trees]
+    ways += [(where, "is not Python that can be read") for where, cell in placed if cell.tree is None]
+    for trail.where, way in ways:
+        if way is not None:
+            trail.hide({()}, way)
+    names = {name for tree in code for name in names_in(tree)}
+    names |= {word for cell in cells if cell.tree is None for word in words_in(_COMMENT.sub("", cell.source))}
+    found_defaults = defaults.get(CONFIG) if takes_config else defaults
+    return FlowKeys(
+        takes_config=takes_config,
+        parameters=tuple(name for name in parameters if name != CONFIG),
+        defaults=found_defaults if isinstance(found_defaults, dict) else {},
+        free=tuple(sorted(free - {CONFIG})),
+        reads=tuple(sorted(trail.reads)),
+        hidden=tuple(sorted(_outermost(trail.hidden).items())),
+        names=tuple(sorted(names)),
+        imports=tuple(sorted({name for tree in code for name in imports_in(tree)})),
+    )
+
+
+def _declared(cells: Sequence[CodeCell]) -> tuple[list[str], Config]:
+    """The names in the parameters cell, and the defaults that are plain JSON."""
+    cell = next((cell for cell in cells if cell.is_parameters), None)
+    if cell is None:
+        return [], {}
+    if cell.tree is None:
+        return [parameter.name for parameter in list_parameters(cell.source, None)], {}
+    return list(assigned_names(cell.tree)), default_values(cell.tree)
+
+
+def _outermost(hidden: dict[Part, str]) -> dict[Part, str]:
+    """The parts that are not below others that are out of sight."""
+    return {
+        part: why for part, why in hidden.items() if not any(part[:length] in hidden for length in range(len(part)))
+    }
