@@ -9,6 +9,7 @@ import ast
 import datetime
 import functools
 import importlib.metadata
+import os
 import sys
 import time
 from collections.abc import Container, Iterable, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
@@ -74,12 +75,19 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         config=instance.config,
         code=code_state(code),
         modules={path: there for path, there in modules.items() if "missing" not in there},
-        inputs={
-            path: {"names": hash_names(project.absolute(path))} if "names" in old else _describe(present, path)
-            for path, old in sorted(inputs.items())
-        },
+        inputs={path: _present_input(present, path, old) for path, old in sorted(inputs.items())},
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
     )
+
+
+def _present_input(present: Present, path: str, old: FileState) -> FileState:
+    where = present.project.absolute(path)
+    if "names" in old:
+        return {"names": hash_names(where)}
+    if "instance" in old:
+        _, record = present.instance(os.path.dirname(where))
+        return {"missing": True} if record is None else {"instance": hash_instance(record)}
+    return _describe(present, path)
 
 
 def _describe(present: Present, path: str) -> FileState:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
@@ -38,6 +39,7 @@ class Present:
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
+    _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self.project.hash_cache)
@@ -56,6 +58,27 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
+
+    def instance(self, directory: str) -> tuple[str | None, Record | None]:
+        """Why the instance in a folder, as its own record tells of it, is not up to date; and its record."""
+        if directory not in self._instances:
+            self._instances[directory] = (None, None)  # one that runs itself is told by its own differences
+            self._instances[directory] = self._look_at(Path(directory))
+        return self._instances[directory]
+
+    def _look_at(self, directory: Path) -> tuple[str | None, Record | None]:
+        seen = look(directory)
+        record, config = seen.record, None
+        if record is not None and record.fingerprint is not None:
+            config = record.fingerprint.config
+        if record is None or seen.state is not Status.DONE or config is None:
+            return str(seen.state), record
+        flow, runs_dir = Path(self.project.absolute(record.flow or "")), directory.parents[1]
+        instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
+        try:
+            return why_stale(instance, record, self), record
+        except FlowFileError:
+            return f"flow deleted: {record.flow}", record
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -155,6 +178,8 @@ def _input_change(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.project.absolute(path)
     if "names" in stored:
         return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
+    if "instance" in stored:
+        return _instance_change(os.path.dirname(absolute), stored["instance"], present)
     exists = present.contents.stat(absolute) is not None
     if stored.get("changed"):
         return f"input: {path}{_DURING}"
@@ -163,6 +188,14 @@ def _input_change(path: str, stored: FileState, present: Present) -> str | None:
     if not exists:
         return f"input missing: {path}{_upstream(absolute, present)}"
     return None if present.contents.is_same(absolute, stored) else f"input: {path}"
+
+
+def _instance_change(directory: str, digest: str, present: Present) -> str | None:
+    """Whether an instance that the execution ran is up to date, at any depth, and its results are the same."""
+    reason, record = present.instance(directory)
+    if reason is None and record is not None:
+        reason = None if hash_instance(record) == digest else "other results"
+    return None if reason is None else f"instance: {'/'.join(Path(directory).parts[-2:])} ({reason})"
 
 
 def _upstream(absolute: str, present: Present) -> str:
