@@ -9,6 +9,7 @@ from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.upkeep import staleness_of
+from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
@@ -55,8 +56,8 @@ class SweepPage(Observer):
         self._page: LivePage | None = None
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """A sweep that executes nothing leaves the page alone."""
-        if any(plan.reason for plan in plans):
+        """A sweep that executes nothing leaves the page alone, and so does one inside a flow."""
+        if current() is None and any(plan.reason for plan in plans):
             self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
@@ -78,8 +79,8 @@ class PageAtExit(Observer):
         self._wanted = False
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """An instance that need not run leaves the page alone."""
-        self._wanted = any(plan.reason for plan in plans)
+        """An instance that need not run leaves the page alone, and so does one inside a flow."""
+        self._wanted = current() is None and any(plan.reason for plan in plans)
 
     def finished(self) -> None:
         """Remember it."""

@@ -17,10 +17,13 @@ from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Sweep, failed_without_record, not_run
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.html_export.export import require_extra
+from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
-from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.why_stale import Present
@@ -59,13 +62,16 @@ def run_notebook(
     `InstanceBusyError` while another process executes the instance.
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     return run_one(call, config, instance_name).as_record(call.project)
 
 
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
     """What became of one instance; raises like `run_notebook`."""
-    (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
+    instance = instance_of(call, config, instance_name)
+    with aside():
+        (plan,) = make_plans(call, [instance], whole=True)
     if plan.busy:
         raise InstanceBusyError(plan.busy)
     (outcome,) = conduct(call, [plan], [PageAtExit(call.project)])
@@ -127,11 +133,13 @@ def run_instances(
         workers=workers,
         stop=on_error == "stop",
     )
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     project = call.project
     instances = instances_of(control_df, call)
-    plans = make_plans(call, instances)
-    remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
+    with aside():
+        plans = make_plans(call, instances)
+        remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
     observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step)]
     outcomes = conduct(call, plans, observers, executor)
     frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
@@ -169,6 +177,15 @@ def conduct(
     call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None = None
 ) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
+    with aside():
+        outcomes = _conduct(call, plans, observers, executor)
+        _count_as_inputs(outcomes)
+    return outcomes
+
+
+def _conduct(
+    call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None
+) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
@@ -185,6 +202,19 @@ def conduct(
         for observer in observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
+
+
+def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
+    """Of a flow that this process is in the middle of, and that has run these instances."""
+    running = current()
+    if running is None:
+        return
+    for outcome in outcomes:
+        seen = look(outcome.directory)
+        if outcome.record is not None and seen.record is not None:
+            same = seen.record.started == outcome.record.started
+            path = str(outcome.directory / FILE_NAME)
+            running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
 
 
 def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:

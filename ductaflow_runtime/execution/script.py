@@ -15,6 +15,7 @@ from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
 from ductaflow_runtime.flow import loads_config_in_vain, takes_config
 from ductaflow_runtime.project import find_root, set_import_path
+from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 
 
 def enter_script(default_config: str | os.PathLike[str] | None, description: str) -> Config:
@@ -35,6 +36,7 @@ def enter_script(default_config: str | os.PathLike[str] | None, description: str
         set_import_path(flow.parent, root)
         if _is_child():
             return config
+        refuse_stale_bytecode(str(root))
         if given.output_dir is None:
             os.chdir(flow.parent)
         else:

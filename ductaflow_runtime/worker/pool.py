@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
+from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.record import Record, read_record
@@ -119,6 +120,11 @@ def cpu_count() -> int:
 
 def run_job(job: Job) -> Record:
     """Have one instance executed and give its record; whatever happens ends in a record or an error."""
+    with aside():
+        return _run_job(job)
+
+
+def _run_job(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
     for last in (False, True):
