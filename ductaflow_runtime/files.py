@@ -23,7 +23,7 @@ class FileState(TypedDict, total=False):
 
     `record`: a digest of what another instance's record tells; `instance`: of an instance that the execution ran
     itself, or found up to date; `names`: of the names in a folder; `missing`: there was none; `changed`: it changed
-    during the execution, so that nobody knows.
+    during the execution, so that nobody knows; `again`: it did so the time before as well.
     """
 
     size: int
@@ -34,6 +34,7 @@ class FileState(TypedDict, total=False):
     names: str | None
     missing: bool
     changed: bool
+    again: bool
 
 
 # Terminal colours and cursor movements; also titles and links, which end with a bell or another escape.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.upkeep import staleness_of
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.states import Status
@@ -57,7 +59,7 @@ class SweepPage(Observer):
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """A sweep that executes nothing leaves the page alone, and so does one inside a flow."""
         if current() is None and any(plan.reason for plan in plans):
-            self._page = LivePage(self._project.runs_dir, self._project.root.name)
+            self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
         """Rewrite it if it is time to."""
@@ -84,7 +86,7 @@ class PageAtExit(Observer):
     def finished(self) -> None:
         """Remember it."""
         if self._wanted:
-            write_at_exit(self._project.runs_dir, self._project.root.name)
+            write_at_exit(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
 
 class Waiting(Observer):

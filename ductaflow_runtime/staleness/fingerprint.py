@@ -22,7 +22,7 @@ from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 
 def code_state(code: FlowCode) -> CodeState:
@@ -40,11 +40,12 @@ def fingerprint(
     started: str,
     modules: Mapping[str, str],
     with_packages: bool = True,
+    kernel: str = HERE,
 ) -> Fingerprint:
     """The fingerprint of an execution that has just ended, begun at `started` (ISO).
 
     `modules` maps the absolute paths of the project's modules that it imported to their names. `with_packages` is for
-    a process whose third-party packages are this one's.
+    a process whose third-party packages are this one's; `kernel` is the name of the Jupyter kernel that executed it.
     """
     places = map(tracker.place, [*modules, *tracker.sources])
     paths = {path for path in places if path is not None and path != flow}
@@ -54,6 +55,7 @@ def fingerprint(
         modules=_module_states(paths, started, contents, tracker),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
         packages=_packages_of(code, paths, modules.values()) if with_packages else {},
+        kernel=kernel,
     )
 
 
@@ -77,6 +79,7 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         modules={path: there for path, there in modules.items() if "missing" not in there},
         inputs={path: _present_input(present, path, old) for path, old in sorted(inputs.items())},
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
+        kernel=was.kernel,
     )
 
 

@@ -238,7 +238,10 @@ def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Conte
         told: FileState = {"instance": next(iter(digests))} if len(digests) == 1 else {"changed": True}
         inputs[relative_to_root(path, root)] = told
     for path, names in sorted(tracker.folders.items()):
-        inputs[relative_to_root(path, root).rstrip("/") + "/"] = {"names": names}
+        listed: FileState = {"names": names}
+        if hash_names(path) != names:
+            listed["changed"] = True
+        inputs[relative_to_root(path, root).rstrip("/") + "/"] = listed
     return inputs
 
 
