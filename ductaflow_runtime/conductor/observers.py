@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -14,6 +14,7 @@ from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
+from ductaflow_runtime.worker.pool import pool
 
 _LONGEST = 100
 
@@ -86,6 +87,26 @@ class PageAtExit(Observer):
         """Remember it."""
         if self._wanted:
             write_at_exit(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
+
+
+class Waiting(Observer):
+    """A line for each instance that another process is executing and that is waited for."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: set[str] = set()
+
+    def waited(self) -> None:
+        """Name those that have not been named."""
+        for address, who in sorted(pool().waiting.items()):
+            if address not in self._told:
+                self._told.add(address)
+                self._say(f"{address}: waiting for another process ({who})")
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
