@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import FlowCode, analyse, find_flow
 from ductaflow_runtime.parameters.gate import Expected, admit, expect
+from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, Settings, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
 from ductaflow_runtime.staleness.decision import Plan, decide
@@ -36,6 +38,7 @@ class Options:
     kernel_name: str | None = None
     workers: int | None = None
     stop: bool = False
+    wait: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
@@ -49,6 +52,7 @@ class Options:
             timeout=settings.timeout if self.timeout is None else self.timeout,
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
+            wait=settings.wait if self.wait is None else self.wait,
         )
 
 
@@ -76,7 +80,8 @@ class Call:
             code.keys,
             default_config=code.default_config,
             base=self.base,
-            unknown_keys=project.settings.unknown_keys,
+            # Keys of other languages are looked at where their kernel is settled.
+            unknown_keys=project.settings.unknown_keys if code.language == PYTHON else "ignore",
         )
 
 
@@ -136,6 +141,10 @@ def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
     present = Present(call.project)
     options = call.options
+    # A flow that cannot be executed is an error before anything runs.
+    unknown_keys = call.project.settings.unknown_keys
+    choice = settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
+    present.kernel = choice.name
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 

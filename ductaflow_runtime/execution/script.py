@@ -15,14 +15,19 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, apply_settings
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
-from ductaflow_runtime.flow import analyse
+from ductaflow_runtime.flow import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect
+from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import Project, find_root, set_import_path
+from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
+
+Default = str | os.PathLike[str] | None
 
 
-def enter_script(default_config: str | os.PathLike[str], description: str, caller: str) -> Config:
+def enter_script(default_config: Default, description: str, caller: str) -> Config:
     """Read the arguments, go to where the script works, and give its config; a wrong argument ends the script.
 
+    With `default_config` `None` the flow's parameters are variables, which have their defaults in the parameters cell.
     `caller` is the file that asks for the config: the flow itself, or a module that does it for the flow.
     """
     parser = _parser(default_config, description)
@@ -30,13 +35,17 @@ def enter_script(default_config: str | os.PathLike[str], description: str, calle
     flow = _script()
     root = find_root()
     try:
-        path = Path.cwd() / given.config if given.config else root / default_config
-        config = apply_settings(read_config_file(path), given.set)
+        if not _is_child():
+            _check_way(flow, root, as_config=default_config is not None)
+        default = None if default_config is None else root / default_config
+        path = Path.cwd() / given.config if given.config else default
+        config = apply_settings(read_config_file(path) if path is not None else {}, given.set)
         set_import_path(flow.parent, root)
         if _is_child():
             return config
         if given.config or given.set:
-            _check(flow, root, config, os.fspath(default_config), asked_by=Path(caller).resolve())
+            _check(flow, root, config, default_config, asked_by=Path(caller).resolve())
+        refuse_stale_bytecode(str(root))
         if given.output_dir is None:
             os.chdir(flow.parent)
         else:
@@ -48,26 +57,31 @@ def enter_script(default_config: str | os.PathLike[str], description: str, calle
     return config
 
 
-def _check(flow: Path, root: Path, config: Config, default_config: str, *, asked_by: Path) -> None:
+def _check(flow: Path, root: Path, config: Config, default_config: Default, *, asked_by: Path) -> None:
     """Refuse what the flow does not read; the default config alone is always right.
 
-    A script is given its config by a call, parameters cell or not. Where a module makes that call, or the flow takes
-    variables when it is run as a notebook, what the script does with its config is not seen: then nothing is refused.
+    A script is given its config by a call, parameters cell or not. Where a module makes that call, or gives `config` to
+    a flow of variables, what the script does with its config is not seen: then nothing is refused.
     """
-    project = Project.at(root)
     try:
-        keys = analyse(flow, project.flow_cache, keep=False).keys
+        keys = _keys_of(flow, root)
     except FlowFileError:
         return  # whatever the script is, nothing is known of what it reads
-    unknown_keys = project.settings.unknown_keys
-    expected = expect(flow, root, keys, default_config=default_config, base=None, unknown_keys=unknown_keys)
-    in_doubt = asked_by != flow or not keys.takes_config
-    admit(replace(expected, keys=replace(keys, has_cell=True, is_python=False), in_doubt=in_doubt), config)
+    default = None if default_config is None else os.fspath(default_config)
+    unknown_keys = Project.at(root).settings.unknown_keys
+    expected = expect(flow, root, keys, default_config=default, base=None, unknown_keys=unknown_keys)
+    in_doubt = asked_by != flow or (default is not None and not keys.takes_config)
+    as_script = replace(keys, has_cell=True, is_python=default is None)
+    admit(replace(expected, keys=as_script, in_doubt=in_doubt), config)
 
 
-def _parser(default_config: str | os.PathLike[str], description: str) -> argparse.ArgumentParser:
+def _keys_of(flow: Path, root: Path) -> FlowKeys:
+    return analyse(flow, Project.at(root).flow_cache, keep=False).keys
+
+
+def _parser(default_config: Default, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description or None)
-    default = os.fspath(default_config)
+    default = "the values in the parameters cell" if default_config is None else os.fspath(default_config)
     parser.add_argument("--config", metavar="FILE", help=f"config: .json, .yaml or .toml (default: {default})")
     parser.add_argument("--output-dir", metavar="DIR", help="folder for results, e.g. runs/my_step/my_run")
     parser.add_argument(
@@ -79,6 +93,23 @@ def _parser(default_config: str | os.PathLike[str], description: str) -> argpars
 def _script() -> Path:
     main = getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]
     return Path(main).resolve()
+
+
+def _check_way(flow: Path, root: Path, *, as_config: bool) -> None:
+    """Refuse a script that asks for its parameters otherwise than a notebook is given them: they would not arrive."""
+    if as_config:
+        if isinstance(vars(sys.modules["__main__"]).get("config"), dict):
+            return  # assigned above the CLI cell, as nearly always: the flow's text need not be read for that
+        if loads_config_in_vain(flow):
+            raise FlowFileError(
+                f"the parameters cell of {flow} assigns variables, and nothing reads the `config` that load_cli_config "
+                "gives: write load_cli_parameters() in place of the lines with load_cli_config"
+            )
+    elif _keys_of(flow, root).takes_config:
+        raise FlowFileError(
+            f"{flow} is given its parameters in `config`, so load_cli_parameters() would set variables that a notebook "
+            "does not get: write config = load_cli_config(...), or take `config` out of the flow"
+        )
 
 
 def _is_child() -> bool:

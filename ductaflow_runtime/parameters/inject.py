@@ -31,6 +31,6 @@ def given_to(flow: Path, keys: FlowKeys, config: Config) -> Config:
     if extra:
         named = ", ".join(f"`{key}`" for key in extra[:_MOST_NAMED])
         more = f" and {len(extra) - _MOST_NAMED} more" if len(extra) > _MOST_NAMED else ""
-        advice = _TAG_CELL if flow.suffix == ".ipynb" else _ADD_CELL
+        advice = _ADD_CELL if flow.suffix == ".py" else _TAG_CELL
         raise ConfigError(_NO_CELL.format(path=flow, keys=named + more, advice=advice))
     return {}
