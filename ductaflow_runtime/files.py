@@ -22,7 +22,8 @@ class FileState(TypedDict, total=False):
     """What a record says a file held: `size` (bytes), `sha256` and `mtime_ns`, or one of the others.
 
     `record`: a digest of what another instance's record tells; `names`: of the names in a folder; `missing`:
-    there was none; `changed`: it changed during the execution, so that nobody knows.
+    there was none; `changed`: it changed during the execution, so that nobody knows; `again`: it did so the time
+    before as well.
     """
 
     size: int
@@ -32,6 +33,7 @@ class FileState(TypedDict, total=False):
     names: str | None
     missing: bool
     changed: bool
+    again: bool
 
 
 # Terminal colours and cursor movements; also titles and links, which end with a bell or another escape.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.upkeep import staleness_of
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
@@ -55,7 +57,7 @@ class SweepPage(Observer):
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """A sweep that executes nothing leaves the page alone."""
         if any(plan.reason for plan in plans):
-            self._page = LivePage(self._project.runs_dir, self._project.root.name)
+            self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
         """Rewrite it if it is time to."""
@@ -82,7 +84,7 @@ class PageAtExit(Observer):
     def finished(self) -> None:
         """Remember it."""
         if self._wanted:
-            write_at_exit(self._project.runs_dir, self._project.root.name)
+            write_at_exit(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:

@@ -15,6 +15,7 @@ from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instanc
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
+from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.html_export.export import require_extra
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 OnError = Literal["raise", "continue", "stop"]
 
 
+@names_todays_arguments
 def run_notebook(
     notebook_file: PathLike,
     config: dict[str, Any] | None = None,
@@ -75,6 +77,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
     return outcome
 
 
+@names_todays_arguments
 def run_step_flow(
     notebook_file: PathLike,
     step_name: str,
@@ -86,6 +89,7 @@ def run_step_flow(
     return run_notebook(notebook_file, config, step_name=step_name, instance_name=instance_name, **options)
 
 
+@names_todays_arguments
 def run_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,
@@ -98,6 +102,7 @@ def run_instances(
     timeout: float | None = None,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
@@ -107,13 +112,21 @@ def run_instances(
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
-    counts as failed. Rows are all validated before the first runs; `ConfigError` lists every problem.
+    counts as failed. `kernel_name` is the Jupyter kernel for all rows. They are all validated before the first runs;
+    `ConfigError` lists every problem.
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
-    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, stop=on_error == "stop")
+    options = Options(
+        force=force,
+        timeout=timeout,
+        export_html=export_html,
+        kernel_name=kernel_name,
+        workers=workers,
+        stop=on_error == "stop",
+    )
     call = make_call(notebook_file, step_name, runs_dir, options)
     project = call.project
     instances = instances_of(control_df, call)
@@ -129,6 +142,7 @@ def run_instances(
     return frame
 
 
+@names_todays_arguments
 def plan_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,
@@ -137,6 +151,7 @@ def plan_instances(
     force: bool = False,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
 ) -> pd.DataFrame:
     """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
 
@@ -144,7 +159,9 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html))
+    call = make_call(
+        notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html, kernel_name=kernel_name)
+    )
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 

@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ductaflow_runtime.config import border as configs
@@ -51,11 +51,15 @@ class Conclusion:
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution that has begun. `foreign` are the files that were there before, if that is known."""
+    """One execution that has begun. `foreign` are the files that were there before, if that is known.
+
+    `before` is what went into the execution before this one.
+    """
 
     job: Job
     record: Record
     foreign: Snapshot | None
+    before: Fingerprint | None = None
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success drops the results kept before it."""
@@ -68,12 +72,16 @@ class Entry:
             duration_s=round(max(duration, 0.0), 3),
             outputs=outputs,
             links=links,
-            **vars(conclusion),
+            **vars(conclusion) | {"fingerprint": _note_repetition(conclusion.fingerprint, self.before)},
         )
         write_record(final)
         if conclusion.status is Status.DONE:
             shutil.rmtree(previous_folder(self.job.instance), ignore_errors=True)
         return final
+
+    def has_written(self, name: str) -> bool:
+        """Whether this execution has written a file in the instance's folder, as far as that is known."""
+        return name in self._written()[0]
 
     def _written(self) -> tuple[dict[str, FileState], list[str]]:
         """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
@@ -102,7 +110,16 @@ def open_entry(job: Job) -> Entry:
     (directory / LOG_NAME).touch()
     running = running.but(outputs=None)
     write_record(running)
-    return Entry(job, running, foreign)
+    return Entry(job, running, foreign, before.fingerprint if before is not None else None)
+
+
+def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:
+    """An input that changed during this execution and the one before is probably written by the flow itself."""
+    if seen is None or before is None:
+        return seen
+    repeated = [path for path, told in seen.inputs.items() if told.get("changed")]
+    repeated = [path for path in repeated if before.inputs.get(path, {}).get("changed")]
+    return replace(seen, inputs=seen.inputs | {path: {**seen.inputs[path], "again": True} for path in repeated})
 
 
 def _running_record(job: Job, before: Record | None) -> Record:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.border import texts_in
-from ductaflow_runtime.errors import InstanceBusyError
+from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
 from ductaflow_runtime.execution.prepare import prepare_notebook, study
+from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
@@ -74,17 +77,17 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     given.observe(Phase.STUDY)
     notebook, code = study(Path(job.flow), read_bytes(Path(job.flow)))
     numbers = number_cells(notebook)
-    kernel_name = job.kernel_name or code.kernel
+    choice = choose_kernel(code, job.kernel_name)
 
     given.observe(Phase.ENTER)
     execution = _enter(job, code)
-    if kernel_name is None:
+    if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
-    prepare_notebook(notebook, record.command or "", own_kernel=kernel_name is None)
+    prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
 
     given.observe(Phase.CELLS)
-    ran = _run(given, notebook, kernel_name, execution)
+    ran = _run(given, notebook, code, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
     given.journal({"imported": sorted(imported_since(execution.last_import))})
@@ -105,9 +108,23 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         config=job.config,
         started=record.started or "",
         modules=ran.modules,
-        with_packages=kernel_name is None,
+        with_packages=choice.kernel is None,
+        kernel=choice.name,
     )
-    return Conclusion(status, error, execution.warned.count, execution.results, seen)
+    if choice.is_python:
+        return Conclusion(status, error, execution.warned.count, execution.results, seen)
+    return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
+
+
+def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
+    """A flow that cannot call `save_results` leaves a file; nobody has counted its warnings."""
+    try:
+        found = read_results(entry.record.directory) if entry.has_written(RESULTS_NAME) else {}
+        return replace(conclusion, results=found)
+    except ConfigError as error:
+        if conclusion.status is not Status.DONE:
+            return replace(conclusion, results={})  # it failed before: that is what must be told
+        return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={})
 
 
 def _enter(job: Job, code: FlowCode) -> Execution:
@@ -131,16 +148,16 @@ def _enter(job: Job, code: FlowCode) -> Execution:
     return execution
 
 
-def _run(given: Assignment, notebook: NotebookNode, kernel_name: str | None, execution: Execution) -> Ran:
+def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kernel | None, execution: Execution) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
     log = Log(given.job.instance.directory / LOG_NAME)
     try:
-        if kernel_name is None:
+        if kernel is None:
             ran = run_in_process(given, notebook, execution, log)
         else:
-            from ductaflow_runtime.execution.jupyter import run_on_kernel
+            from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
-            ran = run_on_kernel(given, notebook, kernel_name, execution, log)
+            ran = run_on_kernel(given, FlowOnKernel(notebook, code, kernel), execution, log)
     finally:
         if given.clock.expired():
             log.feed("stderr", f"ductaflow: {given.clock.failure().message}\n")

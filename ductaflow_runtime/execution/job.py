@@ -70,4 +70,5 @@ def command_line(job: Job) -> str:
         parts = ["python", flow, "--config", config, "--output-dir", folder]
     else:
         parts = ["ductaflow", "run", flow, "--config", config, "--step", job.step, "--name", job.name]
+        parts += ["--kernel", job.kernel_name] if job.kernel_name is not None else []
     return shlex.join(parts)

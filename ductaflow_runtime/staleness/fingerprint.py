@@ -21,7 +21,7 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 
 def code_state(code: FlowCode) -> CodeState:
@@ -39,11 +39,12 @@ def fingerprint(
     started: str,
     modules: Mapping[str, str],
     with_packages: bool = True,
+    kernel: str = HERE,
 ) -> Fingerprint:
     """The fingerprint of an execution that has just ended, begun at `started` (ISO).
 
     `modules` maps the absolute paths of the project's modules that it imported to their names. `with_packages` is for
-    a process whose third-party packages are this one's.
+    a process whose third-party packages are this one's; `kernel` is the name of the Jupyter kernel that executed it.
     """
     places = map(tracker.place, [*modules, *tracker.sources])
     paths = {path for path in places if path is not None and path != flow}
@@ -53,6 +54,7 @@ def fingerprint(
         modules=_module_states(paths, started, contents, Path(tracker.root)),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
         packages=_packages_of(code, paths, modules.values()) if with_packages else {},
+        kernel=kernel,
     )
 
 
@@ -79,6 +81,7 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
             for path, old in sorted(inputs.items())
         },
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
+        kernel=was.kernel,
     )
 
 

@@ -185,7 +185,10 @@ def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Conte
             continue
         inputs[relative_to_root(path, root)] = describe_input(path, before, contents)
     for path, names in sorted(tracker.folders.items()):
-        inputs[relative_to_root(path, root).rstrip("/") + "/"] = {"names": names}
+        listed: FileState = {"names": names}
+        if hash_names(path) != names:
+            listed["changed"] = True
+        inputs[relative_to_root(path, root).rstrip("/") + "/"] = listed
     return inputs
 
 

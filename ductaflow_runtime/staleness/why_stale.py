@@ -22,24 +22,33 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
 
 _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
 _LONGEST = 60
+# What a kernel is called that is this very Python, with its packages.
+HERE = "python3"
 
 
 @dataclass
 class Present:
-    """The present state of a project, each fact looked up once."""
+    """The present state of a project, each fact looked up once.
+
+    `kernel` is what a call would execute flows on, where there is a call that says so.
+    """
 
     project: Project
+    kernel: str | None = None
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
+    _ignored: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self.project.hash_cache)
+        self.results = self.project.relative(self.project.runs_dir)
 
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
@@ -55,6 +64,12 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
+
+    def ignores(self, path: str) -> bool:
+        """Whether an input, as records store its path, never makes an instance run again."""
+        if path not in self._ignored:
+            self._ignored[path] = is_ignored(path, self.project.settings.ignore, self.results)
+        return self._ignored[path]
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -83,6 +98,8 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from config_changes(was.config or {}, instance.config)
+    if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
+        yield f"kernel: {was.kernel} -> {present.kernel}"
     yield from _code_changes(was.code, present.code(instance.flow))
     for path, stored in was.modules.items():
         if not present.contents.is_same(present.project.absolute(path), stored):
@@ -90,7 +107,7 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
             during = _DURING if stored.get("changed") else ""
             yield f"module: {path}{during}" if exists else f"module deleted: {path}"
     for path, stored in was.inputs.items():
-        cause = _input_change(path, stored, present)
+        cause = None if present.ignores(path) else _input_change(path, stored, present)
         if cause:
             yield cause
     for package, version in was.packages.items():
@@ -151,15 +168,26 @@ def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
 def _input_change(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.project.absolute(path)
     if "names" in stored:
-        return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
+        if present.contents.names(absolute) == stored["names"]:
+            return None
+        return f"input: {path} (its list of files{_advice(path, present, ', which') if stored.get('again') else ''})"
     exists = present.contents.stat(absolute) is not None
     if stored.get("changed"):
-        return f"input: {path}{_DURING}"
+        return f"input: {path} (it{_advice(path, present)})" if stored.get("again") else f"input: {path}{_DURING}"
     if stored.get("missing"):
         return f"input: {path} (was not there)" if exists else None
     if not exists:
         return f"input missing: {path}{_upstream(absolute, present)}"
     return None if present.contents.is_same(absolute, stored) else f"input: {path}"
+
+
+def _advice(path: str, present: Present, subject: str = "") -> str:
+    """What to do about an input that changes whenever the flow runs."""
+    if path.startswith(f"{present.results}/"):
+        what = "it belongs in the instance's own folder"
+    else:
+        what = f"set ignore = [{json.dumps(pattern_for(path), ensure_ascii=False)}] under [tool.ductaflow]"
+    return f"{subject} changed during the last two executions: if the flow itself writes it, {what}"
 
 
 def _upstream(absolute: str, present: Present) -> str:
