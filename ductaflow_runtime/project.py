@@ -29,8 +29,8 @@ class Settings:
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
-    unknown_keys: str = "error"
     ignore: tuple[str, ...] = ()
+    unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 

@@ -70,12 +70,18 @@ class KeyChecks:
         for key, value in config.items():
             here = (*part, key)
             if here in self._known or (not part and key in _OF_THE_ROW):
-                if isinstance(value, dict):
+                if isinstance(value, dict) and not self._is_idle(here):
                     yield from self._problems(here, value)
                 continue
             problem = self._judge(here)
             if problem is not None:
                 yield problem
+
+    def _is_idle(self, part: Part) -> bool:
+        """Whether nothing reads a variable that the parameters cell declares: then no key in it is a misspelt one."""
+        if len(part) > 1 or self._keys.takes_config or isinstance(self._keys.defaults.get(part[0]), dict):
+            return False
+        return not any(read[0] == part[0] for read in self._keys.reads)
 
     def _judge(self, part: Part) -> KeyProblem | None:
         key, above = part[-1], part[:-1]
