@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
-from ductaflow_runtime.languages import PYTHON, same_language
+from ductaflow_runtime.parameters.languages import PYTHON, same_language
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -16,11 +16,11 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 
 # From the bottom up. A package imports from lower floors only, at any time: at import, inside a function, for types.
 FLOORS = [
-    {"errors", "files", "languages"},
+    {"errors", "files"},
     {"config", "project"},
-    {"notebook", "parameters"},
-    {"flow"},
-    {"runs", "kernel"},
+    {"parameters"},
+    {"notebook"},
+    {"flow", "runs", "kernel"},
     {"staleness", "html_export", "status_page"},
     {"execution"},
     {"worker", "flow_api", "debug"},

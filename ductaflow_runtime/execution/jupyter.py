@@ -23,7 +23,7 @@ from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.translation import register_translators, variables_of
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.cells import tidy_streams
-from ductaflow_runtime.languages import PROJECT_VARIABLE, PYTHON
+from ductaflow_runtime.parameters.languages import PROJECT_VARIABLE, PYTHON
 from ductaflow_runtime.runs.failure import describe_exit
 
 if TYPE_CHECKING:

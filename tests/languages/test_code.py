@@ -6,7 +6,7 @@ import pytest
 
 from ductaflow_runtime.execution.translation import parameter_problems, variables_of
 from ductaflow_runtime.flow import FlowCode
-from ductaflow_runtime.languages import assigned_in, texts_in, without_comments
+from ductaflow_runtime.parameters.languages import assigned_in, texts_in, without_comments
 
 
 def code_of(*assigned: str, language: str = "r") -> FlowCode:
