@@ -15,6 +15,7 @@ from ductaflow_runtime.files import relative_to_root
 
 HIDDEN = ".ductaflow"
 ENGINES = ("fork", "spawn")
+UNKNOWN_KEYS = ("error", "warn", "ignore")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Settings:
     code: bool = True
     preload: tuple[str, ...] | None = None
     copy_inputs: bool = False
+    unknown_keys: str = "error"
     ignore: tuple[str, ...] = ()
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
@@ -177,6 +179,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
         ),
+        "unknown_keys": (lambda v: v in UNKNOWN_KEYS, " or ".join(f'"{name}"' for name in UNKNOWN_KEYS)),
         "ignore": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
             'a list of paths from the project root, such as ["mlruns/**"]',

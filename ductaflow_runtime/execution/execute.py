@@ -23,7 +23,7 @@ from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
-from ductaflow_runtime.execution.prepare import prepare_notebook, study
+from ductaflow_runtime.execution.prepare import given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
@@ -114,10 +114,11 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
     prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
+    notebook = inject(notebook, given_by(job, code, choice.language), choice.name, choice.language)
 
     given.observe(Phase.CELLS)
     with _inputs(job, code, execution):
-        ran = _run(given, notebook, code, choice.kernel, execution)
+        ran = _run(given, notebook, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
     given.journal({"imported": sorted(imported_since(execution.last_import))})
@@ -184,7 +185,7 @@ def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.Abstra
     return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
 
 
-def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kernel | None, execution: Execution) -> Ran:
+def _run(given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
     log = Log(given.job.instance.directory / LOG_NAME)
     try:
@@ -193,7 +194,7 @@ def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kern
         else:
             from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
-            ran = run_on_kernel(given, FlowOnKernel(notebook, code, kernel), execution, log)
+            ran = run_on_kernel(given, FlowOnKernel(notebook, kernel), execution, log)
     finally:
         if given.clock.expired():
             log.feed("stderr", f"ductaflow: {given.clock.failure().message}\n")

@@ -27,7 +27,7 @@ from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 def code_state(code: FlowCode) -> CodeState:
     """The `code` part: what a flow's text says, as records keep it."""
-    return CodeState(list(code.cells), code.text)
+    return CodeState(list(code.cells), code.text, code.keys.defaults)
 
 
 def fingerprint(
