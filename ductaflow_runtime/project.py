@@ -30,8 +30,8 @@ class Settings:
     code: bool = True
     preload: tuple[str, ...] | None = None
     copy_inputs: bool = False
-    unknown_keys: str = "error"
     ignore: tuple[str, ...] = ()
+    unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
