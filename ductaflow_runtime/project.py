@@ -29,6 +29,7 @@ class Settings:
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
+    copy_inputs: bool = False
     ignore: tuple[str, ...] = ()
     unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
@@ -173,6 +174,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
+        "copy_inputs": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",

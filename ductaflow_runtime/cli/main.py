@@ -77,12 +77,15 @@ def run(
 
 @main.command("plan")
 @instance_options
-def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
+@click.option("--kernel", help="For this Jupyter kernel.")
+def plan_one(
+    flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None, kernel: str | None
+) -> None:
     """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
-    from ductaflow_runtime.conductor.plan import instance_of, make_call, make_plans
+    from ductaflow_runtime.conductor.plan import Options, instance_of, make_call, make_plans
     from ductaflow_runtime.runs.states import Status
 
-    call = make_call(flow, step)
+    call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
     click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
 

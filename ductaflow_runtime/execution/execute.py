@@ -6,6 +6,7 @@ instance's own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ from ductaflow_runtime.config.border import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
@@ -115,12 +117,13 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     notebook = inject(notebook, given_by(job, code, choice.language), choice.name, choice.language)
 
     given.observe(Phase.CELLS)
-    ran = _run(given, notebook, choice.kernel, execution)
+    with _inputs(job, code, execution):
+        ran = _run(given, notebook, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
     given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
-    status, error = judge(ran, numbers, given.clock, execution.root)
+    status, error = judge(ran, numbers, given.clock, (Path(job.flow), execution.root))
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page
 
@@ -174,6 +177,12 @@ def _enter(job: Job, code: FlowCode) -> Execution:
     tracker.install()
     tracker.name_all([*code.literals, *texts_in(job.config)])
     return execution
+
+
+def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.AbstractContextManager[None]:
+    """Where the project wants it, what the flow names from its own folder is there while its cells run."""
+    texts = [*code.literals, *texts_in(job.config)] if job.copy_inputs else []
+    return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
 
 
 def _run(given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution) -> Ran:

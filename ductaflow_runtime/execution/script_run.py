@@ -11,6 +11,7 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
@@ -43,7 +44,10 @@ def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) ->
     tracker.name_all([*code.literals, *texts_in(config)])
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
     begin(execution)
-    ScriptRun(entry, code, execution).start()
+    inputs = contextlib.ExitStack()
+    if project.settings.copy_inputs:
+        inputs.enter_context(copied_inputs([*code.literals, *texts_in(config)], flow, directory, tracker))
+    ScriptRun(entry, code, execution, inputs).start()
 
 
 def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> Job:
@@ -79,8 +83,9 @@ def _open(job: Job, busy: bool) -> Entry:
 class ScriptRun:
     """Sees the script to its end: output into the log, then the record."""
 
-    def __init__(self, entry: Entry, code: FlowCode, execution: Execution) -> None:
+    def __init__(self, entry: Entry, code: FlowCode, execution: Execution, inputs: contextlib.ExitStack) -> None:
         self.entry = entry
+        self.inputs = inputs
         self.code = code
         self.execution = execution
         self.end = ScriptEnd(entry.job.flow, execution.root)
@@ -111,6 +116,7 @@ class ScriptRun:
         settle_files("flush", open_files())
         self.capture.stop()
         self.log.close()
+        self.inputs.close()
         status, error = self.end.judge()
         seen = fingerprint(
             self.code,

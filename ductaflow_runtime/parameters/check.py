@@ -73,7 +73,7 @@ class KeyChecks:
                 if isinstance(value, dict) and not self._is_idle(here):
                     yield from self._problems(here, value)
                 continue
-            problem = self._judge(here)
+            problem = self._judge(here, value)
             if problem is not None:
                 yield problem
 
@@ -83,7 +83,7 @@ class KeyChecks:
             return False
         return not any(read[0] == part[0] for read in self._keys.reads)
 
-    def _judge(self, part: Part) -> KeyProblem | None:
+    def _judge(self, part: Part, value: Json) -> KeyProblem | None:
         key, above = part[-1], part[:-1]
         variable = not above and not self._keys.takes_config
         hidden = self._keys.why_hidden(above)
@@ -107,7 +107,14 @@ class KeyChecks:
             return KeyProblem(dotted, True, suggestion, why)
         if named:
             return KeyProblem(dotted, False, suggestion, "The code has the name, but is not seen to read it there.")
-        return KeyProblem(dotted, True, suggestion, "" if suggestion else self._what_is_read(above))
+        certain = suggestion is not None or not isinstance(value, dict) or self._resembles(value)
+        return KeyProblem(dotted, certain, suggestion, "" if suggestion else self._what_is_read(above))
+
+    def _resembles(self, section: Config) -> bool:
+        """Whether an object holds a key like one that the flow reads somewhere; else it may be another step's."""
+        known = sorted({key for part in self._known for key in part})
+        inside = {key for part in _parts(section, ()) for key in part}
+        return any(nearest(key, known, _ALIKE) is not None for key in inside)
 
     def _why_no_variable(self, key: str) -> str:
         if key in self._names:
