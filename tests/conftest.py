@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.once import common_folder, once
+
 if TYPE_CHECKING:
     from tests.staleness.sample import Sample
 
@@ -117,26 +119,26 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Sample:
-    """A project with a chain of steps, every one executed once; each test changes a copy of its own."""
+def built(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Path:
+    """A project with a chain of steps, every one executed once; nobody writes there."""
     from tests.staleness.sample import Sample
 
-    root = tmp_path_factory.mktemp("built") / "project"
-    root.mkdir()
-    sample = Sample(root, engine)
-    sample.fill()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        sample.run_all()
-    return sample
+    def build(root: Path) -> None:
+        sample = Sample(root, engine)
+        sample.fill()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(root)
+            sample.run_all()
+
+    return once(common_folder(tmp_path_factory) / f"built-{engine}", build)
 
 
 @pytest.fixture
-def sample(built: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
+def sample(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> Sample:
     """A copy of the built project that is the working directory."""
     from tests.staleness.sample import copy_of
 
-    copy = copy_of(built, tmp_path / "project")
+    copy = copy_of(built, tmp_path / "project", engine)
     monkeypatch.chdir(copy.root)
     return copy
 

@@ -179,7 +179,7 @@ def test_an_upgrade_of_ductaflow_executes_nothing(sample: Sample) -> None:
 
 def test_a_copy_of_the_project_shares_nothing(sample: Sample, tmp_path: Path) -> None:
     """A copied project is up to date, and changes in one do not reach the other."""
-    other = copy_of(sample, tmp_path / "other")
+    other = copy_of(sample.root, tmp_path / "other", sample.engine)
     sample.edit("lib/rates.py", "2", "3")
     os.chdir(other.root)
     assert [other.plan(step) for step in other.rows] == [{}] * 6
