@@ -93,6 +93,7 @@ def test_nesting_without_end(sample: Sample) -> None:
     assert "is not valid JSON" in one_damaged(sample)
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_folder_in_the_place_of_the_record(sample: Sample) -> None:
     """It is told as what it is, by the plan and by the row that cannot run; the others do."""
     (sample.folder("cost/b") / "run.json").unlink()

@@ -168,10 +168,9 @@ def test_a_damaged_record(sample: Sample, text: str, reason: str) -> None:
     assert sample.plan("cost") == {}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_an_upgrade_of_ductaflow_executes_nothing(sample: Sample) -> None:
     """The fingerprint holds the packages that the flow imports, ductaflow not among them."""
-    if sample.engine == "kernel":
-        pytest.skip("which packages another kernel's environment holds is not looked up")
     assert set(sample.record("cost", "a")["fingerprint"]["packages"]) == {"pandas"}
     assert set(sample.record("sum", "a")["fingerprint"]["packages"]) == set()
     assert set(sample.record("read", "csv_config")["fingerprint"]["packages"]) == {"numpy", "pandas"}
@@ -222,6 +221,7 @@ def test_planning_changes_nothing(sample: Sample) -> None:
     assert state() == before
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_stored_paths_are_the_projects(sample: Sample) -> None:
     """No record holds the path of the folder in which the project lies."""
     for path in (sample.root / "runs").glob("*/*/run.json"):
