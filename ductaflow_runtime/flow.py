@@ -26,6 +26,10 @@ from ductaflow_runtime.notebook import (
     read_notebook,
     tags_of,
 )
+from ductaflow_runtime.parameters.cell import CONFIG
+from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
+from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
+from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
 
 if TYPE_CHECKING:
@@ -33,14 +37,18 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"1-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"2-{sys.version_info[0]}.{sys.version_info[1]}"
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
 class FlowCode:
-    """What a flow's text says, as far as staleness and preloading need it."""
+    """What a flow's text says, as far as staleness and preloading need it.
+
+    `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
+    names that its parameters cell may assign, and all `words` of its code.
+    """
 
     cells: tuple[str, ...]
     text: str
@@ -48,6 +56,9 @@ class FlowCode:
     literals: tuple[str, ...]
     default_config: str | None
     kernel: str | None
+    language: str = PYTHON
+    assigned: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
@@ -83,30 +94,84 @@ def analyse(path: Path, cache: Path | None = None) -> FlowCode:
 
 def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
     """The analysis itself, on a notebook as `read_notebook` gives it."""
-    kernel = foreign_kernel(path, notebook)
+    language = language_of(notebook)
+    if language != PYTHON:
+        return _analyse_foreign(notebook, language)
     cells: list[str] = []
     trees: list[ast.Module] = []
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        tree = parse(cell.source) if kernel is None or language_of(notebook) == "python" else None
+        tree = parse(cell.source)
         if tree is not None:
             trees.append(tree)
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
-        if cell.source.rstrip().endswith(";"):
-            meaning += "\n;"  # it hides the cell's last value
-        tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
-        cells.append(_short_hash(json.dumps([meaning, tags])))
+        cells.append(_cell_digest(cell, meaning))
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
-    text = json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
-        text=_short_hash(text),
+        text=_text_digest(notebook),
         imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
-        kernel=kernel,
+        kernel=foreign_kernel(notebook),
     )
+
+
+def takes_config(path: Path) -> bool:
+    """Whether a flow is given its parameters in `config`, and not each as a variable."""
+    return analyse_keys(_code_cells(path)).takes_config
+
+
+def loads_config_in_vain(path: Path) -> bool:
+    """Whether a flow of variables loads, as a script, a `config` that nothing in it reads."""
+    try:
+        cells = _code_cells(path)
+    except FlowFileError:
+        return False  # no flow: a script, which does what it likes with its config
+    keys = analyse_keys(cells)
+    loads = any(_loads_config(node) for cell in cells if cell.tree is not None for node in ast.walk(cell.tree))
+    return loads and bool(keys.parameters) and not keys.takes_config
+
+
+def _code_cells(path: Path) -> list[CodeCell]:
+    cells = [cell for cell in read_notebook(path, read_bytes(path)).cells if cell.cell_type == "code"]
+    return [CodeCell(cell.source, parse(cell.source), has_tag(cell, PARAMETERS)) for cell in cells]
+
+
+def _loads_config(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return targets == [CONFIG] and called_name(node.value).rpartition(".")[2] == LOADER
+
+
+def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    meanings = [without_comments(cell.source, language) for cell in cells]
+    parameters = next((text for cell, text in zip(cells, meanings, strict=True) if has_tag(cell, PARAMETERS)), "")
+    return FlowCode(
+        cells=tuple(_cell_digest(cell, text) for cell, text in zip(cells, meanings, strict=True)),
+        text=_text_digest(notebook),
+        imports=(),
+        literals=tuple(sorted({text for code in meanings for text in texts_in(code, language)})),
+        default_config=None,
+        kernel=foreign_kernel(notebook),
+        language=language,
+        assigned=tuple(dict.fromkeys(assigned_in(parameters, language))),
+        words=tuple(sorted({word for code in meanings for word in words_in(code, language)})),
+    )
+
+
+def _cell_digest(cell: NotebookNode, meaning: str) -> str:
+    """What counts of a code cell, whose text without what does not is `meaning`."""
+    if cell.source.rstrip().endswith(";"):
+        meaning += "\n;"  # it hides the cell's last value
+    return _short_hash(json.dumps([meaning, [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]]))
+
+
+def _text_digest(notebook: NotebookNode) -> str:
+    return _short_hash(json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells]))
 
 
 def parse(source: str) -> ast.Module | None:

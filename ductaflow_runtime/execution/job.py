@@ -17,7 +17,10 @@ class Job:
     """All that a worker needs to execute one instance; plain JSON values, so that it travels anywhere.
 
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`.
+    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`. `planned` tells the record that
+    the plan was made on: if there is another one by now, it is decided anew whether to execute. `wait` is for how
+    many seconds an instance that another process holds is waited for, `unless` a file that keeps the job from
+    beginning once it is there.
     """
 
     root: str
@@ -37,6 +40,10 @@ class Job:
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None
     folder: str | None = None
+    force: bool = False
+    planned: str | None = None
+    wait: float = 0.0
+    unless: str | None = None
 
     @property
     def instance(self) -> Instance:
@@ -68,4 +75,5 @@ def command_line(job: Job) -> str:
         parts = ["python", flow, "--config", config, "--output-dir", folder]
     else:
         parts = ["ductaflow", "run", flow, "--config", config, "--step", job.step, "--name", job.name]
+        parts += ["--kernel", job.kernel_name] if job.kernel_name is not None else []
     return shlex.join(parts)

@@ -166,7 +166,6 @@ def test_a_notebook_that_cannot_be_refreshed(
 
 def test_a_page_that_cannot_be_made(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     """A page of a notebook that cannot be read costs the others nothing, either."""
-    pytest.importorskip("nbconvert")
     (sample.folder("cost/b") / "cost.ipynb").write_text("{")
     assert sample.run("cost", export_html=True)["status"].tolist() == ["up to date"] * 3
     assert "cost/b is up to date, but its HTML page could not be renewed" in capsys.readouterr().err

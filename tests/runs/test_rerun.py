@@ -129,7 +129,6 @@ def test_refreshing_needs_no_notebook(sample: Sample) -> None:
 
 def test_a_page_follows_the_text(sample: Sample) -> None:
     """The HTML page of an up-to-date instance is made without executing, and renewed with the text."""
-    pytest.importorskip("ductaflow_runtime.html_export.export")
     started = sample.starts()
     sample.run("second", export_html=True)
     page = sample.folder("second/a") / "cost.html"

@@ -73,7 +73,7 @@ def test_a_background_process_may_print_on(project: Project) -> None:
         print("next")
         """
     )
-    record = run_notebook("flow/step.py", {}, instance_name="x", timeout=60)
+    record = run_notebook("flow/step.py", {}, instance_name="x", timeout=LAST_CHANCE_S)
     assert record.status == "done"
     assert not psutil.pid_exists(int((record.directory / "pid").read_text()))
 
@@ -94,7 +94,7 @@ KILLS_ITS_WORKER = """
 import os, time
 if config["kill"]:
     os.kill(os.getppid(), 9)
-    time.sleep(60)
+    time.sleep(600)
 open("out.txt", "w").write("x")
 """
 

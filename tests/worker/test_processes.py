@@ -182,7 +182,7 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn", "kernel")
 def test_workers_end_with_their_parent(project: Project) -> None:
     """A parent that is killed leaves no worker and no instance behind; the instance is interrupted."""
-    project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(60)\n")
+    project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
@@ -199,7 +199,7 @@ def test_workers_end_with_their_parent(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn", "kernel")
 def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     """Ctrl-C ends the conductor, and the record of what was running says interrupted."""
-    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
+    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         # Where the tests run in the background of a script, the shell has them ignore SIGINT.
@@ -215,8 +215,9 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
 
 @pytest.mark.engines("fork", "spawn")
 def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
-    """An instance that another process is executing is refused with a message, not executed twice."""
-    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
+    """An instance that another process is executing for too long is refused with a message, not executed twice."""
+    project.settings(wait=0)
+    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
@@ -298,7 +299,6 @@ def test_many_workers_on_few_processors(project: Project, engine: str) -> None:
 @pytest.mark.slow
 def test_any_executor_will_do(project: Project) -> None:
     """A Dask client's executor runs the sweep; the state is on disk, the frame the same."""
-    pytest.importorskip("distributed")
     project.flow("# %%\nfrom ductaflow import save_results\nsave_results(twice=config['n'] * 2)\n")
     text = """
         import pandas as pd
