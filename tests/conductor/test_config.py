@@ -29,6 +29,7 @@ def seen(project: Project, name: str) -> Any:
     return json.loads((project.root / "runs/step" / name / "seen.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_every_kind_of_value_arrives_exactly(project: Project) -> None:
     """numpy and pandas values in a control dataframe reach the flow as exact JSON values."""
     project.flow(ECHO)
@@ -134,6 +135,7 @@ def test_columns_that_contradict_each_other_are_refused(project: Project) -> Non
         plan_instances(pd.DataFrame({"a": [1], "a.b": [2]}), "flow/step.py")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_odd_but_lawful_names_work(project: Project) -> None:
     """Names with spaces, braces, percent signs and umlauts are folders like any other."""
     project.flow(ECHO)

@@ -210,10 +210,10 @@ class Sample(Project):
         return next(row for row in self.rows[step] if row["instance_name"] == name)
 
 
-def copy_of(sample: Sample, root: Path) -> Sample:
+def copy_of(built: Path, root: Path, engine: str) -> Sample:
     """The same project elsewhere, times kept."""
-    shutil.copytree(sample.root, root)
-    return Sample(root, sample.engine)
+    shutil.copytree(built, root)
+    return Sample(root, engine)
 
 
 def _reading(kind: str, way: str) -> dict[str, Any]:
