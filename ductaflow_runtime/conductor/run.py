@@ -9,12 +9,12 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
+from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Sweep
+from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.context import aside, current
@@ -73,7 +73,8 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
         (plan,) = make_plans(call, [instance], whole=True)
     if plan.busy and not call.options.wait:
         raise InstanceBusyError(plan.busy)
-    (outcome,) = conduct(call, [plan], [PageAtExit(call.project), Waiting(say)])
+    observers = [PageAtExit(call.project), Waiting(say)]
+    (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -141,7 +142,8 @@ def run_instances(
         remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
     progress = Progress(project, call.step)
     observers = [SweepPage(project), Announcement(call.step), progress, Waiting(progress.say)]
-    outcomes = conduct(call, plans, observers, executor)
+    given = None if executor is None else Given(executor, workers)
+    outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, stop=call.options.stop))
     frame = outcome_frame(control_df, outcomes)
     failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed and on_error != "continue":
@@ -173,32 +175,27 @@ def plan_instances(
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
-def conduct(
-    call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None = None
-) -> list[Outcome]:
+def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
     with aside():
-        outcomes = _conduct(call, plans, observers, executor)
+        outcomes = _conduct(call, plans, sweep)
         _count_as_inputs(outcomes)
     return outcomes
 
 
-def _conduct(
-    call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None
-) -> list[Outcome]:
+def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
-    sweep = Sweep(options.workers, executor, observers, stop=options.stop)
     jobs = make_jobs(call, plans, sweep.threads)
     outcomes = refresh_all(call, plans)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
-    for observer in observers:
+    for observer in sweep.observers:
         observer.planned(plans, refreshed)
     try:
         outcomes |= _with_pages(call, plans, sweep.run(jobs))
     finally:
-        for observer in observers:
+        for observer in sweep.observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
 

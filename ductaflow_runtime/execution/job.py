@@ -19,7 +19,8 @@ class Job:
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`. `planned` tells the record that
     the plan was made on: if there is another one by now, it is decided anew whether to execute. `wait` is for how
-    many seconds an instance that another process holds is waited for.
+    many seconds an instance that another process holds is waited for, `unless` a file that keeps the job from
+    beginning once it is there.
     """
 
     root: str
@@ -42,6 +43,7 @@ class Job:
     force: bool = False
     planned: str | None = None
     wait: float = 0.0
+    unless: str | None = None
 
     @property
     def instance(self) -> Instance:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
@@ -140,10 +141,28 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
+class NotBegunError(Exception):
+    """Another job of the sweep has failed, so this one may not begin."""
+
+
 def run_job(job: Job) -> Record:
-    """Have one instance executed and give its record; whatever happens ends in a record or an error."""
-    with aside():
-        return _run_job(job)
+    """Have one instance executed and give its record; whatever happens ends in a record or an error.
+
+    Where a sweep stops at its first failure, that is noted here, before this worker can begin its next job.
+    """
+    flag = None if job.unless is None else Path(job.unless)
+    if flag is not None and flag.exists():
+        raise NotBegunError
+    failed = True
+    try:
+        with aside():
+            record = _run_job(job)
+        failed = record.status is not Status.DONE
+    finally:
+        if failed and flag is not None:
+            with contextlib.suppress(OSError):
+                flag.touch()
+    return record
 
 
 def _run_job(job: Job) -> Record:
@@ -153,12 +172,14 @@ def _run_job(job: Job) -> Record:
     interrupts = workers.interrupts
     while True:
         try:
-            record = _try_job(job)
+            record = _run_on_worker(job)
             if record.status is not Status.RUNNING:
                 return record
             busy = InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
         except InstanceBusyError as error:
             busy = error
+        if time.monotonic() >= until:
+            raise _busy(job, busy)
         job = job.but(planned=BUSY)
         with workers.tell_waiting(job):
             while not _is_free(job):
@@ -167,8 +188,6 @@ def _run_job(job: Job) -> Record:
                 if time.monotonic() >= until:
                     raise _busy(job, busy)
                 time.sleep(_LOOK_S)
-        if time.monotonic() >= until:
-            raise _busy(job, busy)
 
 
 def _is_free(job: Job) -> bool:
@@ -184,7 +203,7 @@ def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
     return InstanceBusyError(f"{plan.busy or busy}{waited}")
 
 
-def _try_job(job: Job) -> Record:
+def _run_on_worker(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
     for last in (False, True):
