@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.config.border import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
-from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.context import begin, current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
@@ -89,9 +89,15 @@ def _execute(given: Assignment) -> None:
         given.observe(Phase.CLOSE)
         entry.close(conclusion)
     except KeyboardInterrupt:
-        entry.close(_broken_off(given.clock))
+        entry.close(replace(_broken_off(given.clock), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        entry.close(Conclusion(Status.FAILED, of_exception(error)))
+        entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
+
+
+def _made() -> frozenset[str]:
+    """What the flow was seen to put into its folder, if it has begun."""
+    running = current()
+    return frozenset() if running is None else frozenset(running.tracker.made)
 
 
 def _broken_off(clock: Clock) -> Conclusion:
@@ -110,6 +116,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
 
     given.observe(Phase.ENTER)
     execution = _enter(job, code)
+    execution.tracker.on_made = lambda name: given.journal({"made": [name]})
     if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
@@ -143,7 +150,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         kernel=choice.name,
     )
     if choice.is_python:
-        return Conclusion(status, error, execution.warned.count, execution.results, seen)
+        return Conclusion(status, error, execution.warned.count, execution.results, seen, _made())
     return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
 
 

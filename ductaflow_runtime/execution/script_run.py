@@ -127,7 +127,8 @@ class ScriptRun:
             started=self.entry.record.started or "",
             modules=local_modules(job.root),
         )
-        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen))
+        made = frozenset(tracker.made)
+        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen, made))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before."""

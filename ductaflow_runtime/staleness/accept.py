@@ -53,9 +53,11 @@ def accept(found: Found, present: Present) -> Record:
 def _present_outputs(record: Record) -> dict[str, FileState]:
     contents = Contents()
     outputs: dict[str, FileState] = {}
-    for name in record.outputs or {}:
+    for name, stored in (record.outputs or {}).items():
         path = str(record.directory / name)
         stat = stat_file(path)
         if stat is not None:
             outputs[name] = describe_input(path, stat, contents)
+            if stored.get("unseen"):
+                outputs[name]["unseen"] = True
     return outputs
