@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import read_config
+from ductaflow_runtime.config.values import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.prepare import inject as fill

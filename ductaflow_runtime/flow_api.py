@@ -15,12 +15,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import Config, flatten
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
+from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
-from ductaflow_runtime.execution.results import clean_results
+from ductaflow_runtime.execution.saved_results import clean_results
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ductaflow_runtime.config.border import Config, apply_settings
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowError
 
 if TYPE_CHECKING:

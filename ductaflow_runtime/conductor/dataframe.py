@@ -11,7 +11,7 @@ import pandas as pd
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
-from ductaflow_runtime.config.border import Config, Json, digest, nest, to_json
+from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE
 from ductaflow_runtime.parameters.gate import Expected, Finding, examine_columns, warn

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
-from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import FlowCode, analyse, find_flow
 from ductaflow_runtime.parameters.gate import Expected, admit, expect

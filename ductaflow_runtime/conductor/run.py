@@ -21,8 +21,8 @@ from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.why_stale import Present
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ductaflow_runtime.config.border import Config
+    from ductaflow_runtime.config.values import Config
 
     PathLike = str | os.PathLike[str]
 

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.border import Config, read_config, to_config
+from ductaflow_runtime.config.values import Config, read_config, to_config
 from ductaflow_runtime.errors import ConfigError
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")

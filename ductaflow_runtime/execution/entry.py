@@ -15,7 +15,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ductaflow_runtime.config import border as configs
+from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.job import Job, command_line
 from ductaflow_runtime.files import FileState, write_atomically

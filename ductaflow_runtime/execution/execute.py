@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config.border import texts_in
+from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin, current
@@ -24,8 +24,8 @@ from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
 from ductaflow_runtime.execution.prepare import given_by, inject, prepare_notebook, study
-from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
@@ -37,12 +37,12 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import now
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
-from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import imported_since
+from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.translation import register_translators, variables_of
 from ductaflow_runtime.flow import FlowCode, analyse_notebook

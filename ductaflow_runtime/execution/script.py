@@ -12,8 +12,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config, apply_settings
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
 from ductaflow_runtime.flow import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect

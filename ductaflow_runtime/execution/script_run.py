@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config, texts_in
+from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -26,8 +26,8 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
-from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ductaflow_runtime.config.border import Config, Json
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames
 from ductaflow_runtime.parameters.trail import Part

@@ -11,8 +11,8 @@ from keyword import iskeyword
 from pathlib import Path
 
 from ductaflow_runtime.config.base import merge_base
-from ductaflow_runtime.config.border import Config, Json
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, shape_of, type_warnings
 from ductaflow_runtime.parameters.inject import given_to

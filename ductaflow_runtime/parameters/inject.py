@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import FlowKeys

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, default_values, list_parameters
 from ductaflow_runtime.parameters.follow import follow
 from ductaflow_runtime.parameters.magics import open_magics

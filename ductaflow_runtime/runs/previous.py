@@ -13,7 +13,7 @@ import os
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
-from ductaflow_runtime.config import border as configs
+from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of

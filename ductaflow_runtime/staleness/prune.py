@@ -13,9 +13,9 @@ from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import Instance, written_by_runtime
+from ductaflow_runtime.runs.look import held, look
 from ductaflow_runtime.runs.previous import drop_previous
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import held, look
 from ductaflow_runtime.runs.states import Status
 
 

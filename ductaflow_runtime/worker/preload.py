@@ -21,7 +21,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import read_bytes
-from ductaflow_runtime.staleness.fingerprint import packages
+from ductaflow_runtime.staleness.take_fingerprint import packages
 
 # Their import starts threads or takes hold of devices, which a fork does not survive.
 FORK_UNSAFE = frozenset(
