@@ -14,6 +14,7 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.project import find_root, set_import_path
+from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 
 
 def enter_script(default_config: str | os.PathLike[str], description: str) -> Config:
@@ -28,6 +29,7 @@ def enter_script(default_config: str | os.PathLike[str], description: str) -> Co
         set_import_path(flow.parent, root)
         if _is_child():
             return config
+        refuse_stale_bytecode(str(root))
         if given.output_dir is None:
             os.chdir(flow.parent)
         else:

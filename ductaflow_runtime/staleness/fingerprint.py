@@ -50,7 +50,7 @@ def fingerprint(
     return Fingerprint(
         config=config,
         code=code_state(code),
-        modules=_module_states(paths, started, contents, Path(tracker.root)),
+        modules=_module_states(paths, started, contents, tracker),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
         packages=_packages_of(code, paths, modules.values()) if with_packages else {},
     )
@@ -87,17 +87,32 @@ def _describe(present: Present, path: str) -> FileState:
     return describe_input(where, stat_file(where), present.contents)
 
 
-def _module_states(paths: Iterable[str], started: str, contents: Contents, root: Path) -> dict[str, FileState]:
+def _module_states(paths: Iterable[str], started: str, contents: Contents, tracker: Tracker) -> dict[str, FileState]:
     began, ended = datetime.datetime.fromisoformat(started).timestamp() * 1e9, time.time_ns()
     modules: dict[str, FileState] = {}
     for path in sorted(paths):
-        stat = stat_file(path)
-        if stat is not None:
+        stat, compiled = stat_file(path), tracker.compiled.get(path)
+        if stat is None and (compiled is None or path in tracker.written):
+            continue
+        told: FileState
+        if compiled is not None:
+            told = _as_compiled(path, compiled, contents)
+        elif stat is not None and began < stat.mtime_ns <= ended:
             # Edited while the flow ran: nobody knows which text was imported. A time yet to come is a wrong clock.
-            edited = began < stat.mtime_ns <= ended
-            told: FileState = {"changed": True} if edited else describe_input(path, stat, contents)
-            modules[relative_to_root(path, root)] = told
+            told = {"changed": True}
+        else:
+            told = describe_input(path, stat, contents)
+        modules[relative_to_root(path, Path(tracker.root))] = told
     return modules
+
+
+def _as_compiled(path: str, compiled: set[tuple[str, int]], contents: Contents) -> FileState:
+    """The text that ran, whatever the file holds by now."""
+    if len(compiled) != 1:
+        return {"changed": True}
+    ((sha256, size),) = compiled
+    now = describe_input(path, stat_file(path), contents)
+    return now if now.get("sha256") == sha256 else {"size": size, "sha256": sha256, "mtime_ns": None}
 
 
 def _imports_of(path: str) -> list[str]:

@@ -20,11 +20,12 @@ from urllib.parse import unquote, urlsplit
 from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.staleness.bytecode import compile_from_source, compiled_of_imported, text_state
 from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts_of_imported
 from ductaflow_runtime.staleness.places import Places
 
 _LISTINGS = ("os.listdir", "os.scandir")
-_WATCHED = frozenset(("open", "exec", "sqlite3.connect", *_LISTINGS))
+_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS))
 
 
 @dataclass
@@ -32,8 +33,9 @@ class Tracker:
     """Collects the files read and the folders listed while it is `active`.
 
     `files` maps a path to its state when the execution first looked, `folders` to a digest of the names in it.
-    `written` are files that the execution made itself, `sources` files whose code it ran. `late`: the process
-    has imported modules of the project before this tracker was made.
+    `written` are files that the execution made itself, `sources` files whose code it ran, `compiled` sha256 and
+    size of the bytes that were compiled, of each file of code. `late`: the process has imported modules of the project
+    before this tracker was made.
     """
 
     root: str
@@ -45,6 +47,7 @@ class Tracker:
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
+    compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
     _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
     _appended: dict[str, Stat] = field(default_factory=dict)  # opened to write, with what was there before
     _inside: threading.local = field(default_factory=threading.local)
@@ -56,6 +59,10 @@ class Tracker:
 
     def install(self) -> None:
         """Start listening; an audit hook cannot be removed, so only in a process that ends with the flow."""
+        if self.late:
+            for path, states in compiled_of_imported(self.root).items():
+                self._note_compiled(path, *states)
+        compile_from_source(self._places.holds_code)
         sys.addaudithook(self._hook)
 
     @contextlib.contextmanager
@@ -82,6 +89,11 @@ class Tracker:
         if event == "exec":
             self._note_code(args[0])
             return
+        if event == "compile":
+            # The import system and `runpy` compile the bytes that they have read; text is nobody's file.
+            if isinstance(args[0], bytes) and isinstance(args[1], str) and args[1].endswith(".py"):
+                self._note_compiled(args[1], text_state(args[0]))
+            return
         given = args[0] if args and args[0] is not None else "."
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
         if path is None or asked_by_import(path, event in _LISTINGS, asking):
@@ -100,6 +112,11 @@ class Tracker:
         if path is not None and path not in self.sources:
             self.sources.add(path)
             self.name_all(texts_of(code))
+
+    def _note_compiled(self, name: str, *states: tuple[str, int]) -> None:
+        path = self.place(name)
+        if path is not None:
+            self.compiled.setdefault(path, set()).update(states)
 
     def _note_listing(self, path: str) -> None:
         if path not in self.folders:
@@ -138,7 +155,8 @@ class Tracker:
     def told(self) -> dict[str, Any]:
         """What was seen, as JSON, for the process that this one works for."""
         files = {path: stat and [stat.size, stat.mtime_ns] for path, stat in self.files.items()}
-        return {"files": files, "folders": self.folders, "written": sorted(self.written)}
+        compiled = {path: sorted(states) for path, states in self.compiled.items()}
+        return {"files": files, "folders": self.folders, "written": sorted(self.written), "compiled": compiled}
 
     def take_over(self, told: dict[str, Any]) -> None:
         """Add what another process saw and told."""
@@ -147,6 +165,8 @@ class Tracker:
         for path, stat in told["files"].items():
             self.files.setdefault(path, Stat(*stat) if stat else None)
         self.folders.update(told["folders"])
+        for path, states in told["compiled"].items():
+            self.compiled.setdefault(path, set()).update(map(tuple, states))
 
     def name(self, path: str | os.PathLike[str]) -> None:
         """Count a file as an input because the flow names it."""

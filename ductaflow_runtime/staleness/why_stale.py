@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -116,9 +117,11 @@ def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
 
 
 def same_types(old: object, new: object) -> bool:
-    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values."""
+    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values, `0.0` and `-0.0` two."""
     if type(old) is not type(new):
         return False
+    if isinstance(old, float) and isinstance(new, float):
+        return old == new and math.copysign(1.0, old) == math.copysign(1.0, new)
     if isinstance(old, dict) and isinstance(new, dict):
         return old.keys() == new.keys() and all(same_types(value, new[name]) for name, value in old.items())
     if isinstance(old, list) and isinstance(new, list):
