@@ -98,6 +98,7 @@ def run_instances(
     timeout: float | None = None,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    whole: bool = False,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
@@ -108,6 +109,9 @@ def run_instances(
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
     counts as failed. Rows are all validated before the first runs; `ConfigError` lists every problem.
+
+    `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
+    `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
@@ -118,7 +122,7 @@ def run_instances(
     project = call.project
     instances = instances_of(control_df, call)
     plans = make_plans(call, instances)
-    remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
+    remember_control(project.runs_dir, call.step, [instance.name for instance in instances], whole=whole)
     observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step)]
     outcomes = conduct(call, plans, observers, executor)
     frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
