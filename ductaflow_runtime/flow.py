@@ -59,9 +59,9 @@ def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     return found
 
 
-def analyse(path: Path, cache: Path | None = None) -> FlowCode:
-    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time."""
-    content = read_bytes(path)
+def analyse(path: Path, cache: Path | None = None, text: bytes | None = None) -> FlowCode:
+    """What the flow's file says, or `text` in its place; the folder `cache` can be deleted at any time."""
+    content = read_bytes(path) if text is None else text
     key = hashlib.sha256(content + ANALYSIS_VERSION.encode() + path.suffix.encode()).hexdigest()[:24]
     stored = cache / f"{key}.json" if cache else None
     if stored is not None:

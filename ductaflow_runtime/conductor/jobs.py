@@ -14,10 +14,11 @@ def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]
     """One job for each plan that has a reason, by the plan's place; `threads` is what each may compute with."""
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
     git = call.project.git_state() if stale else {}
-    return {index: make_job(call, plan, threads, git) for index, plan in stale.items()}
+    text = call.text.decode()  # one text for all: a sweep may have 100,000 jobs
+    return {index: make_job(call, plan, threads, git, text) for index, plan in stale.items()}
 
 
-def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
+def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], text: str) -> Job:
     """All that a worker needs to know of one instance."""
     project, options, instance = call.project, call.options, plan.instance
     preload = project.settings.preload
@@ -25,6 +26,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
         root=str(project.root),
         runs_dir=str(project.runs_dir),
         flow=str(instance.flow),
+        text=text,
         step=instance.step,
         name=instance.name,
         config=instance.config,

@@ -100,5 +100,11 @@ def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
     return f"{step}: {', '.join(parts)}"
 
 
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

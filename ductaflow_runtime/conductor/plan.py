@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import find_flow
+from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.project import Project, Settings
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
 from ductaflow_runtime.staleness.decision import Plan, decide
@@ -51,12 +52,20 @@ class Options:
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked for: a flow and its step, in which project, with which options."""
+    """What is asked for: a flow and its step, in which project, with which options.
+
+    `text` is what the flow's file held when the call began: that is planned, and that is executed.
+    """
 
     project: Project
     flow: Path
     step: str
     options: Options
+    text: bytes
+
+    def present(self) -> Present:
+        """The project as it is now, and the flow as it was when the call began."""
+        return Present(self.project, {self.flow: self.text})
 
 
 def make_call(
@@ -69,7 +78,7 @@ def make_call(
     project = Project.find(runs_dir)
     flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
-    return Call(project, flow, step, (options or Options()).with_settings(project.settings))
+    return Call(project, flow, step, (options or Options()).with_settings(project.settings), read_bytes(flow))
 
 
 def instance_of(call: Call, config: Config | None, name: str | int | None = None) -> Instance:
@@ -89,7 +98,7 @@ def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
 
 def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
-    present = Present(call.project)
+    present = call.present()
     present.code(call.flow)  # a flow that cannot be executed is an error before anything runs
     options = call.options
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
+from ductaflow_runtime.conductor.edited import EditedMeanwhile
 from ductaflow_runtime.conductor.jobs import make_jobs
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -22,7 +23,6 @@ from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
-from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,7 +123,7 @@ def run_instances(
     instances = instances_of(control_df, call)
     plans = make_plans(call, instances)
     remember_control(project.runs_dir, call.step, [instance.name for instance in instances], whole=whole)
-    observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step)]
+    observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step), EditedMeanwhile(call)]
     outcomes = conduct(call, plans, observers, executor)
     frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
     failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
@@ -176,7 +176,7 @@ def conduct(
 
 def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
     """What became of those that need not run."""
-    present = Present(call.project)
+    present = call.present()
     return {
         index: refresh(plan, plan.record, present, call.options.export_html)
         for index, plan in enumerate(plans)

@@ -26,7 +26,7 @@ from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.notebook import number_cells, read_bytes, save_notebook
+from ductaflow_runtime.notebook import number_cells, save_notebook
 from ductaflow_runtime.project import set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
@@ -72,7 +72,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     """The story of an execution: study the flow, run its cells, keep the notebook, say what went into it."""
     job, record = given.job, entry.record
     given.observe(Phase.STUDY)
-    notebook, code = study(Path(job.flow), read_bytes(Path(job.flow)))
+    notebook, code = study(Path(job.flow), job.content)
     numbers = number_cells(notebook)
     kernel_name = job.kernel_name or code.kernel
 

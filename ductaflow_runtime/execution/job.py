@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance
 
@@ -17,7 +18,8 @@ class Job:
     """All that a worker needs to execute one instance; plain JSON values, so that it travels anywhere.
 
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`.
+    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `text` what is executed: the
+    flow as it was when the call began, whatever its file holds by now.
     """
 
     root: str
@@ -37,6 +39,12 @@ class Job:
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None
     folder: str | None = None
+    text: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The flow's text that is executed."""
+        return read_bytes(Path(self.flow)) if self.text is None else self.text.encode()
 
     @property
     def instance(self) -> Instance:

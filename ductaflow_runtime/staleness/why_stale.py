@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +32,10 @@ _LONGEST = 60
 
 @dataclass
 class Present:
-    """The present state of a project, each fact looked up once."""
+    """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts."""
 
     project: Project
+    texts: Mapping[Path, bytes] = field(default_factory=dict)
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Present:
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
         if flow not in self._flows:
-            self._flows[flow] = analyse(flow, self.project.flow_cache)
+            self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow))
         return self._flows[flow]
 
     def version(self, package: str) -> str | None:
@@ -84,16 +85,11 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from config_changes(was.config or {}, instance.config)
-    yield from _code_changes(was.code, present.code(instance.flow))
+    yield from code_change(was.code, present.code(instance.flow))
     for path, stored in was.modules.items():
-        if not present.contents.is_same(present.project.absolute(path), stored):
-            exists = present.contents.stat(present.project.absolute(path)) is not None
-            during = _DURING if stored.get("changed") else ""
-            yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+        yield from module_change(path, stored, present)
     for path, stored in was.inputs.items():
-        cause = _input_change(path, stored, present)
-        if cause:
-            yield cause
+        yield from input_change(path, stored, present)
     for package, version in was.packages.items():
         if present.version(package) != version:
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
@@ -144,14 +140,30 @@ def _show_pair(old: object, new: object) -> str:
     return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 
-def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
+def code_change(was: CodeState, code: FlowCode) -> Iterator[str]:
+    """The cause, if a flow's code is not what it was."""
     old = was.cells
     if old != list(code.cells):
         cells = changed_cells(old, list(code.cells)) if old else []
         yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
 
 
-def _input_change(path: str, stored: FileState, present: Present) -> str | None:
+def module_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
+    """The cause, if a module of the project is not what it was."""
+    if not present.contents.is_same(present.project.absolute(path), stored):
+        exists = present.contents.stat(present.project.absolute(path)) is not None
+        during = _DURING if stored.get("changed") else ""
+        yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+
+
+def input_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
+    """The cause, if what was read is not what it was."""
+    cause = _input_cause(path, stored, present)
+    if cause is not None:
+        yield cause
+
+
+def _input_cause(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.project.absolute(path)
     if "names" in stored:
         return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"

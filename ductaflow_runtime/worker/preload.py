@@ -20,7 +20,6 @@ from typing import Any
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.staleness.fingerprint import packages
 
 # Their import starts threads or takes hold of devices, which a fork does not survive.
@@ -87,7 +86,7 @@ class Preloader:
         flow = Path(job.flow)
         names: tuple[str, ...] = ()
         with contextlib.suppress(Exception):  # what is wrong with the flow, the execution will say
-            names = study(flow, read_bytes(flow))[1].imports
+            names = study(flow, job.content)[1].imports
         shell: Any = build_kernel().shell
         with shell.builtin_trap:  # pandas looks for a notebook when it is imported
             wanted = [*names, *self._learned] if job.preload is None else job.preload
