@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.conductor.edited import EditedMeanwhile
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage
+from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Sweep, failed_without_record, not_run
+from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.html_export.export import require_extra
@@ -66,7 +66,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
     (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
     if plan.busy:
         raise InstanceBusyError(plan.busy)
-    (outcome,) = conduct(call, [plan], [PageAtExit(call.project)])
+    (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project)], whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -124,7 +124,8 @@ def run_instances(
     plans = make_plans(call, instances)
     remember_control(project.runs_dir, call.step, [instance.name for instance in instances], whole=whole)
     observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step), EditedMeanwhile(call)]
-    outcomes = conduct(call, plans, observers, executor)
+    given = None if executor is None else Given(executor, workers)
+    outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, stop=call.options.stop))
     frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
     failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed and on_error != "continue":
@@ -152,24 +153,21 @@ def plan_instances(
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
-def conduct(
-    call: Call, plans: Sequence[Plan], observers: Sequence[Observer], executor: Executor | None = None
-) -> list[Outcome]:
+def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
     options = call.options
     if options.export_html:
         require_extra()
-    sweep = Sweep(options.workers, executor, observers, stop=options.stop)
     jobs = make_jobs(call, plans, sweep.threads)
     outcomes = refresh_all(call, plans)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
-    for observer in observers:
+    for observer in sweep.observers:
         observer.planned(plans, refreshed)
     outcomes |= put_aside(jobs, plans, options.stop)
     try:
         outcomes |= sweep.run(jobs)
     finally:
-        for observer in observers:
+        for observer in sweep.observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
 

@@ -1,90 +1,182 @@
-"""One sweep: jobs handed to an executor, outcomes taken as they come, observers told.
+"""One sweep: jobs handed to an executor a few at a time, outcomes taken as they come, observers told.
 
 There is one path: without an executor of the user's, a thread per worker waits for a worker process;
-one worker is a pool of one.
+one worker is a pool of one. What one end of a job costs does not depend on how many jobs there are.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+import contextlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.pool import cpu_count, pool, run_job
+from ductaflow_runtime.worker.pool import NotBegunError, cpu_count, pool, run_job
 
 _TICK_S = 0.5
 _LAST_CHANCE_S = 15.0
+_JOBS_A_WORKER = 4  # handed over: one that it executes, the others so that it need not wait for the next
+_JOBS_AHEAD = 1_000  # where nobody says how many workers an executor has
+
+
+@dataclass(frozen=True)
+class Given:
+    """An executor of the user's, and how many workers it has, if the call says so."""
+
+    executor: Executor
+    workers: int | None = None
 
 
 class Sweep:
-    """Executes jobs and gives one outcome for each. With `stop`, nothing new starts after the first failure."""
+    """Executes jobs and gives one outcome for each. With `stop`, nothing new starts after the first failure.
+
+    `whole` keeps the records' long parts of rows that are done.
+    """
 
     def __init__(
-        self, workers: int | None, executor: Executor | None, observers: Sequence[Observer], *, stop: bool
+        self,
+        workers: int | None,
+        observers: Sequence[Observer],
+        given: Given | None = None,
+        *,
+        stop: bool = False,
+        whole: bool = False,
     ) -> None:
         self.workers = workers or cpu_count()
         self.threads = max(1, cpu_count() // self.workers)
-        self._executor = executor
-        self._observers = observers
+        self.observers = observers
+        self._given = given
         self._stop = stop
+        self._whole = whole
 
     def run(self, jobs: Mapping[int, Job]) -> dict[int, Outcome]:
         """Execute all jobs; raises nothing for one that fails."""
         if not jobs:
             return {}
         at_once = min(self.workers, len(jobs))
-        for observer in self._observers:
+        for observer in self.observers:
             observer.begun(len(jobs), at_once)
-        if self._executor is not None:
-            return self._execute(jobs, self._executor)
-        threads = ThreadPoolExecutor(at_once, "ductaflow")
-        try:
-            return self._execute(jobs, threads)
-        finally:
-            threads.shutdown(cancel_futures=True)
+        with self._flag(next(iter(jobs.values()))) as flag:
+            if self._given is not None:
+                return self._execute(jobs, Window(self._given, flag))
+            threads = ThreadPoolExecutor(at_once, "ductaflow")
+            try:
+                return self._execute(jobs, Window(Given(threads, at_once), flag))
+            finally:
+                threads.shutdown(cancel_futures=True)
 
-    def _execute(self, jobs: Mapping[int, Job], executor: Executor) -> dict[int, Outcome]:
-        futures: dict[Future[Record], int] = {}
-        outcomes: dict[int, Outcome] = {}
+    @contextlib.contextmanager
+    def _flag(self, job: Job) -> Iterator[Path | None]:
+        """The file that tells workers, wherever they are, that a job has failed and no other may begin."""
+        if not self._stop:
+            yield None
+            return
+        flag = Path(job.runs_dir, HIDDEN, f"stop-{uuid.uuid4().hex}")
+        flag.parent.mkdir(parents=True, exist_ok=True)
         try:
-            for index, job in jobs.items():
-                futures[executor.submit(run_job, job)] = index
-            for future in self._as_they_end(futures):
-                index = futures[future]
-                outcome = outcome_of(jobs[index], future)
-                outcomes[index] = outcome
-                for observer in self._observers:
+            yield flag
+        finally:
+            flag.unlink(missing_ok=True)
+
+    def _execute(self, jobs: Mapping[int, Job], window: Window) -> dict[int, Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        left = iter(jobs.items())
+        try:
+            window.fill(left)
+            while window.futures:
+                ended = window.next_end()
+                for observer in self.observers:
+                    observer.waited()
+                if ended is None:
+                    continue
+                index, future = ended
+                outcome = outcomes[index] = self._outcome_of(jobs[index], future)
+                for observer in self.observers:
                     observer.ended(outcome)
                 if self._stop and outcome.status is Status.FAILED:
-                    for other in futures:
-                        other.cancel()
+                    window.close()
+                window.fill(left)
         except BaseException:
-            self._break_off(futures, executor)
+            self._break_off(window)
             raise
-        return outcomes
+        return outcomes | {index: not_run(job) for index, job in left}
 
-    def _as_they_end(self, futures: Mapping[Future[Record], int]) -> Iterable[Future[Record]]:
-        waiting = set(futures)
-        while waiting:
-            ended, waiting = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            for observer in self._observers:
-                observer.waited()
-            yield from sorted(ended, key=futures.__getitem__)
+    def _outcome_of(self, job: Job, future: Future[Record]) -> Outcome:
+        outcome = outcome_of(job, future)
+        if self._whole or outcome.record is None or outcome.status is Status.FAILED:
+            return outcome
+        return replace(outcome, record=outcome.record.without_long_parts())
 
-    def _break_off(self, futures: Iterable[Future[Record]], executor: Executor) -> None:
+    def _break_off(self, window: Window) -> None:
         """Ctrl-C: start nothing more, let what runs write that it was interrupted."""
-        if self._executor is None:  # also what was handed over a moment ago and is not among the futures
-            executor.shutdown(wait=False, cancel_futures=True)
-        running = [future for future in futures if not future.cancel()]
+        if self._given is None:  # also what was handed over a moment ago and is not among the futures
+            window.executor.shutdown(wait=False, cancel_futures=True)
+        running = [future for future in window.futures.values() if not future.cancel()]
         pool().interrupt()
-        until = time.monotonic() + _LAST_CHANCE_S
-        wait(running, timeout=max(0.0, until - time.monotonic()))
+        wait(running, timeout=_LAST_CHANCE_S)
+
+
+class Window:
+    """The jobs that an executor has at this moment, `futures`: a few for each worker, however many there are.
+
+    `flag` is the file that, once it is there, keeps workers from beginning a job.
+    """
+
+    def __init__(self, given: Given, flag: Path | None) -> None:
+        self.executor = given.executor
+        self.futures: dict[int, Future[Record]] = {}
+        self._most = _JOBS_AHEAD if given.workers is None else _JOBS_A_WORKER * given.workers
+        self._flag = flag
+        self._ended: SimpleQueue[tuple[int, Future[Record]]] = SimpleQueue()
+        self._begun = self._closed = False
+
+    def fill(self, left: Iterator[tuple[int, Job]]) -> None:
+        """Hand over as many more as there is room for."""
+        while not self._closed and len(self.futures) < self._most:
+            index, job = next(left, (None, None))
+            if index is None or job is None:
+                return
+            self._submit(index, job if self._flag is None else job.but(unless=str(self._flag)))
+
+    def next_end(self) -> tuple[int, Future[Record]] | None:
+        """A job that has ended; `None` if for some time none has."""
+        try:
+            ended = self._ended.get(timeout=_TICK_S)
+        except Empty:
+            return None
+        del self.futures[ended[0]]
+        return ended
+
+    def close(self) -> None:
+        """Begin nothing more, and take back what has not begun."""
+        self._closed = True
+        if self._flag is not None:
+            with contextlib.suppress(OSError):
+                self._flag.touch()
+        for future in list(self.futures.values()):
+            future.cancel()
+
+    def _submit(self, index: int, job: Job) -> None:
+        try:
+            future = self.executor.submit(run_job, job)
+        except Exception as error:
+            if not self._begun:
+                raise
+            future = Future()  # an executor that breaks on the way costs rows, as if it had broken while it had them
+            future.set_exception(error)
+        self._begun = True
+        self.futures[index] = future
+        future.add_done_callback(lambda ended: self._ended.put((index, ended)))
 
 
 def outcome_of(job: Job, future: Future[Record]) -> Outcome:
@@ -92,6 +184,8 @@ def outcome_of(job: Job, future: Future[Record]) -> Outcome:
     if future.cancelled():
         return not_run(job)
     error = future.exception()
+    if isinstance(error, NotBegunError):
+        return not_run(job)
     if error is not None:
         return failed_without_record(job, error)
     record = future.result()

@@ -18,8 +18,8 @@ class Job:
     """All that a worker needs to execute one instance; plain JSON values, so that it travels anywhere.
 
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `text` what is executed: the
-    flow as it was when the call began, whatever its file holds by now.
+    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
+    keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
     """
 
     root: str
@@ -39,6 +39,7 @@ class Job:
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None
     folder: str | None = None
+    unless: str | None = None
     text: str | None = None
 
     @property

@@ -92,6 +92,10 @@ class Record:
     def _stored(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in _STORED)
 
+    def without_long_parts(self) -> Record:
+        """What a frame shows of it: a sweep may hold 100,000, and the rest is 5 KB each."""
+        return self.but(fingerprint=None, outputs=None, environment=None)
+
     def but(self, **changes: Any) -> Record:
         """A copy with some fields changed."""
         return replace(self, **changes)

@@ -36,7 +36,7 @@ class Plan:
         """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
         if self.record is None:
             return self
-        return replace(self, record=self.record.but(fingerprint=None, outputs=None, environment=None))
+        return replace(self, record=self.record.without_long_parts())
 
 
 def decide(

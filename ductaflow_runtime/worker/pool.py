@@ -14,6 +14,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
@@ -117,8 +118,30 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
+class NotBegunError(Exception):
+    """Another job of the sweep has failed, so this one may not begin."""
+
+
 def run_job(job: Job) -> Record:
-    """Have one instance executed and give its record; whatever happens ends in a record or an error."""
+    """Have one instance executed and give its record; whatever happens ends in a record or an error.
+
+    Where a sweep stops at its first failure, that is noted here, before this worker can begin its next job.
+    """
+    flag = None if job.unless is None else Path(job.unless)
+    if flag is not None and flag.exists():
+        raise NotBegunError
+    failed = True
+    try:
+        record = _run_on_worker(job)
+        failed = record.status is not Status.DONE
+    finally:
+        if failed and flag is not None:
+            with contextlib.suppress(OSError):
+                flag.touch()
+    return record
+
+
+def _run_on_worker(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
     for last in (False, True):
