@@ -16,7 +16,7 @@ from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
-from ductaflow_runtime.execution.failure import Ran, forgive, judge
+from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import prepare_notebook, study
@@ -90,6 +90,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given.clock, execution.root)
+    error = placed(error, ran, numbers, job)
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page
 
