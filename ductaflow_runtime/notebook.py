@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -149,8 +150,11 @@ def _cells_of_lines(lines: list[str]) -> list[int]:
 
 
 def place_of(flow: str, text: str, source: str, *, cell: int, line: int) -> str:
-    """File, line and the line's text, for `line` (from 1) of the `source` of a code cell with the number `cell`."""
-    lines = source.splitlines()
+    """File, line and the line's text, for `line` of the `source` of a code cell with the number `cell`.
+
+    Lines count from 1, at the first one that is not blank, as IPython counts them.
+    """
+    lines = list(itertools.dropwhile(lambda each: not each.strip(), source.splitlines()))
     code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
     found = None if flow.endswith(".ipynb") else _line_in_file(text.splitlines(), code, cell, line)
     where = f"{flow}, cell {cell}, line {line}" if found is None else f"{flow}:{found}"

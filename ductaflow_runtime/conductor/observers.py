@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
 
 _LONGEST = 100
+
+Running = Callable[[], Sequence[Instance]]
 
 
 class Observer:
@@ -21,14 +24,17 @@ class Observer:
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """What must run is known; `refreshed` rows only had other text."""
 
-    def begun(self, total: int, workers: int) -> None:
-        """`total` rows are handed to `workers`."""
+    def begun(self, total: int, workers: int, running: Running) -> None:
+        """`total` rows are handed to `workers`; `running` tells which are being executed whenever it is asked."""
 
     def waited(self) -> None:
         """Some time has passed, or a row has ended."""
 
     def ended(self, outcome: Outcome) -> None:
         """One more row has ended."""
+
+    def broken_off(self, names: Sequence[str]) -> None:
+        """Somebody broke it off while these rows were being executed."""
 
     def finished(self) -> None:
         """Nothing more comes, be it that all have ended or that somebody broke it off."""

@@ -33,7 +33,6 @@ class Options:
     export_html: bool = False
     kernel_name: str | None = None
     workers: int | None = None
-    stop: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))

@@ -6,17 +6,20 @@ project -> instances -> plans -> refresh -> jobs -> sweep -> the frame with what
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+import sys
+from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.edited import EditedMeanwhile
+from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.patience import OnError, patience_for
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
-from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.control import remember_control
@@ -33,8 +36,6 @@ if TYPE_CHECKING:
     from ductaflow_runtime.config.border import Config
 
     PathLike = str | os.PathLike[str]
-
-OnError = Literal["raise", "continue", "stop"]
 
 
 def run_notebook(
@@ -63,10 +64,11 @@ def run_notebook(
 
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
     """What became of one instance; raises like `run_notebook`."""
-    (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
-    if plan.busy:
-        raise InstanceBusyError(plan.busy)
-    (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project)], whole=True))
+    with told_interrupts(call.step) as interruption:
+        (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
+        if plan.busy:
+            raise InstanceBusyError(plan.busy)
+        (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project), interruption], whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -107,30 +109,44 @@ def run_instances(
     `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
-    raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
-    counts as failed. Rows are all validated before the first runs; `ConfigError` lists every problem.
+    raise; `"stop"` starts nothing new after the first failure, then raises; a number does so after so many equal
+    failures in a row. `"raise"` gives up as well, after 20 equal failures in a row while no row is done. A row that
+    another process is executing counts as failed. Rows are all validated before the first runs; `ConfigError` lists
+    every problem.
 
     `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
-    if on_error not in ("raise", "continue", "stop"):
-        raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
-    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, stop=on_error == "stop")
+    patience = patience_for(on_error)
+    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers)
     call = make_call(notebook_file, step_name, runs_dir, options)
-    project = call.project
-    instances = instances_of(control_df, call)
-    plans = make_plans(call, instances)
-    remember_control(project.runs_dir, call.step, [instance.name for instance in instances], whole=whole)
-    observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step), EditedMeanwhile(call)]
-    given = None if executor is None else Given(executor, workers)
-    outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, stop=call.options.stop))
-    frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
-    failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
-    if failed and on_error != "continue":
-        raise InstancesFailed(failed, frame)
+    with told_interrupts(call.step) as interruption:
+        plans = make_plans(call, instances_of(control_df, call))
+        remember_control(call.project.runs_dir, call.step, [plan.instance.name for plan in plans], whole=whole)
+        observers = [*observers_of(call), interruption]
+        given = None if executor is None else Given(executor, workers)
+        outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
+        frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
+    failed = [outcome.as_record(call.project) for outcome in outcomes if outcome.status is Status.FAILED]
+    if failed:
+        not_run = sum(outcome.status is Status.NOT_RUN for outcome in outcomes)
+        error = InstancesFailed(failed, frame, patience.note(not_run))
+        if on_error != "continue":
+            raise error
+        print(error, file=sys.stderr, flush=True)  # noqa: T201
     return frame
+
+
+def observers_of(call: Call) -> list[Observer]:
+    """Who is told of a sweep."""
+    return [
+        SweepPage(call.project),
+        Announcement(call.step),
+        Progress(call.project, call.step),
+        EditedMeanwhile(call),
+    ]
 
 
 def plan_instances(
@@ -163,7 +179,7 @@ def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
-    outcomes |= put_aside(jobs, plans, options.stop)
+    outcomes |= put_aside(jobs, plans, stop=sweep.patience.first)
     try:
         outcomes |= sweep.run(jobs)
     finally:
@@ -182,7 +198,7 @@ def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
     }
 
 
-def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[int, Outcome]:
+def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], *, stop: bool) -> dict[int, Outcome]:
     """Take out the jobs that another process is doing, which count as failed; with `stop`, all others too."""
     busy = {index: InstanceBusyError(plan.busy) for index, plan in enumerate(plans) if plan.busy}
     aside = {index: failed_without_record(jobs.pop(index), error) for index, error in busy.items()}

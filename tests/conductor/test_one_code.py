@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import plan_instances, run_instances
-from ductaflow_runtime.conductor.plan import make_call, make_plans
-from ductaflow_runtime.conductor.run import conduct, instances_of
+from ductaflow_runtime.conductor.plan import instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.run import conduct
+from ductaflow_runtime.conductor.sweep import Sweep
 from tests.conftest import Project
 from tests.waiting import wait_for
 
@@ -98,7 +99,7 @@ def test_a_flow_deleted_during_a_sweep(waiting: Project, capsys: pytest.CaptureF
     call = make_call("flow/step.py")
     plans = make_plans(call, instances_of(FRAME[1:], call))
     path.unlink()
-    assert [str(outcome.status) for outcome in conduct(call, plans, [])] == ["done", "done"]
+    assert [str(outcome.status) for outcome in conduct(call, plans, Sweep(1, []))] == ["done", "done"]
     path.write_text(text)
     assert plan_instances(FRAME[1:], "flow/step.py")["reason"].tolist() == [None, None]
 
@@ -111,7 +112,7 @@ def test_new_text_meets_the_outputs_of_its_own_code_only(waiting: Project) -> No
     call = make_call("flow/step.py")
     plans = make_plans(call, instances_of(FRAME[1:], call))
     path.write_text(path.read_text().replace("value=1", "value=2"))
-    assert [str(outcome.status) for outcome in conduct(call, plans, [])] == ["refreshed"] * 2
+    assert [str(outcome.status) for outcome in conduct(call, plans, Sweep(1, []))] == ["refreshed"] * 2
     assert plan_instances(FRAME[1:], "flow/step.py")["reason"].tolist() == ["code: cell 4"] * 2
 
 
