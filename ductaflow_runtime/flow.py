@@ -22,25 +22,33 @@ from ductaflow_runtime.notebook import (
     foreign_kernel,
     has_tag,
     language_of,
+    place_of,
     read_bytes,
     read_notebook,
     tags_of,
 )
 from ductaflow_runtime.project import places_of
+from ductaflow_runtime.syntax import finds_modules_itself, syntax_error, unguarded_imports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"1-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"2-{sys.version_info[0]}.{sys.version_info[1]}"
+FLOW = "{flow}"
+_IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
 class FlowCode:
-    """What a flow's text says, as far as staleness and preloading need it."""
+    """What a flow's text says, as far as staleness, preloading, and a look ahead need it.
+
+    `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
+    that it imports in any case; `None` if it may itself see to it that they are found.
+    """
 
     cells: tuple[str, ...]
     text: str
@@ -48,6 +56,8 @@ class FlowCode:
     literals: tuple[str, ...]
     default_config: str | None
     kernel: str | None
+    broken: tuple[str, ...] = ()
+    required: tuple[str, ...] | None = None
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
@@ -71,7 +81,7 @@ def analyse(path: Path, cache: Path | None = None, text: bytes | None = None) ->
             return FlowCode(**{**known, **lists})
         except (OSError, ValueError, TypeError):
             pass
-    code = analyse_notebook(path, read_notebook(path, content))
+    code = analyse_notebook(path, read_notebook(path, content), content)
     if stored is not None:
         try:
             stored.parent.mkdir(parents=True, exist_ok=True)
@@ -81,15 +91,20 @@ def analyse(path: Path, cache: Path | None = None, text: bytes | None = None) ->
     return code
 
 
-def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
-    """The analysis itself, on a notebook as `read_notebook` gives it."""
+def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
+    """The analysis itself, on a notebook as `read_notebook` gives it of `content`."""
     kernel = foreign_kernel(path, notebook)
     cells: list[str] = []
     trees: list[ast.Module] = []
+    broken: list[str] = []
+    python = kernel is None or language_of(notebook) == "python"
+    text = content.decode("utf-8-sig")
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        tree = parse(cell.source) if kernel is None or language_of(notebook) == "python" else None
+        tree = parse(cell.source) if python else None
+        if python and _IGNORED.isdisjoint(tags_of(cell)):
+            broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
         if tree is not None:
             trees.append(tree)
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
@@ -98,15 +113,30 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
         cells.append(_short_hash(json.dumps([meaning, tags])))
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
-    text = json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells])
+    whole = json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
-        text=_short_hash(text),
+        text=_short_hash(whole),
         imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=kernel,
+        broken=tuple(broken),
+        required=None if finds_modules_itself(trees) else tuple(_required(trees)),
     )
+
+
+def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell: int) -> Iterator[str]:
+    error = syntax_error(source, tree)
+    if error is not None:
+        blank = len(source) - len(source.lstrip())
+        line = (error.lineno or 1) - source[:blank].count("\n")
+        place = place_of(f"{FLOW}{path.suffix}", text, source, cell=cell, line=line)
+        yield f"{place.replace(f'{FLOW}{path.suffix}', FLOW, 1)}: {type(error).__name__}: {error.msg}"
+
+
+def _required(trees: list[ast.Module]) -> Iterator[str]:
+    yield from dict.fromkeys(name for tree in trees for name in unguarded_imports(tree))
 
 
 def parse(source: str) -> ast.Module | None:

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
+    """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none.
+
+    `elsewhere`: an executor of the user's executes, perhaps with other packages than this process has.
+    """
 
     force: bool = False
     timeout: float | None = None
     export_html: bool = False
     kernel_name: str | None = None
     workers: int | None = None
+    elsewhere: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))

@@ -16,6 +16,7 @@ from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAt
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.patience import OnError, patience_for
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.preflight import check_before_running
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
@@ -120,7 +121,8 @@ def run_instances(
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
     patience = patience_for(on_error)
-    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers)
+    elsewhere = executor is not None
+    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, elsewhere=elsewhere)
     call = make_call(notebook_file, step_name, runs_dir, options)
     with told_interrupts(call.step) as interruption:
         plans = make_plans(call, instances_of(control_df, call))
@@ -175,6 +177,8 @@ def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     if options.export_html:
         require_extra()
     jobs = make_jobs(call, plans, sweep.threads)
+    if jobs:
+        check_before_running(call, call.present().code(call.flow))
     outcomes = refresh_all(call, plans)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
