@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ductaflow_runtime.flow_api import instance_path as instance_path
     from ductaflow_runtime.flow_api import is_notebook_execution as is_notebook_execution
     from ductaflow_runtime.flow_api import load_cli_config as load_cli_config
+    from ductaflow_runtime.flow_api import load_cli_parameters as load_cli_parameters
     from ductaflow_runtime.flow_api import project_path as project_path
     from ductaflow_runtime.flow_api import save_results as save_results
 
@@ -46,6 +47,7 @@ _HOMES = {
     "instance_path": "flow_api",
     "is_notebook_execution": "flow_api",
     "load_cli_config": "flow_api",
+    "load_cli_parameters": "flow_api",
     "load_results": "conductor.results",
     "plan_instances": "conductor.run",
     "project_path": "flow_api",

@@ -27,6 +27,8 @@ from ductaflow_runtime.notebook import (
     read_notebook,
     tags_of,
 )
+from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
+from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
 from ductaflow_runtime.project import places_of
 from ductaflow_runtime.syntax import finds_modules_itself, syntax_error, unguarded_imports
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"2-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"3-{sys.version_info[0]}.{sys.version_info[1]}"
 FLOW = "{flow}"
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
@@ -45,6 +47,9 @@ _LONGEST_PATH = 1024
 @dataclass(frozen=True)
 class FlowCode:
     """What a flow's text says, as far as staleness, preloading, and a look ahead need it.
+
+    `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
+    names that its parameters cell may assign, and all `words` of its code.
 
     `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
     that it imports in any case; `None` if it may itself see to it that they are found.
@@ -56,6 +61,9 @@ class FlowCode:
     literals: tuple[str, ...]
     default_config: str | None
     kernel: str | None
+    language: str = PYTHON
+    assigned: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     required: tuple[str, ...] | None = None
 
@@ -93,34 +101,31 @@ def analyse(path: Path, cache: Path | None = None, text: bytes | None = None) ->
 
 def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
     """The analysis itself, on a notebook as `read_notebook` gives it of `content`."""
-    kernel = foreign_kernel(path, notebook)
+    language = language_of(notebook)
+    if language != PYTHON:
+        return _analyse_foreign(notebook, language)
     cells: list[str] = []
     trees: list[ast.Module] = []
     broken: list[str] = []
-    python = kernel is None or language_of(notebook) == "python"
     text = content.decode("utf-8-sig")
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        tree = parse(cell.source) if python else None
-        if python and _IGNORED.isdisjoint(tags_of(cell)):
+        tree = parse(cell.source)
+        if _IGNORED.isdisjoint(tags_of(cell)):
             broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
         if tree is not None:
             trees.append(tree)
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
-        if cell.source.rstrip().endswith(";"):
-            meaning += "\n;"  # it hides the cell's last value
-        tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
-        cells.append(_short_hash(json.dumps([meaning, tags])))
+        cells.append(_cell_digest(cell, meaning))
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
-    whole = json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells])
     return FlowCode(
         cells=tuple(cells),
-        text=_short_hash(whole),
+        text=_text_digest(notebook),
         imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
-        kernel=kernel,
+        kernel=foreign_kernel(notebook),
         broken=tuple(broken),
         required=None if finds_modules_itself(trees) else tuple(_required(trees)),
     )
@@ -137,6 +142,42 @@ def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell
 
 def _required(trees: list[ast.Module]) -> Iterator[str]:
     yield from dict.fromkeys(name for tree in trees for name in unguarded_imports(tree))
+
+
+def takes_config(path: Path) -> bool:
+    """Whether a flow is given its parameters in `config`, and not each as a variable."""
+    cells = [cell for cell in read_notebook(path, read_bytes(path)).cells if cell.cell_type == "code"]
+    return analyse_keys(
+        [CodeCell(cell.source, parse(cell.source), has_tag(cell, PARAMETERS)) for cell in cells]
+    ).takes_config
+
+
+def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    meanings = [without_comments(cell.source, language) for cell in cells]
+    parameters = next((text for cell, text in zip(cells, meanings, strict=True) if has_tag(cell, PARAMETERS)), "")
+    return FlowCode(
+        cells=tuple(_cell_digest(cell, text) for cell, text in zip(cells, meanings, strict=True)),
+        text=_text_digest(notebook),
+        imports=(),
+        literals=tuple(sorted({text for code in meanings for text in texts_in(code, language)})),
+        default_config=None,
+        kernel=foreign_kernel(notebook),
+        language=language,
+        assigned=tuple(dict.fromkeys(assigned_in(parameters, language))),
+        words=tuple(sorted({word for code in meanings for word in words_in(code, language)})),
+    )
+
+
+def _cell_digest(cell: NotebookNode, meaning: str) -> str:
+    """What counts of a code cell, whose text without what does not is `meaning`."""
+    if cell.source.rstrip().endswith(";"):
+        meaning += "\n;"  # it hides the cell's last value
+    return _short_hash(json.dumps([meaning, [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]]))
+
+
+def _text_digest(notebook: NotebookNode) -> str:
+    return _short_hash(json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells]))
 
 
 def parse(source: str) -> ast.Module | None:

@@ -15,9 +15,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import Config, flatten, read_config, to_json
-from ductaflow_runtime.errors import ConfigError, ProjectError
+from ductaflow_runtime.config.border import Config, flatten, read_config
+from ductaflow_runtime.config.former_arguments import names_todays_arguments
+from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
+from ductaflow_runtime.execution.results import clean_results
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 
@@ -42,6 +44,7 @@ def is_notebook_execution() -> bool:
     return True
 
 
+@names_todays_arguments
 def load_cli_config(default_config: str | os.PathLike[str], description: str = "") -> Config:
     """The config of a flow that runs as a script, from `--config`, `--output-dir` and `--set a.b=JSON`.
 
@@ -53,6 +56,28 @@ def load_cli_config(default_config: str | os.PathLike[str], description: str = "
     from ductaflow_runtime.execution.script import enter_script
 
     return enter_script(default_config, description)
+
+
+def load_cli_parameters(description: str = "") -> None:
+    """Give a flow whose parameters are variables those of `--config` and `--set`, where it runs as a script.
+
+    Called below the parameters cell, whose values are the defaults. Takes the arguments of `load_cli_config`, and ends
+    the script likewise if one is wrong. In a notebook it changes nothing: there the variables are injected, or what
+    they are in the parameters cell. Raises `FlowFileError` where it is not the flow itself that calls.
+    """
+    frame = sys._getframe(1)
+    if frame.f_globals.get("__name__") not in ("__main__", "__mp_main__"):
+        raise FlowFileError(
+            f"{frame.f_code.co_filename} calls load_cli_parameters(), which sets variables where it is called: "
+            "call it in the flow itself, below its parameters cell"
+        )
+    running = current()
+    if running is None and in_kernel():
+        _prepare_opened_flow(frame)
+    elif running is None:
+        from ductaflow_runtime.execution.script import enter_script
+
+        frame.f_globals.update(enter_script(None, description))
 
 
 def project_path(*parts: str | os.PathLike[str]) -> Path:
@@ -85,12 +110,7 @@ def save_results(**values: object) -> None:
     last value. Raises `ConfigError` for anything else. In an interactive notebook, and in a script without
     `--output-dir`, there is no record: the values are checked and shown.
     """
-    problems: list[str] = []
-    clean = {name: to_json(value, name, problems) for name, value in values.items()}
-    problems += [f"{name}: a result is a number, a text, true/false, null or a list, not an object"
-                 for name, value in clean.items() if isinstance(value, dict)]  # fmt: skip
-    if problems:
-        raise ConfigError("save_results cannot store:", problems)
+    clean = clean_results(values, "save_results cannot store:")
     running = current()
     if running is not None:
         running.results.update(clean)
@@ -99,6 +119,7 @@ def save_results(**values: object) -> None:
         print(f"result {name} = {value}")  # noqa: T201 - shown where the analyst is looking
 
 
+@names_todays_arguments
 def display_config_summary(config: dict[str, Any], title: str = "") -> None:
     """Show a config, nested keys dotted: as a table in a notebook, as aligned text in a terminal."""
     rows = [(key, _shown(value)) for key, value in flatten(config).items()]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.parameters.languages import PYTHON, same_language
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -68,7 +69,8 @@ def _read_notebook(path: Path, content: bytes) -> NotebookNode:
         if path.suffix == ".ipynb":
             notebook = nbformat.reads(text, as_version=4)
         else:
-            notebook = jupytext.reads(text, fmt=f"{path.suffix.lstrip('.')}:percent")
+            ending = path.suffix.lstrip(".")
+            notebook = jupytext.reads(text, fmt="py:percent" if ending == "py" else ending)
     except Exception as error:
         raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}") from error
     for number, cell in enumerate(notebook.cells):
@@ -195,19 +197,17 @@ def refreshed(stored: NotebookNode, flow: NotebookNode) -> NotebookNode:
 
 
 def language_of(notebook: NotebookNode) -> str:
-    """The language of a flow's code cells, lower case."""
+    """The language of a flow's code cells, as `same_language` calls it."""
     metadata = notebook.metadata
     kernelspec = metadata.get("kernelspec", {})
     jupytext_language = metadata.get("jupytext", {}).get("main_language")
     language = kernelspec.get("language") or metadata.get("language_info", {}).get("name") or jupytext_language
-    return str(language or "python").lower()
+    return same_language(str(language or PYTHON))
 
 
-def foreign_kernel(path: Path, notebook: NotebookNode) -> str | None:
-    """The Jupyter kernel a flow asks for, `None` for this Python."""
+def foreign_kernel(notebook: NotebookNode) -> str | None:
+    """The Jupyter kernel that a flow names, `None` for this Python, and where it names none."""
     name = notebook.metadata.get("kernelspec", {}).get("name")
-    if language_of(notebook) == "python":
-        return None if name in (None, "python", "python3") else str(name)
-    if name is None:
-        raise FlowFileError(f"flow {path} is not Python and names no kernel; give kernel_name=")
+    if name is None or (language_of(notebook) == PYTHON and name in ("python", "python3")):
+        return None
     return str(name)

@@ -24,9 +24,11 @@ class Settings:
     runs_dir: str = "runs"
     workers: int | None = None
     timeout: float | None = None
+    wait: float = 86_400.0
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
@@ -48,6 +50,15 @@ class Project:
         """The project in a folder; a relative `runs_dir` lies under it. Raises `ProjectError` for a wrong setting."""
         settings = load_settings(root)
         return cls(root, resolve_runs_dir(root, settings, runs_dir), settings)
+
+    @property
+    def title(self) -> str:
+        """What the project calls itself in its pyproject.toml, else the name of its folder."""
+        try:
+            name = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return self.root.name
+        return name if isinstance(name, str) and name else self.root.name
 
     @property
     def hash_cache(self) -> Path:
@@ -126,9 +137,8 @@ def load_settings(root: Path) -> Settings:
             f"{path}: [tool.ductaflow] has no setting {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
         )
     _check_types(path, table)
-    if "preload" in table:
-        table = {**table, "preload": tuple(table["preload"])}
-    return Settings(**table)
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+    return Settings(**values)
 
 
 def _conflict_in(path: Path) -> str | None:
@@ -155,11 +165,19 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
         "workers": (lambda v: positive(v, int), "a whole number above 0"),
         "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
+        "wait": (
+            lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
+            "a number of seconds, 0 or more",
+        ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
+        ),
+        "ignore": (
+            lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
+            'a list of paths from the project root, such as ["mlruns/**"]',
         ),
         "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
     }

@@ -39,6 +39,7 @@ NOT_ON_A_KERNEL = {
     "test_prune.py",
     "test_rerun.py",
     "test_rows_and_config.py",
+    "test_two_at_once.py",
     "test_two_conductors.py",
 }
 
@@ -143,12 +144,17 @@ def sample(built: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sa
 
 @pytest.fixture(scope="session", autouse=True)
 def kernel_of_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A Jupyter kernel with a name of its own, this Python behind it."""
+    """Jupyter kernels of the tests alone: one with a name of its own, this Python behind it, and bash."""
     folder = tmp_path_factory.mktemp("jupyter")
-    spec = folder / "kernels" / KERNEL / "kernel.json"
-    spec.parent.mkdir(parents=True)
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec.write_text(json.dumps({"argv": command, "display_name": "Python of the tests", "language": "python"}))
+    told = {
+        KERNEL: ("ipykernel_launcher", "Python of the tests", "python"),
+        "bash": ("bash_kernel", "Bash", "bash"),
+    }
+    for name, (module, shown, language) in told.items():
+        spec = folder / "kernels" / name / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        command = [sys.executable, "-m", module, "-f", "{connection_file}"]
+        spec.write_text(json.dumps({"argv": command, "display_name": shown, "language": language}))
     os.environ["JUPYTER_PATH"] = str(folder)
 
 

@@ -18,9 +18,9 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 FLOORS = [
     {"errors", "files", "syntax"},
     {"config", "project"},
-    {"notebook", "parameters"},
-    {"flow"},
-    {"runs", "kernel"},
+    {"parameters"},
+    {"notebook"},
+    {"flow", "runs", "kernel"},
     {"staleness", "html_export", "status_page"},
     {"execution"},
     {"worker", "flow_api", "debug"},

@@ -38,11 +38,12 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
 
 def write_index(project: Project) -> Path:
     """Write the page of all instances."""
+    from ductaflow_runtime.conductor.upkeep import staleness_of
     from ductaflow_runtime.status_page.build import write_page
 
     if not project.runs_dir.is_dir():
         raise DuctaflowError(f"there are no results yet: {project.runs_dir} does not exist")
-    return write_page(project.runs_dir, title=project.root.name)
+    return write_page(project.runs_dir, title=project.title, staleness=staleness_of(project))
 
 
 def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[str]]:

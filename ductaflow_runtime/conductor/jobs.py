@@ -7,12 +7,14 @@ from typing import Any
 
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
 
 
 def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]:
     """One job for each plan that has a reason, by the plan's place; `threads` is what each may compute with."""
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+    # What another process is at comes last: by then it may have ended.
+    stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
     git = call.project.git_state() if stale else {}
     text = call.text.decode()  # one text for all: a sweep may have 100,000 jobs
     return {index: make_job(call, plan, threads, git, text) for index, plan in stale.items()}
@@ -39,4 +41,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], text: st
         preload=list(preload) if preload is not None else None,
         threads=threads,
         git=git,
+        force=options.force,
+        planned=BUSY if plan.busy else mark_of(plan.record),
+        wait=options.wait if options.wait is not None else project.settings.wait,
     )

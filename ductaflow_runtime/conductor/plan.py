@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.border import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import find_flow
@@ -37,6 +38,7 @@ class Options:
     kernel_name: str | None = None
     workers: int | None = None
     elsewhere: bool = False
+    wait: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
@@ -50,6 +52,7 @@ class Options:
             timeout=settings.timeout if self.timeout is None else self.timeout,
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
+            wait=settings.wait if self.wait is None else self.wait,
         )
 
 
@@ -102,8 +105,10 @@ def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
 def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
     present = call.present()
-    present.code(call.flow)  # a flow that cannot be executed is an error before anything runs
     options = call.options
+    # A flow that cannot be executed is an error before anything runs.
+    choice = settle_kernel(present.code(call.flow), options.kernel_name, instances)
+    present.kernel = choice.name
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 

@@ -71,7 +71,7 @@ class Progress(Observer):
             if moment - self._told >= LINE_EVERY_S:
                 self._told = moment
                 self._look(moment)
-                self._say(f"{self._step}: {self._counts.total()} of {self._total}, {self.text()}")
+                self.say(f"{self._step}: {self._counts.total()} of {self._total}, {self.text()}")
         elif moment - self._looked >= _LOOK_EVERY_S:
             self._look(moment)
             self._show()
@@ -134,11 +134,12 @@ class Progress(Observer):
             return
         self._kinds.add(kind)
         if len(self._kinds) <= _MOST_KINDS:
-            self._say(f"failed: {describe_failure(record, _MOST_LINES)}")
+            self.say(f"failed: {describe_failure(record, _MOST_LINES)}")
         elif len(self._kinds) == _MOST_KINDS + 1:
-            self._say("failed: rows for other reasons too; they are told at the end")
+            self.say("failed: rows for other reasons too; they are told at the end")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line beside the bar."""
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:

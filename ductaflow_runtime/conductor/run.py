@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.conductor.edited import EditedMeanwhile
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.patience import OnError, patience_for
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.preflight import check_before_running
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
+from ductaflow_runtime.conductor.sweep import Given, Sweep
+from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
-from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
+from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
-from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     PathLike = str | os.PathLike[str]
 
 
+@names_todays_arguments
 def run_notebook(
     notebook_file: PathLike,
     config: dict[str, Any] | None = None,
@@ -56,20 +60,24 @@ def run_notebook(
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
     seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
-    `InstanceBusyError` while another process executes the instance.
+    `InstanceBusyError` if another process executes the instance for longer than the project's setting `wait`.
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     return run_one(call, config, instance_name).as_record(call.project)
 
 
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
     """What became of one instance; raises like `run_notebook`."""
+    instance = instance_of(call, config, instance_name)
     with told_interrupts(call.step) as interruption:
-        (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
-        if plan.busy:
+        with aside():
+            (plan,) = make_plans(call, [instance], whole=True)
+        if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
-        (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project), interruption], whole=True))
+        observers = [PageAtExit(call.project), Waiting(say), interruption]
+        (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -78,6 +86,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
     return outcome
 
 
+@names_todays_arguments
 def run_step_flow(
     notebook_file: PathLike,
     step_name: str,
@@ -89,6 +98,7 @@ def run_step_flow(
     return run_notebook(notebook_file, config, step_name=step_name, instance_name=instance_name, **options)
 
 
+@names_todays_arguments
 def run_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,
@@ -101,6 +111,7 @@ def run_instances(
     timeout: float | None = None,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
     whole: bool = False,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
@@ -112,8 +123,8 @@ def run_instances(
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises; a number does so after so many equal
     failures in a row. `"raise"` gives up as well, after 20 equal failures in a row while no row is done. A row that
-    another process is executing counts as failed. Rows are all validated before the first runs; `ConfigError` lists
-    every problem.
+    another process is executing is waited for, then looked at again. `kernel_name` is the Jupyter kernel for all rows.
+    They are all validated before the first runs; `ConfigError` lists every problem.
 
     `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
@@ -121,16 +132,25 @@ def run_instances(
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
     patience = patience_for(on_error)
-    elsewhere = executor is not None
-    options = Options(force=force, timeout=timeout, export_html=export_html, workers=workers, elsewhere=elsewhere)
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    options = Options(
+        force=force,
+        timeout=timeout,
+        export_html=export_html,
+        kernel_name=kernel_name,
+        workers=workers,
+        elsewhere=executor is not None,
+    )
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     with told_interrupts(call.step) as interruption:
-        plans = make_plans(call, instances_of(control_df, call))
-        remember_control(call.project.runs_dir, call.step, [plan.instance.name for plan in plans], whole=whole)
+        instances = instances_of(control_df, call)
+        with aside():
+            plans = make_plans(call, instances)
+            remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
         observers = [*observers_of(call), interruption]
         given = None if executor is None else Given(executor, workers)
         outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
-        frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
+        frame = outcome_frame(control_df, outcomes)
     failed = [outcome.as_record(call.project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed:
         not_run = sum(outcome.status is Status.NOT_RUN for outcome in outcomes)
@@ -143,14 +163,17 @@ def run_instances(
 
 def observers_of(call: Call) -> list[Observer]:
     """Who is told of a sweep."""
+    progress = Progress(call.project, call.step)
     return [
         SweepPage(call.project),
         Announcement(call.step),
-        Progress(call.project, call.step),
+        progress,
+        Waiting(progress.say),
         EditedMeanwhile(call),
     ]
 
 
+@names_todays_arguments
 def plan_instances(
     control_df: pd.DataFrame,
     notebook_file: PathLike,
@@ -159,6 +182,7 @@ def plan_instances(
     force: bool = False,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
+    kernel_name: str | None = None,
 ) -> pd.DataFrame:
     """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
 
@@ -166,13 +190,22 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html))
+    call = make_call(
+        notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html, kernel_name=kernel_name)
+    )
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 
 
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
+    with aside():
+        outcomes = _conduct(call, plans, sweep)
+        _count_as_inputs(outcomes)
+    return outcomes
+
+
+def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
@@ -183,13 +216,34 @@ def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
-    outcomes |= put_aside(jobs, plans, stop=sweep.patience.first)
     try:
-        outcomes |= sweep.run(jobs)
+        outcomes |= _with_pages(call, plans, sweep.run(jobs))
     finally:
         for observer in sweep.observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
+
+
+def _with_pages(call: Call, plans: Sequence[Plan], outcomes: dict[int, Outcome]) -> dict[int, Outcome]:
+    """What another process had executed meanwhile has its page, too, if pages are asked for."""
+    present = call.present()
+    for index, outcome in outcomes.items():
+        if call.options.export_html and outcome.status is Status.UP_TO_DATE and outcome.record is not None:
+            refresh(plans[index], outcome.record, present, html=True)
+    return outcomes
+
+
+def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
+    """Of a flow that this process is in the middle of, and that has run these instances."""
+    running = current()
+    if running is None:
+        return
+    for outcome in outcomes:
+        seen = look(outcome.directory)
+        if outcome.record is not None and seen.record is not None:
+            same = seen.record.started == outcome.record.started
+            path = str(outcome.directory / FILE_NAME)
+            running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
 
 
 def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
@@ -200,12 +254,3 @@ def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
         for index, plan in enumerate(plans)
         if plan.record is not None and not plan.reason
     }
-
-
-def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], *, stop: bool) -> dict[int, Outcome]:
-    """Take out the jobs that another process is doing, which count as failed; with `stop`, all others too."""
-    busy = {index: InstanceBusyError(plan.busy) for index, plan in enumerate(plans) if plan.busy}
-    aside = {index: failed_without_record(jobs.pop(index), error) for index, error in busy.items()}
-    if stop and busy:
-        aside |= {index: not_run(jobs.pop(index)) for index in list(jobs)}
-    return aside

@@ -196,8 +196,10 @@ def outcome_of(job: Job, future: Future[Record]) -> Outcome:
     if error is not None:
         return failed_without_record(job, error)
     record = future.result()
+    if record.skipped:
+        return Outcome(Status.UP_TO_DATE, job.instance, None, record)
     status = Status.DONE if record.status is Status.DONE else Status.FAILED
-    return Outcome(status, job.instance, job.reason, record)
+    return Outcome(status, job.instance, record.reason, record)
 
 
 def shortened(outcome: Outcome) -> Outcome:

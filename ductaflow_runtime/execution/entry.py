@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ductaflow_runtime.config import border as configs
@@ -30,11 +30,11 @@ from ductaflow_runtime.runs.artifacts import (
     set_aside,
     snapshot,
 )
-from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.failure import Failure, folder_removed
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
+from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
-from ductaflow_runtime.runs.state import host_name
 from ductaflow_runtime.runs.states import Status
 
 
@@ -51,14 +51,21 @@ class Conclusion:
 
 @dataclass(frozen=True)
 class Entry:
-    """One execution that has begun. `foreign` are the files that were there before, if that is known."""
+    """One execution that has begun. `foreign` are the files that were there before, if that is known.
+
+    `before` is what went into the execution before this one.
+    """
 
     job: Job
     record: Record
     foreign: Snapshot | None
+    before: Fingerprint | None = None
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success drops the results kept before it."""
+        if not self.record.directory.is_dir():
+            self.record.directory.mkdir(parents=True)
+            conclusion = replace(conclusion, status=Status.FAILED, error=folder_removed())
         finished = now()
         started = datetime.datetime.fromisoformat(self.record.started or finished)
         duration = (datetime.datetime.fromisoformat(finished) - started).total_seconds()
@@ -68,12 +75,16 @@ class Entry:
             duration_s=round(max(duration, 0.0), 3),
             outputs=outputs,
             links=links,
-            **vars(conclusion),
+            **vars(conclusion) | {"fingerprint": _note_repetition(conclusion.fingerprint, self.before)},
         )
         write_record(final)
         if conclusion.status is Status.DONE:
             shutil.rmtree(previous_folder(self.job.instance), ignore_errors=True)
         return final
+
+    def has_written(self, name: str) -> bool:
+        """Whether this execution has written a file in the instance's folder, as far as that is known."""
+        return name in self._written()[0]
 
     def _written(self) -> tuple[dict[str, FileState], list[str]]:
         """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
@@ -87,25 +98,34 @@ class Entry:
         return describe_files(directory, files), [name for name, seen in new.items() if seen == NO_FILE]
 
 
-def open_entry(job: Job) -> Entry:
-    """Make the folder ready and say `running`. The caller holds the instance's lock."""
+def open_entry(job: Job, started: str | None = None) -> Entry:
+    """Make the folder ready and say `running`, since `started` or now. The caller holds the instance's lock."""
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
     try:
         before = read_record(directory)
     except RecordError:
         before = None
-    running = _running_record(job, before)
+    running = running_record(job, before, started or now())
     _clear(job, before, running)
     foreign = snapshot(directory, running.flow_stem)
     write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
     (directory / LOG_NAME).touch()
     running = running.but(outputs=None)
     write_record(running)
-    return Entry(job, running, foreign)
+    return Entry(job, running, foreign, before.fingerprint if before is not None else None)
 
 
-def _running_record(job: Job, before: Record | None) -> Record:
+def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:
+    """An input that changed during this execution and the one before is probably written by the flow itself."""
+    if seen is None or before is None:
+        return seen
+    repeated = [path for path, told in seen.inputs.items() if told.get("changed")]
+    repeated = [path for path in repeated if before.inputs.get(path, {}).get("changed")]
+    return replace(seen, inputs=seen.inputs | {path: {**seen.inputs[path], "again": True} for path in repeated})
+
+
+def running_record(job: Job, before: Record | None, started: str) -> Record:
     """It lists what the previous execution wrote until that is cleared away."""
     return Record(
         flow=job.project.relative(job.flow),
@@ -113,7 +133,7 @@ def _running_record(job: Job, before: Record | None) -> Record:
         instance_name=job.name,
         status=Status.RUNNING,
         reason=job.reason,
-        started=now(),
+        started=started,
         command=command_line(job),
         outputs=before.outputs if before is not None else None,
         environment=_place_of_execution(job),

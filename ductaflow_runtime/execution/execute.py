@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.border import texts_in
-from ductaflow_runtime.errors import InstanceBusyError
+from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
 from ductaflow_runtime.execution.prepare import prepare_notebook, study
+from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
@@ -27,15 +30,19 @@ from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import number_cells, save_notebook
-from ductaflow_runtime.project import set_import_path
+from ductaflow_runtime.project import HIDDEN, set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
-from ductaflow_runtime.runs.state import locked
+from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.runs.record import now
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import decide, mark_of
 from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -46,20 +53,44 @@ def execute(given: Assignment) -> None:
     job = given.job
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
+    if job.folder is None:
+        (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
     with locked(directory) as free:
         if not free:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
-        given.observe(Phase.OPEN)
-        entry = open_entry(job)
-        given.journal({"foreign": entry.foreign})
-        try:
-            conclusion = _execute_flow(given, entry)
-            given.observe(Phase.CLOSE)
-            entry.close(conclusion)
-        except KeyboardInterrupt:
-            entry.close(_broken_off(given.clock))
-        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-            entry.close(Conclusion(Status.FAILED, of_exception(error)))
+        reason = _look_again(job)
+        if reason is None:
+            given.journal({"up to date": True})
+        else:
+            _execute(replace(given, job=job.but(reason=reason)))
+
+
+def _look_again(job: Job) -> str | None:
+    """Why the instance must still run; another process may have executed it since it was planned."""
+    seen = look(job.instance.directory, own=True)
+    if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
+        return job.reason
+    present = Present(job.project, {Path(job.flow): job.content})
+    plan = decide(job.instance, present, seen, force=job.force, html=job.export_html)
+    if plan.busy:
+        raise InstanceBusyError(plan.busy)
+    return plan.reason
+
+
+def _execute(given: Assignment) -> None:
+    given.observe(Phase.OPEN)
+    started = now()
+    given.journal({"started": started})
+    entry = open_entry(given.job, started)
+    given.journal({"foreign": entry.foreign})
+    try:
+        conclusion = _execute_flow(given, entry)
+        given.observe(Phase.CLOSE)
+        entry.close(conclusion)
+    except KeyboardInterrupt:
+        entry.close(_broken_off(given.clock))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
+        entry.close(Conclusion(Status.FAILED, of_exception(error)))
 
 
 def _broken_off(clock: Clock) -> Conclusion:
@@ -74,17 +105,17 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     given.observe(Phase.STUDY)
     notebook, code = study(Path(job.flow), job.content)
     numbers = number_cells(notebook)
-    kernel_name = job.kernel_name or code.kernel
+    choice = choose_kernel(code, job.kernel_name)
 
     given.observe(Phase.ENTER)
     execution = _enter(job, code)
-    if kernel_name is None:
+    if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
-    prepare_notebook(notebook, record.command or "", own_kernel=kernel_name is None)
+    prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
 
     given.observe(Phase.CELLS)
-    ran = _run(given, notebook, kernel_name, execution)
+    ran = _run(given, notebook, code, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
     given.journal({"imported": sorted(imported_since(execution.last_import))})
@@ -106,9 +137,23 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         config=job.config,
         started=record.started or "",
         modules=ran.modules,
-        with_packages=kernel_name is None,
+        with_packages=choice.kernel is None,
+        kernel=choice.name,
     )
-    return Conclusion(status, error, execution.warned.count, execution.results, seen)
+    if choice.is_python:
+        return Conclusion(status, error, execution.warned.count, execution.results, seen)
+    return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
+
+
+def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
+    """A flow that cannot call `save_results` leaves a file; nobody has counted its warnings."""
+    try:
+        found = read_results(entry.record.directory) if entry.has_written(RESULTS_NAME) else {}
+        return replace(conclusion, results=found)
+    except ConfigError as error:
+        if conclusion.status is not Status.DONE:
+            return replace(conclusion, results={})  # it failed before: that is what must be told
+        return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={})
 
 
 def _enter(job: Job, code: FlowCode) -> Execution:
@@ -132,16 +177,16 @@ def _enter(job: Job, code: FlowCode) -> Execution:
     return execution
 
 
-def _run(given: Assignment, notebook: NotebookNode, kernel_name: str | None, execution: Execution) -> Ran:
+def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kernel | None, execution: Execution) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
     log = Log(given.job.instance.directory / LOG_NAME)
     try:
-        if kernel_name is None:
+        if kernel is None:
             ran = run_in_process(given, notebook, execution, log)
         else:
-            from ductaflow_runtime.execution.jupyter import run_on_kernel
+            from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
-            ran = run_on_kernel(given, notebook, kernel_name, execution, log)
+            ran = run_on_kernel(given, FlowOnKernel(notebook, code, kernel), execution, log)
     finally:
         if given.clock.expired():
             log.feed("stderr", f"ductaflow: {given.clock.failure().message}\n")

@@ -20,6 +20,8 @@ class Job:
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
     keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
+    `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
+    execute. `wait` is for how many seconds an instance that another process holds is waited for.
     """
 
     root: str
@@ -40,6 +42,9 @@ class Job:
     lane: int | None = None
     folder: str | None = None
     unless: str | None = None
+    force: bool = False
+    planned: str | None = None
+    wait: float = 0.0
     text: str | None = None
 
     @property
@@ -77,4 +82,5 @@ def command_line(job: Job) -> str:
         parts = ["python", flow, "--config", config, "--output-dir", folder]
     else:
         parts = ["ductaflow", "run", flow, "--config", config, "--step", job.step, "--name", job.name]
+        parts += ["--kernel", job.kernel_name] if job.kernel_name is not None else []
     return shlex.join(parts)

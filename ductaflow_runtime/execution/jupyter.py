@@ -5,26 +5,44 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
 from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.kernels import Kernel
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.translation import register_translators, variables_of
+from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.cells import tidy_streams
-from ductaflow_runtime.notebook import language_of
+from ductaflow_runtime.parameters.languages import PROJECT_VARIABLE, PYTHON
 from ductaflow_runtime.runs.failure import describe_exit
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from ductaflow_runtime.kernel.log import Log
+
+
+# Others are given ports: it is not known whether they can do without.
+_WITHOUT_PORTS = frozenset((PYTHON, "r", "julia", "bash"))
+
+
+@dataclass(frozen=True)
+class FlowOnKernel:
+    """A flow's notebook and what its code says, with the kernel that executes it."""
+
+    notebook: NotebookNode
+    code: FlowCode
+    kernel: Kernel
 
 
 class LogStream:
@@ -46,6 +64,10 @@ class Left(Exception):  # noqa: N818 - no error
     """The flow called `exit()`."""
 
 
+class Interrupted(Exception):  # noqa: N818 - papermill is only to stop
+    """The user broke off the cell, and the kernel calls that no error."""
+
+
 class Died(Exception):  # noqa: N818 - the word in records
     """The kernel's process ended before the flow did."""
 
@@ -57,7 +79,8 @@ class KernelRun:
     classes of its own, which note here what they see.
     """
 
-    def __init__(self, sockets: Path | None) -> None:
+    def __init__(self, language: str, sockets: Path | None) -> None:
+        self.language = language
         self.sockets = sockets
         self.notebook: NotebookNode | None = None
         self.exit_code: int | None = None
@@ -83,6 +106,15 @@ class KernelRun:
                     super().execute_managed_notebook(nb_man, kernel_name, **options)
 
         return NotedEngine
+
+    def look_at(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        """End the flow after a cell that called `exit()`, was broken off or lost its shell; papermill would go on."""
+        if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
+            raise Left
+        if self.interrupted:
+            raise Interrupted
+        if self.language == "bash" and _has_new_shell(cell):
+            raise Died("bash ended in this cell (exit, or an error under set -e); its variables are gone")
 
     def pass_on_interrupts(self) -> None:
         """A kernel has a process group of its own, so an interrupt is passed on; then its cell shows where."""
@@ -118,16 +150,16 @@ class NotedManager(AsyncKernelManager):
         return alive
 
 
-def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, execution: Execution, log: Log) -> Ran:
-    """Execute on the named kernel; raises papermill's error if the kernel never got the notebook."""
+def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, log: Log) -> Ran:
+    """Execute on the kernel; raises papermill's error if the kernel never got the notebook."""
     answer = given.scratch / "kernel.json"
     tell_kernel(execution, answer)
     _make_importable(given.job)
-    python = language_of(notebook) == "python"  # not every other kernel can do without ports
-    run = KernelRun(given.scratch if python and os.name == "posix" else None)
+    portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
+    run = KernelRun(flow.kernel.language, given.scratch if portless else None)
     run.pass_on_interrupts()
     try:
-        _execute_with_papermill(given.job, notebook, kernel_name, run, log)
+        _execute_with_papermill(given.job, flow, run, log)
         error: BaseException | None = None
     except Exception as failed:
         error = failed
@@ -135,41 +167,60 @@ def run_on_kernel(given: Assignment, notebook: NotebookNode, kernel_name: str, e
             error = KeyboardInterrupt()  # whatever the kernel made of it, as it was being started or ended
         elif run.notebook is None:
             raise
+        elif isinstance(failed, PapermillExecutionError):
+            error = _named(failed)
     if run.notebook is None:
-        return Ran(notebook, error, {})
+        return Ran(flow.notebook, error, {})
     for cell in run.notebook.cells:
         tidy_streams(cell)
-    if isinstance(error, DeadKernelError):
+    if isinstance(error, (DeadKernelError, Died)):
         _mark_last_started(run.notebook)
+    if isinstance(error, DeadKernelError):
         error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
     return Ran(run.notebook, error, dict.fromkeys(take_answer(execution, answer), ""))
 
 
-def _execute_with_papermill(job: Job, notebook: NotebookNode, kernel_name: str, run: KernelRun, log: Log) -> None:
+def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: Log) -> None:
     import papermill.execute
     from papermill.engines import papermill_engines
 
     papermill_engines.register("ductaflow-kernel", run.engine_class)
+    register_translators()
     target = str(job.instance.directory / f"{Path(job.flow).stem}.ipynb")
     papermill.execute.execute_notebook(
-        notebook,
+        flow.notebook,
         target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
-        parameters={"config": job.config},
+        parameters=_parameters(job, flow),
         engine_name="ductaflow-kernel",
-        kernel_name=kernel_name,
-        language=language_of(notebook),
+        kernel_name=flow.kernel.name,
+        language=flow.kernel.language,
         progress_bar=False,
         stdout_file=LogStream(log, "stdout"),
         stderr_file=LogStream(log, "stderr"),
         kernel_manager_class=run.manager_class,
-        on_cell_executed=_leave,
+        on_cell_executed=run.look_at,
     )
 
 
-def _leave(cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-    """End the flow after a cell that called `exit()`; papermill would go on."""
-    if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
-        raise Left
+def _parameters(job: Job, flow: FlowOnKernel) -> dict[str, Any]:
+    """What is injected: `config` into Python, variables into another language."""
+    if flow.kernel.language == PYTHON:
+        return {"config": job.config}
+    return variables_of(job.config, flow.code, flow.kernel.language)
+
+
+def _has_new_shell(cell: NotebookNode) -> bool:
+    """Whether bash_kernel has started bash anew, as it says at the end of what the cell printed."""
+    printed = [output.text for output in cell.get("outputs", []) if output.output_type == "stream"]
+    return bool(printed) and printed[-1].rstrip().endswith("Restarting Bash")
+
+
+def _named(error: PapermillExecutionError) -> PapermillExecutionError:
+    """An error of a kernel that gives it no name, but an exit code."""
+    if not error.ename:
+        error.ename = "Error"
+        error.evalue = f"exit code {error.evalue}" if error.evalue.isdigit() else error.evalue
+    return error
 
 
 def _mark_last_started(notebook: NotebookNode) -> None:
@@ -180,6 +231,7 @@ def _mark_last_started(notebook: NotebookNode) -> None:
 
 
 def _make_importable(job: Job) -> None:
-    """The flow's neighbours and the project's modules, in the kernel's process."""
+    """The flow's neighbours and the project's modules, in the kernel's process; there, the project has a name too."""
+    os.environ[PROJECT_VARIABLE] = job.root
     known = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(job.flow).parent), job.root, *known])

@@ -12,20 +12,27 @@ import sys
 from pathlib import Path
 
 from ductaflow_runtime.config.border import Config, apply_settings, read_config
-from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.errors import DuctaflowError, FlowFileError
+from ductaflow_runtime.flow import takes_config
 from ductaflow_runtime.project import find_root, set_import_path
 from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 
 
-def enter_script(default_config: str | os.PathLike[str], description: str) -> Config:
-    """Read the arguments, go to where the script works, and give its config; a wrong argument ends the script."""
+def enter_script(default_config: str | os.PathLike[str] | None, description: str) -> Config:
+    """Read the arguments, go to where the script works, and give its config; a wrong argument ends the script.
+
+    With `default_config` `None` the flow's parameters are variables, which have their defaults in the parameters cell.
+    """
     parser = _parser(default_config, description)
     given = parser.parse_args()
     flow = _script()
     root = find_root()
     try:
-        path = Path.cwd() / given.config if given.config else root / default_config
-        config = apply_settings(read_config(path), given.set)
+        if not _is_child():
+            _check_way(flow, as_config=default_config is not None)
+        default = None if default_config is None else root / default_config
+        path = Path.cwd() / given.config if given.config else default
+        config = apply_settings(read_config(path) if path is not None else {}, given.set)
         set_import_path(flow.parent, root)
         if _is_child():
             return config
@@ -41,9 +48,10 @@ def enter_script(default_config: str | os.PathLike[str], description: str) -> Co
     return config
 
 
-def _parser(default_config: str | os.PathLike[str], description: str) -> argparse.ArgumentParser:
+def _parser(default_config: str | os.PathLike[str] | None, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description or None)
-    parser.add_argument("--config", metavar="FILE", help=f"JSON config (default: {os.fspath(default_config)})")
+    default = "the values in the parameters cell" if default_config is None else os.fspath(default_config)
+    parser.add_argument("--config", metavar="FILE", help=f"JSON config (default: {default})")
     parser.add_argument("--output-dir", metavar="DIR", help="folder for results, e.g. runs/my_step/my_run")
     parser.add_argument(
         "--set", metavar="KEY=JSON", action="append", default=[], help="change one value, e.g. --set a.b=3"
@@ -54,6 +62,23 @@ def _parser(default_config: str | os.PathLike[str], description: str) -> argpars
 def _script() -> Path:
     main = getattr(sys.modules["__main__"], "__file__", None) or sys.argv[0]
     return Path(main).resolve()
+
+
+def _check_way(flow: Path, as_config: bool) -> None:
+    """Refuse a script that asks for its parameters otherwise than a notebook is given them: they would not arrive."""
+    if as_config and isinstance(vars(sys.modules["__main__"]).get("config"), dict):
+        return  # assigned above the CLI cell, as nearly always: nothing to be read for that
+    if takes_config(flow) == as_config:
+        return
+    if as_config:
+        raise FlowFileError(
+            f"the parameters cell of {flow} assigns variables and no `config`, so its parameters arrive as variables: "
+            "write load_cli_parameters() in place of the lines with load_cli_config, or `config = {}` in that cell"
+        )
+    raise FlowFileError(
+        f"{flow} is given its parameters in `config`, so load_cli_parameters() would set variables that a notebook "
+        "does not get: write config = load_cli_config(...), or assign variables in the parameters cell and no `config`"
+    )
 
 
 def _is_child() -> bool:

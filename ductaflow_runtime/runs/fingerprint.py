@@ -23,7 +23,7 @@ class CodeState(Stored):
 class Fingerprint(Stored):
     """`modules` and `inputs` map project-relative paths to what was there, `packages` distributions to versions.
 
-    `config` is `None` where an execution ended before it was known.
+    `config` is `None` where an execution ended before it was known, `kernel` in records that did not note it.
     """
 
     config: Config | None = None
@@ -31,6 +31,7 @@ class Fingerprint(Stored):
     modules: dict[str, FileState] = field(default_factory=dict)
     inputs: dict[str, FileState] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
+    kernel: str | None = None
 
 
 def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint:
@@ -42,4 +43,5 @@ def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint:
         modules=stored.get("modules") or {},
         inputs=stored.get("inputs") or {},
         packages=stored.get("packages") or {},
+        kernel=stored.get("kernel"),
     )

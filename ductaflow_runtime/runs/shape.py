@@ -130,4 +130,5 @@ _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
     "modules": _are_files,
     "inputs": _are_files,
     "packages": _are_packages,
+    "kernel": _is_a(str),
 }

@@ -67,7 +67,7 @@ STATES: dict[Status, State] = {
         _ARROW, "#0b6fb8", "#58b4f2", ending="has not ended", stored=True, final=False,
     ),
     Status.WARNED: State(
-        "it was executed, and warned", _TRIANGLE, "#b45f06", "#f0a13f", many="done with warnings"
+        "it was executed, and warned", _TRIANGLE, "#a65405", "#f0a13f", many="done with warnings"
     ),
     Status.DONE: State("it was executed, and succeeded", _DISC, *_GREEN, ending="ended well", stored=True),
     Status.UP_TO_DATE: State("nothing has changed since it was executed", _DISC, *_GREEN),

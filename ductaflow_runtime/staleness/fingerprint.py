@@ -9,6 +9,7 @@ import ast
 import datetime
 import functools
 import importlib.metadata
+import os
 import sys
 import time
 from collections.abc import Container, Iterable, Mapping
@@ -17,11 +18,11 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 
 def code_state(code: FlowCode) -> CodeState:
@@ -39,11 +40,12 @@ def fingerprint(
     started: str,
     modules: Mapping[str, str],
     with_packages: bool = True,
+    kernel: str = HERE,
 ) -> Fingerprint:
     """The fingerprint of an execution that has just ended, begun at `started` (ISO).
 
     `modules` maps the absolute paths of the project's modules that it imported to their names. `with_packages` is for
-    a process whose third-party packages are this one's.
+    a process whose third-party packages are this one's; `kernel` is the name of the Jupyter kernel that executed it.
     """
     places = map(tracker.place, [*modules, *tracker.sources])
     paths = {path for path in places if path is not None and path != flow}
@@ -53,6 +55,7 @@ def fingerprint(
         modules=_module_states(paths, started, contents, tracker),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
         packages=_packages_of(code, paths, modules.values()) if with_packages else {},
+        kernel=kernel,
     )
 
 
@@ -74,12 +77,20 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         config=instance.config,
         code=code_state(code),
         modules={path: there for path, there in modules.items() if "missing" not in there},
-        inputs={
-            path: {"names": hash_names(project.absolute(path))} if "names" in old else _describe(present, path)
-            for path, old in sorted(inputs.items())
-        },
+        inputs={path: _present_input(present, path, old) for path, old in sorted(inputs.items())},
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
+        kernel=was.kernel,
     )
+
+
+def _present_input(present: Present, path: str, old: FileState) -> FileState:
+    where = present.project.absolute(path)
+    if "names" in old:
+        return {"names": hash_names(where)}
+    if "instance" in old:
+        _, record = present.instance(os.path.dirname(where))
+        return {"missing": True} if record is None else {"instance": hash_instance(record)}
+    return _describe(present, path)
 
 
 def _describe(present: Present, path: str) -> FileState:

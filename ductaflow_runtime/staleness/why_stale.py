@@ -14,34 +14,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
 
 _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
 _LONGEST = 60
+# What a kernel is called that is this very Python, with its packages.
+HERE = "python3"
 
 
 @dataclass
 class Present:
-    """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts."""
+    """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
+
+    `kernel` is what a call would execute flows on, where there is a call that says so.
+    """
 
     project: Project
     texts: Mapping[Path, bytes] = field(default_factory=dict)
+    kernel: str | None = None
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
+    _ignored: dict[str, bool] = field(default_factory=dict)
+    _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self.project.hash_cache)
+        self.results = self.project.relative(self.project.runs_dir)
 
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
@@ -57,6 +68,33 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
+
+    def ignores(self, path: str) -> bool:
+        """Whether an input, as records store its path, never makes an instance run again."""
+        if path not in self._ignored:
+            self._ignored[path] = is_ignored(path, self.project.settings.ignore, self.results)
+        return self._ignored[path]
+
+    def instance(self, directory: str) -> tuple[str | None, Record | None]:
+        """Why the instance in a folder, as its own record tells of it, is not up to date; and its record."""
+        if directory not in self._instances:
+            self._instances[directory] = (None, None)  # one that runs itself is told by its own differences
+            self._instances[directory] = self._look_at(Path(directory))
+        return self._instances[directory]
+
+    def _look_at(self, directory: Path) -> tuple[str | None, Record | None]:
+        seen = look(directory)
+        record, config = seen.record, None
+        if record is not None and record.fingerprint is not None:
+            config = record.fingerprint.config
+        if record is None or seen.state is not Status.DONE or config is None:
+            return str(seen.state), record
+        flow, runs_dir = Path(self.project.absolute(record.flow or "")), directory.parents[1]
+        instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
+        try:
+            return why_stale(instance, record, self), record
+        except FlowFileError:
+            return f"flow deleted: {record.flow}", record
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -85,6 +123,8 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from config_changes(was.config or {}, instance.config)
+    if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
+        yield f"kernel: {was.kernel} -> {present.kernel}"
     yield from code_change(was.code, present.code(instance.flow))
     for path, stored in was.modules.items():
         yield from module_change(path, stored, present)
@@ -158,7 +198,7 @@ def module_change(path: str, stored: FileState, present: Present) -> Iterator[st
 
 def input_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
     """The cause, if what was read is not what it was."""
-    cause = _input_cause(path, stored, present)
+    cause = None if present.ignores(path) else _input_cause(path, stored, present)
     if cause is not None:
         yield cause
 
@@ -166,15 +206,36 @@ def input_change(path: str, stored: FileState, present: Present) -> Iterator[str
 def _input_cause(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.project.absolute(path)
     if "names" in stored:
-        return None if present.contents.names(absolute) == stored["names"] else f"input: {path} (its list of files)"
+        if present.contents.names(absolute) == stored["names"]:
+            return None
+        return f"input: {path} (its list of files{_advice(path, present, ', which') if stored.get('again') else ''})"
+    if "instance" in stored:
+        return _instance_change(os.path.dirname(absolute), stored["instance"], present)
     exists = present.contents.stat(absolute) is not None
     if stored.get("changed"):
-        return f"input: {path}{_DURING}"
+        return f"input: {path} (it{_advice(path, present)})" if stored.get("again") else f"input: {path}{_DURING}"
     if stored.get("missing"):
         return f"input: {path} (was not there)" if exists else None
     if not exists:
         return f"input missing: {path}{_upstream(absolute, present)}"
     return None if present.contents.is_same(absolute, stored) else f"input: {path}"
+
+
+def _advice(path: str, present: Present, subject: str = "") -> str:
+    """What to do about an input that changes whenever the flow runs."""
+    if path.startswith(f"{present.results}/"):
+        what = "it belongs in the instance's own folder"
+    else:
+        what = f"set ignore = [{json.dumps(pattern_for(path), ensure_ascii=False)}] under [tool.ductaflow]"
+    return f"{subject} changed during the last two executions: if the flow itself writes it, {what}"
+
+
+def _instance_change(directory: str, digest: str, present: Present) -> str | None:
+    """Whether an instance that the execution ran is up to date, at any depth, and its results are the same."""
+    reason, record = present.instance(directory)
+    if reason is None and record is not None:
+        reason = None if hash_instance(record) == digest else "other results"
+    return None if reason is None else f"instance: {'/'.join(Path(directory).parts[-2:])} ({reason})"
 
 
 def _upstream(absolute: str, present: Present) -> str:

@@ -21,8 +21,10 @@ PAGE_FILE = "index.html"
 PAGE_BUDGET = 13_000_000
 FIGURE_BUDGET = 8_000_000
 LIVE_FIGURE_BUDGET = 1_500_000
-FIGURE_SECONDS = 6.0
+FIGURE_SECONDS = 4.0
 LIVE_FIGURE_SECONDS = 0.3
+PATIENT_FIGURE_SECONDS = 20.0
+"""For somebody who asked for the page and nothing else."""
 SHORTEST_INTERVAL_S = 2.0
 LARGEST_SHARE = 0.1
 """Of the time, that a sweep spends on rewriting the page."""
@@ -43,11 +45,14 @@ class PageWriter:
         self.staleness = staleness
         self._due = 0.0
 
-    def write(self, running: bool = False) -> Path:
-        """Replaces the page atomically. A `running` one reloads itself until a later one says otherwise."""
+    def write(self, running: bool = False, seconds: float = FIGURE_SECONDS) -> Path:
+        """Replaces the page atomically. A `running` one reloads itself until a later one says otherwise.
+
+        `seconds` may be spent on making figures smaller, if they are too many.
+        """
         began = time.monotonic()
         path = self._runs_dir / PAGE_FILE
-        _replace(path, self._html(running).encode("utf-8", errors="replace"))
+        _replace(path, self._html(running, seconds).encode("utf-8", errors="replace"))
         ended = time.monotonic()
         self._due = ended + max(SHORTEST_INTERVAL_S, (ended - began) / LARGEST_SHARE)
         return path
@@ -59,7 +64,7 @@ class PageWriter:
         self.write(running=True)
         return True
 
-    def _html(self, running: bool) -> str:
+    def _html(self, running: bool, seconds: float) -> str:
         rows = self._rows.read()
         if self.staleness is not None:
             rows = mark(rows, self.staleness)
@@ -70,8 +75,7 @@ class PageWriter:
         }
         left = PAGE_BUDGET - sum(map(len, blocks.values()))
         budget = max(0, min(left, LIVE_FIGURE_BUDGET if running else FIGURE_BUDGET))
-        seconds = LIVE_FIGURE_SECONDS if running else FIGURE_SECONDS
-        figures = self._figures.read(rows, budget, seconds)
+        figures = self._figures.read(rows, budget, LIVE_FIGURE_SECONDS if running else seconds)
         blocks["page-figures"] = script_json(figures)
         blocks["page-about"] = script_json(
             {
@@ -87,7 +91,7 @@ class PageWriter:
 
 def write_page(runs_dir: Path, *, title: str, running: bool = False, staleness: Staleness | None = None) -> Path:
     """Writes `runs_dir/index.html` once and returns its path."""
-    return PageWriter(runs_dir, title, staleness).write(running)
+    return PageWriter(runs_dir, title, staleness).write(running, PATIENT_FIGURE_SECONDS)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -12,9 +12,8 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice, zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ FIGURES_PER_INSTANCE = 6
 FIGURE_CHARACTERS = 600_000
 SMALL_WIDTH = 420
 SMALL_QUALITY = 70
-AT_A_TIME = 16
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+=*")
 _PRIORITY = {status: place for place, status in enumerate(STATES)}
@@ -69,14 +67,13 @@ class FigureReader:
         fits = self._look_into(paths.values(), budget)
         if not fits:
             self._make_smaller(paths.values(), budget, seconds)
-        known = {index: self._known[path] for index, path in paths.items()}
-        shown = _as_many_as_fit(known, budget, fits)
-        left = {index: notebook.count - len(shown.get(index, ())) for index, notebook in known.items()}
+        shown = self._as_many_as_fit(paths, budget, fits)
+        left = {index: self._known[path].count - len(shown.get(index, ())) for index, path in paths.items()}
         return {
             "shown": shown,
             "left": {index: count for index, count in left.items() if count},
             "unread": len(with_notebook) - len(paths),
-            "small": not fits and any(known[index].small for index in shown),
+            "small": not fits and any(self._known[paths[index]].small for index in shown),
             "limit": budget,
         }
 
@@ -103,16 +100,28 @@ class FigureReader:
     def _make_smaller(self, paths: Iterable[Path], budget: int, seconds: float) -> None:
         """Notebook by notebook, until room or time is used up."""
         end = time.monotonic() + seconds
-        waiting = iter(paths)
-        with ThreadPoolExecutor() as pool:
-            while budget > 0 and time.monotonic() < end:
-                some = list(islice(waiting, AT_A_TIME))
-                if not some:
+        for path in paths:
+            known = self._known[path]
+            if known.small is None and known.count:
+                if time.monotonic() > end:
                     return
-                todo = [path for path in some if self._known[path].small is None and self._known[path].count]
-                for path, figures in zip(todo, pool.map(_smaller_figures, todo), strict=True):
-                    self._known[path].small, self._known[path].full = figures, None
-                budget -= sum(_size(self._known[path].best(fits=False)) for path in some)
+                known.small, known.full = [smaller(figure) for figure in notebook_figures(path)[0]], None
+            budget -= _size(known.best(fits=False))
+            if budget < 0:
+                return
+
+    def _as_many_as_fit(self, paths: Mapping[int, Path], budget: int, fits: bool) -> dict[int, list[Figure]]:
+        shown: dict[int, list[Figure]] = {}
+        for index, path in paths.items():
+            notebook = self._known[path]
+            figures = notebook.best(fits)
+            if not figures and 0 < notebook.size <= budget:  # there was no time to make them smaller
+                figures = notebook_figures(path)[0]
+            size = _size(figures)
+            if figures and size <= budget:
+                shown[index] = figures
+                budget -= size
+        return shown
 
 
 def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,18 +130,6 @@ def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
     wanting = len(figures["left"])
     told = {"complete": complete, "wanting": wanting}
     return told | {name: figures[name] for name in ("unread", "small", "limit")}
-
-
-def _as_many_as_fit(known: Mapping[int, _Notebook], budget: int, fits: bool) -> dict[int, list[Figure]]:
-    shown: dict[int, list[Figure]] = {}
-    for index, notebook in known.items():
-        figures = notebook.best(fits)
-        budget -= _size(figures)
-        if budget < 0:
-            break
-        if figures:
-            shown[index] = figures
-    return shown
 
 
 def take_turns(rows: Sequence[Row]) -> list[int]:
@@ -191,10 +188,6 @@ def _joined(source: object) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
-def _smaller_figures(path: Path) -> list[Figure]:
-    return [smaller(figure) for figure in notebook_figures(path)[0]]
-
-
 def smaller(figure: Figure) -> Figure:
     """The figure as a thumbnail, if Pillow is here (matplotlib brings it) and it saves something."""
     try:
@@ -206,10 +199,12 @@ def smaller(figure: Figure) -> Figure:
         return figure
     try:
         with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            picture = image.convert("RGBA" if image.mode in ("P", "LA", "RGBA") else "RGB")
-        picture.thumbnail((SMALL_WIDTH, 4 * SMALL_WIDTH))
+            picture = image.convert("RGBA")
+        picture.thumbnail((SMALL_WIDTH, 4 * SMALL_WIDTH), Image.Resampling.BILINEAR)
+        paper = Image.new("RGB", picture.size, "white")  # what the page shows behind a figure
+        paper.paste(picture, mask=picture.getchannel("A"))
         written = io.BytesIO()
-        picture.save(written, "WEBP", quality=SMALL_QUALITY, method=2)
+        paper.save(written, "WEBP", quality=SMALL_QUALITY, method=1)
     except Exception:  # noqa: BLE001 - a damaged image, or a Pillow without WebP, has its own way to say so
         return figure
     made = base64.b64encode(written.getvalue()).decode("ascii")

@@ -5,18 +5,24 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ductaflow_runtime.status_page.build import PageWriter
+    from ductaflow_runtime.status_page.staleness import Staleness
+
+    Examine = Callable[[], Staleness]
+    """Looks at what is up to date now; asked for the page that stays, not for those during a sweep."""
 
 
 class LivePage:
     """The page of a sweep that executes something. A sweep does not fail for want of its page."""
 
-    def __init__(self, runs_dir: Path, title: str) -> None:
+    def __init__(self, runs_dir: Path, title: str, examine: Examine | None = None) -> None:
         self._writer = _writer(runs_dir, title)
+        self._examine = examine
         self._complained = False
 
     def tick(self) -> None:
@@ -29,6 +35,7 @@ class LivePage:
     def finish(self) -> None:
         """Write the page as it stays."""
         try:
+            self._writer.staleness = self._examine() if self._examine is not None else None
             self._writer.write()
         except OSError as error:
             self._complain(error)
@@ -43,31 +50,31 @@ class PagesAtExit:
     """Pages that this process still has to write when it ends."""
 
     def __init__(self) -> None:
-        self._titles: dict[Path, str] = {}
+        self._owed: dict[Path, tuple[str, Examine | None]] = {}
         self._process = 0
 
-    def add(self, runs_dir: Path, title: str) -> None:
+    def add(self, runs_dir: Path, title: str, examine: Examine | None) -> None:
         """Owe the page of `runs_dir`."""
         if self._process != os.getpid():  # the first time, or in a fork, which owes nothing of its parent's
             self._process = os.getpid()
-            self._titles.clear()
+            self._owed.clear()
             atexit.register(self._write, self._process)
-        self._titles[runs_dir] = title
+        self._owed[runs_dir] = title, examine
 
     def _write(self, process: int) -> None:
         if process != os.getpid():
             return
-        for runs_dir, title in self._titles.items():
+        for runs_dir, (title, examine) in self._owed.items():
             if runs_dir.is_dir():
-                LivePage(runs_dir, title).finish()
+                LivePage(runs_dir, title, examine).finish()
 
 
 _at_exit = PagesAtExit()  # the interpreter has one exit
 
 
-def write_at_exit(runs_dir: Path, title: str) -> None:
+def write_at_exit(runs_dir: Path, title: str, examine: Examine | None = None) -> None:
     """For single instances, such as in a plain loop: one page when this process ends, not one each time."""
-    _at_exit.add(runs_dir, title)
+    _at_exit.add(runs_dir, title, examine)
 
 
 def _writer(runs_dir: Path, title: str) -> PageWriter:

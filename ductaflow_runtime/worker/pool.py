@@ -12,22 +12,31 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
+from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
+from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import BUSY, decide
+from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
     "FlowFileError": FlowFileError,
 }
+
+_LOOK_S = 0.1
+_LAST_BREATH_S = 5.0
 
 
 @dataclass
@@ -39,6 +48,20 @@ class Pool:
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def tell_waiting(self, job: Job) -> Iterator[None]:
+        """While an instance is waited for, `waiting` says for whom: address -> host and process."""
+        address = f"{job.step}/{job.name}"
+        record = look(job.instance.directory).record
+        there = (record.environment if record is not None and record.status is Status.RUNNING else None) or {}
+        known = "host" in there and "pid" in there
+        self.waiting[address] = f"{there['host']}, pid {there['pid']}" if known else "it has just begun"
+        try:
+            yield
+        finally:
+            self.waiting.pop(address, None)
 
     @contextlib.contextmanager
     def lend(self, threads: int) -> Iterator[tuple[Worker, int]]:
@@ -132,7 +155,8 @@ def run_job(job: Job) -> Record:
         raise NotBegunError
     failed = True
     try:
-        record = _run_on_worker(job)
+        with aside():
+            record = _run_job(job)
         failed = record.status is not Status.DONE
     finally:
         if failed and flag is not None:
@@ -141,7 +165,45 @@ def run_job(job: Job) -> Record:
     return record
 
 
-def _run_on_worker(job: Job) -> Record:
+def _run_job(job: Job) -> Record:
+    """Also wait for another process that is at the instance, and then look again."""
+    until = time.monotonic() + job.wait
+    workers = pool()
+    interrupts = workers.interrupts
+    while True:
+        try:
+            record = _try_job(job)
+            if record.status is not Status.RUNNING:
+                return record
+            busy = InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
+        except InstanceBusyError as error:
+            busy = error
+        job = job.but(planned=BUSY)
+        with workers.tell_waiting(job):
+            while not _is_free(job):
+                if workers.interrupts != interrupts:
+                    raise WorkerError(NOT_BEGUN)
+                if time.monotonic() >= until:
+                    raise _busy(job, busy)
+                time.sleep(_LOOK_S)
+        if time.monotonic() >= until:
+            raise _busy(job, busy)
+
+
+def _is_free(job: Job) -> bool:
+    """Whether no process holds the instance, here or, as its record shows, on another machine."""
+    directory = job.instance.directory
+    return is_free(directory) and look(directory).state is not Status.RUNNING
+
+
+def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
+    """The error of one that was not waited for any longer, which names who has it if that is known."""
+    plan = decide(job.instance, Present(job.project))
+    waited = f" (waited {job.wait:g} s)" if job.wait else ""
+    return InstanceBusyError(f"{plan.busy or busy}{waited}")
+
+
+def _try_job(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
     for last in (False, True):
@@ -155,10 +217,11 @@ def _run_on_worker(job: Job) -> Record:
                 # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
                 if last or worker.has_begun() or workers.interrupts != interrupts:
                     return _without_worker(job, worker, error)
-    return _record_of(job, reply.get("fatal"))
+    return _record_of(job, reply)
 
 
-def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
+def _record_of(job: Job, reply: dict[str, Any]) -> Record:
+    fatal = reply.get("fatal")
     if fatal is not None:
         kind = _REASONS.get(fatal["type"])
         if kind is not None:
@@ -167,19 +230,23 @@ def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
     record = read_record(job.instance.directory)
     if record is None:
         raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
-    return record
+    return record.but(skipped="up to date" in reply)
 
 
 def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
     """The worker itself died, and with it perhaps the record of what it was doing."""
     from ductaflow_runtime.execution.entry import Conclusion
-    from ductaflow_runtime.worker.crash import finish, unfinished
+    from ductaflow_runtime.worker.crash import settle
     from ductaflow_runtime.worker.journal import read_journal
 
-    left = unfinished(job)
-    if left is None or not worker.has_begun():
-        raise error
-    with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
-        os.killpg((left.environment or {})["pid"], signal.SIGKILL)
     told = read_journal(worker.journal)
-    return finish(job, left, told, {}, Conclusion(Status.FAILED, lost(str(error))))
+    record = read_record(job.instance.directory)
+    if record is not None and record.started == told.started and record.status is Status.RUNNING:
+        with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
+            os.killpg((record.environment or {})["pid"], signal.SIGKILL)
+        until = time.monotonic() + _LAST_BREATH_S
+        while not is_free(job.instance.directory) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+    if told.started is None or not settle(job, told, str(error), {}, Conclusion(Status.FAILED, lost(str(error)))):
+        raise error
+    return _record_of(job, {})

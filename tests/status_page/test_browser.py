@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,74 +12,10 @@ import pytest
 from benchmarks import chromium
 from benchmarks.page_samples import png, write_instance, write_sweep
 from ductaflow_runtime.status_page import PageWriter, write_page
+from tests.status_page.driving import ROWS, click, hover_and_click, names, press, text, typed, until
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium.missing() is not None, reason=chromium.missing() or ""),
-]
-ROWS = "return [...document.querySelectorAll('#rows tr[data-index]')]"
+pytestmark = pytest.mark.slow
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">'\"&"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium.chromium(tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("sweep") / "runs"
-    write_sweep(runs, 180, figures=True)
-    write_instance(runs, "compare_networks", "all", config={"networks": ["base", "toll"]}, results={"best": "toll"})
-    return write_page(runs, title="Braess study")
-
-
-@pytest.fixture
-def show(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page at a fragment; afterwards nothing may be on the console, nothing requested but files."""
-
-    def open_at(page: Path, fragment: str = "") -> Any:
-        browser.get("about:blank")
-        browser.get(f"{page.as_uri()}#{fragment}")
-        return browser
-
-    chromium.console(browser), chromium.requests(browser)
-    yield open_at
-    assert chromium.console(browser) == []
-    assert [url for url in chromium.requests(browser) if not url.startswith(("file:", "about:"))] == []
-
-
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true answer; fails when there is none in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := condition():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError("the page did not get there in time")
-
-
-def text(browser: Any, selector: str) -> str:
-    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText || ''", selector))
-
-
-def names(browser: Any) -> list[str]:
-    return list(browser.execute_script(f"{ROWS}.map(tr => tr.querySelector('[data-name=name]').innerText)"))
-
-
-def typed(browser: Any, selector: str, value: str) -> None:
-    field = browser.find_element("css selector", selector)
-    field.clear()
-    field.send_keys(value)
-
-
-def click(browser: Any, selector: str) -> None:
-    browser.find_element("css selector", selector).click()
-
-
-def press(browser: Any, *keys: str) -> None:
-    browser.switch_to.active_element.send_keys(*keys)
 
 
 def test_shows_steps_with_lights_and_the_table(show: Any, sweep: Path) -> None:
@@ -179,7 +114,7 @@ def test_a_row_opens_to_everything_about_it(show: Any, sweep: Path) -> None:
     name = text(browser, "#detail h2")
     assert f"runs/assign_traffic/{name}/config.json" in text(browser, "#command")
     assert f"reading network for {name}" in text(browser, "#detail .log")
-    assert browser.execute_script("return document.querySelector('#detail img').naturalWidth") == 48
+    until(lambda: browser.execute_script("return document.querySelector('#detail img').naturalWidth") == 48)
     links = browser.execute_script("return [...document.querySelectorAll('.links a')].map(a => a.getAttribute('href'))")
     assert f"assign_traffic/{name}/assign_traffic.ipynb" in links
 
@@ -228,33 +163,6 @@ def test_the_chart_names_and_opens_points(show: Any, sweep: Path) -> None:
     assert text(browser, ".legend").split() == ["network", "base", "shortcut", "toll"]
     name = hover_and_click(browser)
     assert text(browser, "#detail h2") == name
-
-
-def hover_and_click(browser: Any) -> str:
-    """Moves over the plot until it names an instance, and clicks there."""
-    from selenium.webdriver import ActionChains
-
-    right, down, name = browser.execute_script(FIRST_NAMED)
-    over = browser.find_element("css selector", ".u-over")
-    ActionChains(browser).move_to_element_with_offset(over, right, down).click().perform()
-    assert text(browser, ".tip b") == name
-    return str(name)
-
-
-FIRST_NAMED = """
-const over = document.querySelector('.u-over');
-over.scrollIntoView({ block: 'center' });
-const area = over.getBoundingClientRect();
-for (let y = Math.ceil(area.top) + 4; y < area.bottom; y += 6) {
-  for (let x = Math.ceil(area.left) + 4; x < area.right; x += 6) {
-    over.dispatchEvent(new MouseEvent('mousemove', { clientX: x, clientY: y, bubbles: true }));
-    const tip = document.querySelector('.tip');
-    const right = Math.round(x - area.left - area.width / 2);
-    const down = Math.round(y - area.top - area.height / 2);
-    if (!tip.hidden) return [right, down, tip.querySelector('b').innerText];
-  }
-}
-"""
 
 
 def test_the_chart_takes_other_columns(show: Any, sweep: Path) -> None:
@@ -382,6 +290,14 @@ def test_nothing_can_be_loaded_from_outside(browser: Any, sweep: Path) -> None:
     assert blocked == [["connect-src", "img-src", "script-src-elem"], True]
 
 
+def test_the_scripts_leave_no_globals(show: Any, sweep: Path, tmp_path: Path) -> None:
+    """What the page's modules and libraries define stays among them."""
+    empty = tmp_path / "empty.html"
+    empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
+    names_there = "return Object.keys(window).sort()"
+    assert show(sweep, "view=chart").execute_script(names_there) == show(empty).execute_script(names_there)
+
+
 def test_one_instance_and_none(show: Any, tmp_path: Path) -> None:
     """A page with nothing says what to run; one with a single row shows its whole config."""
     browser = show(write_page(tmp_path / "none", title="None"))
@@ -421,6 +337,8 @@ def test_ten_thousand_instances_open_and_filter(show: Any, tmp_path: Path) -> No
 
 def test_dark_mode_has_readable_contrast(tmp_path: Path, sweep: Path) -> None:
     """Text keeps a contrast of 4.5 to 1 in both colour schemes."""
+    if chromium.missing() is not None:
+        pytest.skip(chromium.missing() or "")
     for dark in (False, True):
         with chromium.chromium(tmp_path / f"profile-{dark}", dark=dark) as driver:
             driver.get(sweep.as_uri())
@@ -438,7 +356,7 @@ const light = (name) => {
 };
 const ratios = {};
 for (const ground of ['page', 'panel', 'sunken', 'chosen']) {
-  for (const ink of ['text', 'muted', 'link', 'alarm']) {
+  for (const ink of ['text', 'muted', 'link', 'alarm', 'warning']) {
     const [a, b] = [light(ground), light(ink)].sort((x, y) => y - x);
     ratios[ink + ' on ' + ground] = (a + 0.05) / (b + 0.05);
   }

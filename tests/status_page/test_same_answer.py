@@ -15,7 +15,7 @@ from ductaflow import load_results, plan_instances, run_instances
 from ductaflow_runtime.cli import main
 from ductaflow_runtime.status_page import write_page
 from tests.conftest import Project
-from tests.status_page.reading import column
+from tests.status_page.reading import block, column
 
 FRAME = pd.DataFrame({"instance_name": ["bad", "good"], "demand": [1, 2]})
 FLOW = "flow/step.py"
@@ -164,3 +164,35 @@ def test_a_record_that_is_gone(record: Path) -> None:
     assert column(page, "about", "problem")[0] == "no run.json"
     (record.parents[1] / "empty").rmdir()
     record.write_bytes(before)
+
+
+@pytest.fixture
+def edited(built: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The project after a change of its flow, which is taken back after the test."""
+    monkeypatch.chdir(built.root)
+    flow = built.root / FLOW
+    before = flow.read_text()
+    flow.write_text(before + "\nprint('more')\n")
+    yield built.root / "runs"
+    flow.write_text(before)
+
+
+def test_what_is_no_longer_up_to_date_is_marked_as_status_lists_it(edited: Path) -> None:
+    """`ductaflow report` looks at the same moment as it writes; the reasons are those of the plan."""
+    page = Path(CliRunner().invoke(main, ["report"], catch_exceptions=False).output.strip())
+    reasons = plan_instances(FRAME, FLOW)["reason"].tolist()
+    assert None not in reasons
+    assert column(page, "about", "stale") == reasons
+    assert column(page, "about", "status") == ["done", "done"]
+    assert f"2  {reasons[0]}  (step/bad, step/good)" in status_text()
+    assert block(page, "page-about")["examined"] is not None
+
+
+def test_a_sweep_leaves_a_page_that_knows_of_all_steps(edited: Path) -> None:
+    """After one row ran again, the page marks the other one, and has the project's name as its title."""
+    run_instances(FRAME[FRAME["instance_name"] == "good"], FLOW)
+    page = edited / "index.html"
+    stale = column(page, "about", "stale")
+    assert stale[0] is not None
+    assert stale[1:] in ([], [None])
+    assert block(page, "page-about")["title"] == "tiny"

@@ -151,6 +151,23 @@ def test_minimal_conductor_prints_a_row_for_each_instance(released, generate):
 
 
 @pytest.mark.slow
+def test_minimal_conductor_takes_its_rows_from_a_table(released, generate):
+    """The table and the line in README.md give the rows that the conductor writes out."""
+    project = generate(released, example="minimal", html_reports=False)
+    assert run_python(project, "conductor.py").returncode == 0
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    (project / "control_df.csv").write_text(re.search(r"```csv\n(.+?)```", readme, re.DOTALL)[1], encoding="utf-8")
+    line = re.search(r"^rows = .+$", readme, re.MULTILINE)[0]
+    text = (project / "conductor.py").read_text(encoding="utf-8")
+    changed = re.sub(r"^rows = pd\.DataFrame\(\n.+?^\)$", line, text, flags=re.DOTALL | re.MULTILINE)
+    assert changed != text
+    (project / "conductor.py").write_text(changed, encoding="utf-8")
+    done = run_python(project, "conductor.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("up to date") == 3
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("example", "flow"), [("traffic", "assign_traffic"), ("minimal", "my_analysis")])
 def test_commands_of_the_projects_readme_work(released, generate, example, flow):
     """The script and the `ductaflow run` shown in README.md run, and each leaves a finished instance."""

@@ -1,6 +1,6 @@
 // Two instances' figures in one place: a slider uncovers one over the other, or they take turns.
 
-import { figuresOf, nameOf } from "./data.js";
+import { figuresOf, idOf, nameOf, stepOf } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 
 const BLINK_MS = 700;
@@ -9,6 +9,9 @@ let mode = "slider";
 let share = 50;
 let other = null;
 let timer = 0;
+
+// The step too where two of them meet.
+const titleOf = (row, base) => (stepOf(other) === stepOf(base) ? nameOf(row) : idOf(row));
 
 const source = ([media, data]) => `data:${media};base64,${data}`;
 
@@ -71,7 +74,7 @@ function chooser(candidates, redraw) {
       other = Number(event.target.value);
       redraw();
     },
-  }, candidates.map((row) => el("option", { value: String(row) }, nameOf(row))));
+  }, candidates.map((row) => el("option", { value: String(row) }, idOf(row))));
   node.value = String(other);
   return node;
 }
@@ -79,14 +82,14 @@ function chooser(candidates, redraw) {
 function pane(base, i) {
   const below = el("img", { class: "pair-below", src: source(figuresOf(base)[i]), alt: `Figure ${i + 1} of ${nameOf(base)}` });
   const above = el("img", { class: "pair-above", src: source(figuresOf(other)[i]), alt: `Figure ${i + 1} of ${nameOf(other)}` });
-  const named = el("figcaption", {}, captionOf(base));
-  const box = el("figure", { class: "pair-pane", }, el("div", { class: "pair-stack" }, below, above), named);
+  const box = el("figure", { class: "pair-pane", }, el("div", { class: "pair-stack" }, below, above), el("figcaption", {}, captionOf(base)));
   uncover(box);
   if (mode === "blink") above.hidden = true;
   return box;
 }
 
-const captionOf = (base) => (mode === "slider" ? [el("bdi", {}, nameOf(other)), " to the left of the line, ", el("bdi", {}, nameOf(base)), " to the right"] : el("bdi", {}, nameOf(base)));
+const named = (row, base) => el("bdi", {}, titleOf(row, base));
+const captionOf = (base) => (mode === "slider" ? [named(other, base), " to the left of the line, ", named(base, base), " to the right"] : named(base, base));
 
 function uncover(box) {
   const above = box.querySelector(".pair-above");
@@ -98,6 +101,6 @@ function swapper(base) {
   return (box) => {
     const above = box.querySelector(".pair-above");
     above.hidden = !above.hidden;
-    fill(box.querySelector("figcaption"), el("bdi", {}, nameOf(above.hidden ? base : other)));
+    fill(box.querySelector("figcaption"), named(above.hidden ? base : other, base));
   };
 }

@@ -1,0 +1,42 @@
+"""Before anything runs: the kernel that executes a call's flow, and whether its rows can be given to that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.execution.kernels import Choice, choose_kernel
+from ductaflow_runtime.execution.translation import parameter_problems, reads_indirectly, unread_keys
+from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.runs.instance import Instance
+
+_MOST_PROBLEMS = 20
+
+
+def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instance]) -> Choice:
+    """The flow's kernel; raises `FlowFileError` if it is not installed, `ConfigError` for configs it cannot take."""
+    choice = choose_kernel(code, asked)
+    if choice.note:
+        _say(choice.note)
+    if choice.kernel is not None and not choice.is_python:
+        language = choice.kernel.language
+        found = [
+            f"{instance.name}: {problem}"
+            for instance in instances
+            for problem in parameter_problems(instance.config, code, choice.kernel.name, language)
+        ]
+        unread = dict(pair for instance in instances for pair in unread_keys(instance.config, code, language))
+        if reads_indirectly(code):
+            for line in unread.values():
+                _say(line)
+        else:
+            found += unread.values()
+        if found:
+            more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
+            raise ConfigError(f"configs that a flow in {language} cannot be given:", [*found[:_MOST_PROBLEMS], *more])
+    return choice
+
+
+def _say(text: str) -> None:
+    print(f"ductaflow: {text}", file=sys.stderr, flush=True)  # noqa: T201

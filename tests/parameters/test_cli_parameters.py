@@ -1,0 +1,172 @@
+"""Script mode of flows whose parameters are variables, as papermill has them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ductaflow import FlowFileError, load_cli_parameters, load_results
+from tests.conftest import Project
+
+FLOW = """\
+# %% tags=["parameters"]
+alpha = 0.1  # type: float  learning rate
+name = "Zürich"
+grid = {"n": 3}
+nothing = 1
+
+# %%
+from ductaflow import load_cli_parameters
+
+load_cli_parameters("A sweep of alpha")
+
+# %%
+from ductaflow import project_path, save_results
+from neighbour import LABEL
+
+with open("out.txt", "w", encoding="utf-8") as file:
+    file.write(f"{alpha!r} {name} {grid} {nothing} {LABEL} {project_path('flow')}")
+save_results(alpha=alpha)
+"""
+
+
+@pytest.fixture
+def variables(project: Project) -> Project:
+    """A project with such a flow."""
+    project.write("flow/neighbour.py", "LABEL = 'beside the flow'\n")
+    project.write("config/other.json", '{"alpha": 0.7, "nothing": null}')
+    project.write("flow/step.py", FLOW)
+    return project
+
+
+def script(project: Project, *arguments: str, code: int = 0, flow: str = "flow/step.py") -> str:
+    """Run the flow as a script; gives what it printed."""
+    command = [sys.executable, flow, *arguments]
+    ended = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def written(project: Project, folder: str) -> str:
+    """What the flow wrote, the project's place left out."""
+    return (project.root / folder / "out.txt").read_text(encoding="utf-8").replace(f" {project.root}", "")
+
+
+def test_a_script_has_the_defaults_of_the_parameters_cell(variables: Project) -> None:
+    """Without arguments it works in its own folder and leaves no record, like any flow."""
+    assert "result alpha = 0.1" in script(variables)
+    assert written(variables, "flow") == "0.1 Zürich {'n': 3} 1 beside the flow/flow"
+    assert not (variables.root / "runs").exists()
+
+
+def test_config_files_and_settings_change_them(variables: Project) -> None:
+    """A value that is given replaces the variable, `null` and objects too; the record holds what was given."""
+    given = ["--config", "config/other.json", "--set", "grid.n=5", "--set", "name=Bern"]
+    script(variables, *given, "--output-dir", "runs/step/a")
+    assert written(variables, "runs/step/a") == "0.7 Bern {'n': 5} None beside the flow/flow"
+    record = variables.record("step", "a")
+    assert (record["status"], record["results"]) == ("done", {"alpha": 0.7})
+    config = {"alpha": 0.7, "nothing": None, "grid": {"n": 5}, "name": "Bern"}
+    assert record["fingerprint"]["config"] == config
+    assert json.loads((variables.root / "runs/step/a/config.json").read_text(encoding="utf-8")) == config
+
+
+def test_a_script_run_that_is_given_nothing_has_an_empty_config(variables: Project) -> None:
+    """The defaults are part of the code, so they are not part of the config."""
+    script(variables, "--output-dir", "runs/step/a")
+    assert variables.record("step", "a")["fingerprint"]["config"] == {}
+    assert load_results("step")["result.alpha"].tolist() == [0.1]
+
+
+def test_help_says_where_the_defaults_are(variables: Project) -> None:
+    """The description is the flow's own."""
+    told = script(variables, "--help")
+    assert "A sweep of alpha" in told
+    assert "(default: the values in the parameters cell)" in " ".join(told.split())
+
+
+def test_a_wrong_argument_ends_the_script(variables: Project) -> None:
+    """Exit code 2 and a message, before anything is computed."""
+    assert "config file not found" in script(variables, "--config", "config/none.json", code=2)
+    assert "--set alpha: write it as key=value" in script(variables, "--set", "alpha", code=2)
+    assert not (variables.root / "flow/out.txt").exists()
+
+
+@pytest.mark.slow
+def test_opened_as_a_notebook_nothing_is_changed(variables: Project) -> None:
+    """Its variables are what the parameters cell says, and the project is importable from there on."""
+    import jupytext
+    from nbclient import NotebookClient
+
+    notebook = jupytext.read(variables.root / "flow/step.py")
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    NotebookClient(notebook, resources={"metadata": {"path": str(variables.root / "flow")}}).execute()
+    assert written(variables, "flow") == "0.1 Zürich {'n': 3} 1 beside the flow/flow"
+
+
+def test_a_flow_that_takes_config_says_so(variables: Project) -> None:
+    """Where a notebook would get `config`, variables set in a script would be another result."""
+    variables.write("flow/other.py", FLOW.replace("alpha = 0.1", "config = {}\nalpha = 0.1"))
+    told = script(variables, "--set", "alpha=2", code=2, flow="flow/other.py")
+    assert "is given its parameters in `config`" in told
+    assert "write config = load_cli_config(...)" in told
+
+
+def test_a_flow_of_variables_refuses_a_config_that_they_would_not_see(variables: Project) -> None:
+    """`--set alpha=2` into a `config` that nobody reads would compute with the default."""
+    loader = 'from ductaflow import load_cli_config\nconfig = load_cli_config("config/other.json")'
+    text = FLOW.replace('load_cli_parameters("A sweep of alpha")', loader)
+    variables.write("flow/other.py", text)
+    told = script(variables, "--set", "alpha=2", code=2, flow="flow/other.py")
+    assert "assigns variables and no `config`" in told
+    assert "write load_cli_parameters() in place of the lines with load_cli_config" in told
+
+
+def test_a_flow_that_says_nothing_takes_config(project: Project) -> None:
+    """A parameters cell with a comment alone is one for `config`, as it always was."""
+    project.write("config/base.json", '{"alpha": 2}')
+    project.write_flow(
+        "flow/step.py",
+        '# %% tags=["parameters"]\n# injected\n\n# %%\nfrom ductaflow import is_notebook_execution, load_cli_config\n\n'
+        'if not is_notebook_execution():\n    config = load_cli_config("config/base.json")\n\n'
+        '# %%\nprint("alpha is", config["alpha"])\n',
+    )
+    assert "alpha is 3" in script(project, "--set", "alpha=3")
+
+
+def test_another_module_cannot_call_it_for_the_flow(variables: Project) -> None:
+    """It sets the variables where it is called, so a helper's call would leave the flow's as they are."""
+    helper = "from ductaflow import load_cli_parameters\n\n\ndef prepare():\n    load_cli_parameters()\n"
+    variables.write("flow/helper.py", helper)
+    text = FLOW.replace(
+        "from ductaflow import load_cli_parameters\n\nload_cli_parameters(", "import helper\nhelper.prepare("
+    )
+    variables.write("flow/other.py", text.replace('"A sweep of alpha"', ""))
+    told = script(variables, code=1, flow="flow/other.py")
+    assert "call it in the flow itself, below its parameters cell" in told
+    with pytest.raises(FlowFileError, match=r"test_cli_parameters\.py calls"):
+        load_cli_parameters()
+
+
+@pytest.mark.slow
+def test_processes_that_a_script_starts_have_the_parameters_too(variables: Project) -> None:
+    """A process made by `spawn` imports the script again, and computes with the same values."""
+    body = """
+# %%
+import multiprocessing
+
+
+def told(number):
+    return number * alpha
+
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print("products", pool.map(told, [1, 2]))
+"""
+    head = FLOW.partition("# %%\nfrom ductaflow import project_path")[0]
+    (variables.root / "flow/pool.py").write_text(head + body, encoding="utf-8")
+    assert "products [0.5, 1.0]" in script(variables, "--set", "alpha=0.5", flow="flow/pool.py")
