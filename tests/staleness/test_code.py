@@ -130,7 +130,7 @@ def test_a_helper_that_is_still_needed(sample: Sample) -> None:
     text = (sample.root / "lib/rates.py").read_text()
     helper_deleted(sample)
     assert sample.plan("cost") == each(COSTS, "module deleted: lib/rates.py")
-    with pytest.raises(FlowFileError, match="imports lib\\.rates, which is neither installed nor"):
+    with pytest.raises(FlowFileError, match=r"imports lib\.rates, which is neither installed nor"):
         sample.run("cost")
     assert sample.plan("cost") == each(COSTS, "module deleted: lib/rates.py")
     sample.write("lib/rates.py", text)
