@@ -43,7 +43,7 @@ class Simulated(Executor):
         return future
 
     def _work(self) -> None:
-        from ductaflow_runtime.runs.record import from_json, write_record
+        from ductaflow_runtime.runs.record import FILE_NAME, from_json
 
         while True:
             job, future = self._jobs.get()
@@ -52,9 +52,8 @@ class Simulated(Executor):
             about = {"flow": "flow/step.py", "step": job.step, "instance_name": job.name}
             written = record(**about, results={"n": job.config["n"]})
             written["fingerprint"] = {**written["fingerprint"], "config": job.config}
-            done = from_json(written, directory)
-            write_record(done)
-            future.set_result(done)
+            (directory / FILE_NAME).write_text(json.dumps(written), encoding="utf-8")
+            future.set_result(from_json(written, directory))
 
 
 def sweep(count: int, *, simulated: bool) -> dict[str, float]:
