@@ -19,15 +19,17 @@ from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
+from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit, lost
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
+from ductaflow_runtime.worker.process import Key, Worker, installed_state, worker_key, worker_variables
+from ductaflow_runtime.worker.verdicts import Verdicts, verdicts_for
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
     "FlowFileError": FlowFileError,
 }
+_MOST_IDLE = 4  # workers a processor, of all flows together
 
 
 @dataclass
@@ -41,10 +43,10 @@ class Pool:
     interrupts: int = 0
 
     @contextlib.contextmanager
-    def lend(self, threads: int) -> Iterator[tuple[Worker, int]]:
+    def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
         """A worker for one job, and its lane, the smallest number that no worker at work has."""
-        key = worker_key(threads)
-        worker = self._take_idle(key) or Worker(worker_variables(threads))
+        key = worker_key(job)
+        worker = self._take_idle(key) or Worker(worker_variables(job.threads))
         with self.lock:
             worker.make_ready()
             lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
@@ -69,12 +71,18 @@ class Pool:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
         with self.lock:
             self.busy.pop(worker, None)
-            known = self.idle.setdefault(key, [])
-            keep = worker.is_fit and len(known) < 2 * cpu_count()
-            if keep:
-                known.append(worker)
-        if not keep:
-            worker.close()
+            known = self.idle.pop(key, [])
+            surplus = [] if worker.is_fit and len(known) < 2 * cpu_count() else [worker]
+            known += [] if surplus else [worker]
+            if known:
+                self.idle[key] = known  # at the end, behind those that have served other flows since
+            while sum(map(len, self.idle.values())) > _MOST_IDLE * cpu_count():
+                longest = next(iter(self.idle))
+                surplus.append(self.idle[longest].pop())
+                if not self.idle[longest]:
+                    del self.idle[longest]
+        for old in surplus:
+            old.close()
 
     def interrupt(self) -> None:
         """Interrupt all that is executing, and what is about to."""
@@ -144,18 +152,39 @@ def run_job(job: Job) -> Record:
 def _run_on_worker(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
-    for last in (False, True):
-        with workers.lend(job.threads) as (worker, lane):
+    verdicts = verdicts_for(job, installed_state())
+    last = False
+    while True:
+        allowed = verdicts.applied(job)
+        with workers.lend(allowed) as (worker, lane):
             try:
                 if workers.interrupts != interrupts:
                     raise WorkerError(NOT_BEGUN)
-                reply = worker.run(job.but(lane=lane))
-                break
+                reply = worker.run(allowed.but(lane=lane))
             except WorkerError as error:
+                interrupted = workers.interrupts != interrupts
+                if not interrupted and _ended_by_import(worker, verdicts):
+                    continue
                 # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-                if last or worker.has_begun() or workers.interrupts != interrupts:
+                if last or worker.has_begun() or interrupted:
                     return _without_worker(job, worker, error)
-    return _record_of(job, reply.get("fatal"))
+                last = True
+                continue
+        if "unfit" not in reply:
+            return _record_of(job, reply.get("fatal"))
+        verdicts.add(*reply["unfit"])
+
+
+def _ended_by_import(worker: Worker, verdicts: Verdicts) -> bool:
+    """Whether a worker ended while it imported something ahead; then the next one leaves that alone."""
+    name = worker.importing()
+    if name is None:
+        return False
+    code = worker.exit_code()
+    reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
+    by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
+    verdicts.add(name, reason, keep=not by_others)
+    return True
 
 
 def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
