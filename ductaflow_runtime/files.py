@@ -21,15 +21,16 @@ _COARSE_NS = 2_000_000_000
 class FileState(TypedDict, total=False):
     """What a record says a file held: `size` (bytes), `sha256` and `mtime_ns`, or one of the others.
 
-    `record`: a digest of what another instance's record tells; `names`: of the names in a folder; `missing`:
-    there was none; `changed`: it changed during the execution, so that nobody knows; `again`: it did so the time
-    before as well.
+    `record`: a digest of what another instance's record tells; `instance`: of an instance that the execution ran
+    itself, or found up to date; `names`: of the names in a folder; `missing`: there was none; `changed`: it changed
+    during the execution, so that nobody knows; `again`: it did so the time before as well.
     """
 
     size: int
     sha256: str
     mtime_ns: int | None
     record: str
+    instance: str
     names: str | None
     missing: bool
     changed: bool

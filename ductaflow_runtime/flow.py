@@ -27,8 +27,10 @@ from ductaflow_runtime.notebook import (
     read_notebook,
     tags_of,
 )
+from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
+from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
 
 if TYPE_CHECKING:
@@ -122,10 +124,30 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
 
 def takes_config(path: Path) -> bool:
     """Whether a flow is given its parameters in `config`, and not each as a variable."""
+    return analyse_keys(_code_cells(path)).takes_config
+
+
+def loads_config_in_vain(path: Path) -> bool:
+    """Whether a flow of variables loads, as a script, a `config` that nothing in it reads."""
+    try:
+        cells = _code_cells(path)
+    except FlowFileError:
+        return False  # no flow: a script, which does what it likes with its config
+    keys = analyse_keys(cells)
+    loads = any(_loads_config(node) for cell in cells if cell.tree is not None for node in ast.walk(cell.tree))
+    return loads and bool(keys.parameters) and not keys.takes_config
+
+
+def _code_cells(path: Path) -> list[CodeCell]:
     cells = [cell for cell in read_notebook(path, read_bytes(path)).cells if cell.cell_type == "code"]
-    return analyse_keys(
-        [CodeCell(cell.source, parse(cell.source), has_tag(cell, PARAMETERS)) for cell in cells]
-    ).takes_config
+    return [CodeCell(cell.source, parse(cell.source), has_tag(cell, PARAMETERS)) for cell in cells]
+
+
+def _loads_config(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+        return False
+    targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return targets == [CONFIG] and called_name(node.value).rpartition(".")[2] == LOADER
 
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:

@@ -24,6 +24,7 @@ class Settings:
     runs_dir: str = "runs"
     workers: int | None = None
     timeout: float | None = None
+    wait: float = 86_400.0
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
@@ -164,6 +165,10 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
         "workers": (lambda v: positive(v, int), "a whole number above 0"),
         "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
+        "wait": (
+            lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
+            "a number of seconds, 0 or more",
+        ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (

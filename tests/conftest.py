@@ -39,6 +39,7 @@ NOT_ON_A_KERNEL = {
     "test_prune.py",
     "test_rerun.py",
     "test_rows_and_config.py",
+    "test_two_at_once.py",
     "test_two_conductors.py",
 }
 

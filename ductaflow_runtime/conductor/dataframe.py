@@ -122,7 +122,7 @@ def plan_frame(control_df: pd.DataFrame, reasons: Sequence[str | None]) -> pd.Da
     return _with(control_df, {"reason": pd.Series(list(reasons), index=control_df.index, dtype=object)})
 
 
-def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], outcomes: Sequence[Outcome]) -> pd.DataFrame:
+def outcome_frame(control_df: pd.DataFrame, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """The rows plus what became of them and what they saved."""
     index = control_df.index
     durations = [None if outcome.record is None else outcome.record.duration_s for outcome in outcomes]
@@ -133,7 +133,7 @@ def outcome_frame(control_df: pd.DataFrame, reasons: Sequence[str | None], outco
 
     added: dict[str, pd.Series[Any]] = {
         "status": texts(str(outcome.status) for outcome in outcomes),
-        "reason": texts(reasons),
+        "reason": texts(outcome.reason for outcome in outcomes),
         "duration_s": pd.Series(durations, index=index, dtype=float),
         "directory": texts(str(outcome.directory) for outcome in outcomes),
         "error": texts(None if outcome.error is None else outcome.error.line for outcome in outcomes),

@@ -7,7 +7,7 @@ from typing import Any
 
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
 from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.ahead import Ahead, imports_ahead
 
@@ -17,6 +17,8 @@ def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
     if not stale:
         return {}
+    # What another process is at comes last: by then it may have ended.
+    stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
     git, ahead = call.project.git_state(), ahead_of(call)
     return {index: make_job(call, plan, threads, git, ahead) for index, plan in stale.items()}
 
@@ -50,4 +52,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         learns=ahead.whole,
         threads=threads,
         git=git,
+        force=options.force,
+        planned=BUSY if plan.busy else mark_of(plan.record),
+        wait=options.wait if options.wait is not None else project.settings.wait,
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.upkeep import staleness_of
+from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
+from ductaflow_runtime.worker.pool import pool
 
 _LONGEST = 100
 
@@ -55,8 +57,8 @@ class SweepPage(Observer):
         self._page: LivePage | None = None
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """A sweep that executes nothing leaves the page alone."""
-        if any(plan.reason for plan in plans):
+        """A sweep that executes nothing leaves the page alone, and so does one inside a flow."""
+        if current() is None and any(plan.reason for plan in plans):
             self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
@@ -78,13 +80,33 @@ class PageAtExit(Observer):
         self._wanted = False
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """An instance that need not run leaves the page alone."""
-        self._wanted = any(plan.reason for plan in plans)
+        """An instance that need not run leaves the page alone, and so does one inside a flow."""
+        self._wanted = current() is None and any(plan.reason for plan in plans)
 
     def finished(self) -> None:
         """Remember it."""
         if self._wanted:
             write_at_exit(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
+
+
+class Waiting(Observer):
+    """A line for each instance that another process is executing and that is waited for."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: set[str] = set()
+
+    def waited(self) -> None:
+        """Name those that have not been named."""
+        for address, who in sorted(pool().waiting.items()):
+            if address not in self._told:
+                self._told.add(address)
+                self._say(f"{address}: waiting for another process ({who})")
+
+
+def say(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:

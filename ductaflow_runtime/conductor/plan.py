@@ -34,6 +34,7 @@ class Options:
     kernel_name: str | None = None
     workers: int | None = None
     stop: bool = False
+    wait: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
@@ -47,6 +48,7 @@ class Options:
             timeout=settings.timeout if self.timeout is None else self.timeout,
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
+            wait=settings.wait if self.wait is None else self.wait,
         )
 
 

@@ -38,7 +38,7 @@ class Progress(Observer):
         """Count it, and name it if it failed."""
         self._counts[outcome.status] += 1
         if outcome.status is Status.FAILED:
-            self._say(f"failed: {describe_failure(outcome.as_record(self._project))}")
+            self.say(f"failed: {describe_failure(outcome.as_record(self._project))}")
         self._show()
         if self._bar is not None:
             self._bar.update(1)
@@ -54,7 +54,8 @@ class Progress(Observer):
             told = {str(status): self._counts[status] for status in (Status.DONE, Status.FAILED)}
             self._bar.set_postfix({**told, str(Status.RUNNING): running}, refresh=False)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line beside the bar."""
         if self._bar is not None:
             self._bar.write(text, file=sys.stderr)
         else:

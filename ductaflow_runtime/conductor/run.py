@@ -9,18 +9,20 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage
+from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Given, Sweep, failed_without_record, not_run
+from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
-from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
+from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
-from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.why_stale import Present
@@ -56,19 +58,22 @@ def run_notebook(
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
     seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
-    `InstanceBusyError` while another process executes the instance.
+    `InstanceBusyError` if another process executes the instance for longer than the project's setting `wait`.
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     return run_one(call, config, instance_name).as_record(call.project)
 
 
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
     """What became of one instance; raises like `run_notebook`."""
-    (plan,) = make_plans(call, [instance_of(call, config, instance_name)], whole=True)
-    if plan.busy:
+    instance = instance_of(call, config, instance_name)
+    with aside():
+        (plan,) = make_plans(call, [instance], whole=True)
+    if plan.busy and not call.options.wait:
         raise InstanceBusyError(plan.busy)
-    (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project)], whole=True))
+    (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project), Waiting(say)], whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -112,8 +117,8 @@ def run_instances(
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
-    counts as failed. `kernel_name` is the Jupyter kernel for all rows. They are all validated before the first runs;
-    `ConfigError` lists every problem.
+    is waited for, then looked at again. `kernel_name` is the Jupyter kernel for all rows. They are all validated before
+    the first runs; `ConfigError` lists every problem.
     """
     if on_error not in ("raise", "continue", "stop"):
         raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
@@ -127,15 +132,18 @@ def run_instances(
         workers=workers,
         stop=on_error == "stop",
     )
-    call = make_call(notebook_file, step_name, runs_dir, options)
+    with aside():
+        call = make_call(notebook_file, step_name, runs_dir, options)
     project = call.project
     instances = instances_of(control_df, call)
-    plans = make_plans(call, instances)
-    remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
-    observers = [SweepPage(project), Announcement(call.step), Progress(project, call.step)]
+    with aside():
+        plans = make_plans(call, instances)
+        remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
+    progress = Progress(project, call.step)
+    observers = [SweepPage(project), Announcement(call.step), progress, Waiting(progress.say)]
     given = None if executor is None else Given(executor, workers)
     outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, stop=call.options.stop))
-    frame = outcome_frame(control_df, [plan.reason for plan in plans], outcomes)
+    frame = outcome_frame(control_df, outcomes)
     failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed and on_error != "continue":
         raise InstancesFailed(failed, frame)
@@ -168,6 +176,13 @@ def plan_instances(
 
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
+    with aside():
+        outcomes = _conduct(call, plans, sweep)
+        _count_as_inputs(outcomes)
+    return outcomes
+
+
+def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
@@ -176,13 +191,34 @@ def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
-    outcomes |= put_aside(jobs, plans, options.stop)
     try:
-        outcomes |= sweep.run(jobs)
+        outcomes |= _with_pages(call, plans, sweep.run(jobs))
     finally:
         for observer in sweep.observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
+
+
+def _with_pages(call: Call, plans: Sequence[Plan], outcomes: dict[int, Outcome]) -> dict[int, Outcome]:
+    """What another process had executed meanwhile has its page, too, if pages are asked for."""
+    present = Present(call.project)
+    for index, outcome in outcomes.items():
+        if call.options.export_html and outcome.status is Status.UP_TO_DATE and outcome.record is not None:
+            refresh(plans[index], outcome.record, present, html=True)
+    return outcomes
+
+
+def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
+    """Of a flow that this process is in the middle of, and that has run these instances."""
+    running = current()
+    if running is None:
+        return
+    for outcome in outcomes:
+        seen = look(outcome.directory)
+        if outcome.record is not None and seen.record is not None:
+            same = seen.record.started == outcome.record.started
+            path = str(outcome.directory / FILE_NAME)
+            running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
 
 
 def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
@@ -193,12 +229,3 @@ def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
         for index, plan in enumerate(plans)
         if plan.record is not None and not plan.reason
     }
-
-
-def put_aside(jobs: dict[int, Job], plans: Sequence[Plan], stop: bool) -> dict[int, Outcome]:
-    """Take out the jobs that another process is doing, which count as failed; with `stop`, all others too."""
-    busy = {index: InstanceBusyError(plan.busy) for index, plan in enumerate(plans) if plan.busy}
-    aside = {index: failed_without_record(jobs.pop(index), error) for index, error in busy.items()}
-    if stop and busy:
-        aside |= {index: not_run(jobs.pop(index)) for index in list(jobs)}
-    return aside

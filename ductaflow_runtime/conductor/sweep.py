@@ -21,7 +21,8 @@ from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.pool import NotBegunError, cpu_count, pool, run_job
+from ductaflow_runtime.worker.dispatch import NotBegunError, run_job
+from ductaflow_runtime.worker.pool import cpu_count, pool
 
 _TICK_S = 0.5
 _LAST_CHANCE_S = 15.0
@@ -189,8 +190,10 @@ def outcome_of(job: Job, future: Future[Record]) -> Outcome:
     if error is not None:
         return failed_without_record(job, error)
     record = future.result()
+    if record.skipped:
+        return Outcome(Status.UP_TO_DATE, job.instance, None, record)
     status = Status.DONE if record.status is Status.DONE else Status.FAILED
-    return Outcome(status, job.instance, job.reason, record)
+    return Outcome(status, job.instance, record.reason, record)
 
 
 def not_run(job: Job) -> Outcome:

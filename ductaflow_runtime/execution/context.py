@@ -6,8 +6,10 @@ through the environment in a Jupyter kernel that papermill started for us. Inter
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from ductaflow_runtime.execution.handoff import HANDOFF, adopt
 from ductaflow_runtime.execution.running import Execution
@@ -27,6 +29,17 @@ def current() -> Execution | None:
     if _current is None and HANDOFF in os.environ and in_kernel():
         begin(adopt(os.environ[HANDOFF]))
     return _current
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """While the runtime works for a call inside a flow: what it reads in this thread is no input of the flow."""
+    running = current()
+    if running is None:
+        yield
+    else:
+        with running.tracker.looking_away():
+            yield
 
 
 def in_kernel() -> bool:

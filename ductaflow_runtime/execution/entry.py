@@ -30,11 +30,11 @@ from ductaflow_runtime.runs.artifacts import (
     set_aside,
     snapshot,
 )
-from ductaflow_runtime.runs.failure import Failure
+from ductaflow_runtime.runs.failure import Failure, folder_removed
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
+from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
-from ductaflow_runtime.runs.state import host_name
 from ductaflow_runtime.runs.states import Status
 
 
@@ -63,6 +63,9 @@ class Entry:
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success drops the results kept before it."""
+        if not self.record.directory.is_dir():
+            self.record.directory.mkdir(parents=True)
+            conclusion = replace(conclusion, status=Status.FAILED, error=folder_removed())
         finished = now()
         started = datetime.datetime.fromisoformat(self.record.started or finished)
         duration = (datetime.datetime.fromisoformat(finished) - started).total_seconds()
@@ -95,15 +98,15 @@ class Entry:
         return describe_files(directory, files), [name for name, seen in new.items() if seen == NO_FILE]
 
 
-def open_entry(job: Job) -> Entry:
-    """Make the folder ready and say `running`. The caller holds the instance's lock."""
+def open_entry(job: Job, started: str | None = None) -> Entry:
+    """Make the folder ready and say `running`, since `started` or now. The caller holds the instance's lock."""
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
     try:
         before = read_record(directory)
     except RecordError:
         before = None
-    running = _running_record(job, before)
+    running = running_record(job, before, started or now())
     _clear(job, before, running)
     foreign = snapshot(directory, running.flow_stem)
     write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
@@ -122,7 +125,7 @@ def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fi
     return replace(seen, inputs=seen.inputs | {path: {**seen.inputs[path], "again": True} for path in repeated})
 
 
-def _running_record(job: Job, before: Record | None) -> Record:
+def running_record(job: Job, before: Record | None, started: str) -> Record:
     """It lists what the previous execution wrote until that is cleared away."""
     return Record(
         flow=job.project.relative(job.flow),
@@ -130,7 +133,7 @@ def _running_record(job: Job, before: Record | None) -> Record:
         instance_name=job.name,
         status=Status.RUNNING,
         reason=job.reason,
-        started=now(),
+        started=started,
         command=command_line(job),
         outputs=before.outputs if before is not None else None,
         environment=_place_of_execution(job),

@@ -30,15 +30,19 @@ from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import number_cells, read_bytes, save_notebook
-from ductaflow_runtime.project import set_import_path
+from ductaflow_runtime.project import HIDDEN, set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
-from ductaflow_runtime.runs.state import locked
+from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.runs.record import now
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import decide, mark_of
 from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -49,20 +53,43 @@ def execute(given: Assignment) -> None:
     job = given.job
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
+    if job.folder is None:
+        (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
     with locked(directory) as free:
         if not free:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
-        given.observe(Phase.OPEN)
-        entry = open_entry(job)
-        given.journal({"foreign": entry.foreign})
-        try:
-            conclusion = _execute_flow(given, entry)
-            given.observe(Phase.CLOSE)
-            entry.close(conclusion)
-        except KeyboardInterrupt:
-            entry.close(_broken_off(given.clock))
-        except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-            entry.close(Conclusion(Status.FAILED, of_exception(error)))
+        reason = _look_again(job)
+        if reason is None:
+            given.journal({"up to date": True})
+        else:
+            _execute(replace(given, job=job.but(reason=reason)))
+
+
+def _look_again(job: Job) -> str | None:
+    """Why the instance must still run; another process may have executed it since it was planned."""
+    seen = look(job.instance.directory, own=True)
+    if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
+        return job.reason
+    plan = decide(job.instance, Present(job.project), seen, force=job.force, html=job.export_html)
+    if plan.busy:
+        raise InstanceBusyError(plan.busy)
+    return plan.reason
+
+
+def _execute(given: Assignment) -> None:
+    given.observe(Phase.OPEN)
+    started = now()
+    given.journal({"started": started})
+    entry = open_entry(given.job, started)
+    given.journal({"foreign": entry.foreign})
+    try:
+        conclusion = _execute_flow(given, entry)
+        given.observe(Phase.CLOSE)
+        entry.close(conclusion)
+    except KeyboardInterrupt:
+        entry.close(_broken_off(given.clock))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
+        entry.close(Conclusion(Status.FAILED, of_exception(error)))
 
 
 def _broken_off(clock: Clock) -> Conclusion:

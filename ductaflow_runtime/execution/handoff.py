@@ -15,6 +15,7 @@ from pathlib import Path
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
 
@@ -36,6 +37,7 @@ def tell_kernel(execution: Execution, answer: Path) -> None:
 def adopt(text: str) -> Execution:
     """In that kernel: track, and answer after each cell."""
     told = json.loads(text)
+    refuse_stale_bytecode(told["root"])
     tracker = Tracker(root=told["root"], own=told["directory"], runs_dir=told["runs_dir"], active=True, late=True)
     tracker.install()
     execution = Execution(

@@ -20,7 +20,9 @@ class Job:
     but nothing of `avoid`.
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
-    keeps the job from beginning once it is there.
+    keeps the job from beginning once it is there. `planned` tells the record that the plan was made on: if there is
+    another one by now, it is decided anew whether to execute. `wait` is for how many seconds an instance that another
+    process holds is waited for.
     """
 
     root: str
@@ -43,6 +45,9 @@ class Job:
     lane: int | None = None
     folder: str | None = None
     unless: str | None = None
+    force: bool = False
+    planned: str | None = None
+    wait: float = 0.0
 
     @property
     def instance(self) -> Instance:

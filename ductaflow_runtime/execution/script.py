@@ -13,8 +13,9 @@ from pathlib import Path
 
 from ductaflow_runtime.config.border import Config, apply_settings, read_config
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
-from ductaflow_runtime.flow import takes_config
+from ductaflow_runtime.flow import loads_config_in_vain, takes_config
 from ductaflow_runtime.project import find_root, set_import_path
+from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 
 
 def enter_script(default_config: str | os.PathLike[str] | None, description: str) -> Config:
@@ -35,6 +36,7 @@ def enter_script(default_config: str | os.PathLike[str] | None, description: str
         set_import_path(flow.parent, root)
         if _is_child():
             return config
+        refuse_stale_bytecode(str(root))
         if given.output_dir is None:
             os.chdir(flow.parent)
         else:
@@ -64,19 +66,19 @@ def _script() -> Path:
 
 def _check_way(flow: Path, as_config: bool) -> None:
     """Refuse a script that asks for its parameters otherwise than a notebook is given them: they would not arrive."""
-    if as_config and isinstance(vars(sys.modules["__main__"]).get("config"), dict):
-        return  # assigned above the CLI cell, as nearly always: nothing to be read for that
-    if takes_config(flow) == as_config:
-        return
     if as_config:
+        if isinstance(vars(sys.modules["__main__"]).get("config"), dict):
+            return  # assigned above the CLI cell, as nearly always: the flow's text need not be read for that
+        if loads_config_in_vain(flow):
+            raise FlowFileError(
+                f"the parameters cell of {flow} assigns variables, and nothing reads the `config` that load_cli_config "
+                "gives: write load_cli_parameters() in place of the lines with load_cli_config"
+            )
+    elif takes_config(flow):
         raise FlowFileError(
-            f"the parameters cell of {flow} assigns variables and no `config`, so its parameters arrive as variables: "
-            "write load_cli_parameters() in place of the lines with load_cli_config, or `config = {}` in that cell"
+            f"{flow} is given its parameters in `config`, so load_cli_parameters() would set variables that a notebook "
+            "does not get: write config = load_cli_config(...), or take `config` out of the flow"
         )
-    raise FlowFileError(
-        f"{flow} is given its parameters in `config`, so load_cli_parameters() would set variables that a notebook "
-        "does not get: write config = load_cli_config(...), or assign variables in the parameters cell and no `config`"
-    )
 
 
 def _is_child() -> bool:

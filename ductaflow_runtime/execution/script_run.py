@@ -20,10 +20,10 @@ from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import Capture
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shutdown import open_files, settle_files
-from ductaflow_runtime.project import Project
+from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
-from ductaflow_runtime.runs.state import acquire
+from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import local_modules
@@ -65,6 +65,8 @@ def _open(job: Job, busy: bool) -> Entry:
     directory = job.instance.directory
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        if job.folder is None:
+            (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
         if busy or not acquire(directory):
             raise ConfigError(f"{directory} is being written by another process at this moment")
         entry = open_entry(job)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.files import FileState, Stat, hash_file, hash_names, is_recent, stat_file, write_atomically
-from ductaflow_runtime.runs.record import read_record
+from ductaflow_runtime.runs.record import Record, read_record
 
 # Below this, reading a cached answer costs as much as reading the file.
 _WORTH_CACHING = 64 * 1024
@@ -26,13 +26,28 @@ def _hash_record(path: Path) -> str | None:
 
     `None` if the file is no record.
     """
+    record = _readable(path)
+    return None if record is None else _digest(_told_by(record))
+
+
+def hash_instance(record: Record) -> str:
+    """One digest of what an instance is and has given: flow, status, config, results and outputs."""
+    outputs = {name: stored.get("sha256") for name, stored in (record.outputs or {}).items()}
+    return _digest([record.flow, *_told_by(record), outputs])
+
+
+def _readable(path: Path) -> Record | None:
     try:
-        record = read_record(path.parent)
+        return read_record(path.parent)
     except RecordError:
         return None
-    if record is None:
-        return None
-    told = [record.status, record.results, record.fingerprint.config if record.fingerprint is not None else None]
+
+
+def _told_by(record: Record) -> list[Any]:
+    return [record.status, record.results, record.fingerprint.config if record.fingerprint is not None else None]
+
+
+def _digest(told: list[Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

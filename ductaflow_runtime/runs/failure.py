@@ -89,6 +89,11 @@ def interrupted(cell: int | None = None) -> Failure:
     return Failure("Interrupted", "interrupted before it ended", cell)
 
 
+def folder_removed() -> Failure:
+    """The flow, or somebody else, took away what it was to leave its results in."""
+    return Failure("FolderRemoved", "the instance's folder was removed while the flow was running")
+
+
 def not_begun() -> Failure:
     """Somebody broke it off before anything was done."""
     return Failure("Interrupted", NOT_BEGUN)

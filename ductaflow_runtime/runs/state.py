@@ -1,4 +1,4 @@
-"""What state an instance is in at this moment, and who holds it. The one place that tells a running instance from an
+"""What state an instance is in at this moment. The one place that tells a running instance from an
 interrupted one, and a new one from a damaged one.
 """
 
@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.errors import InstanceBusyError, RecordError
+from ductaflow_runtime.runs.lock import host_name, is_beating, is_free, locked
 from ductaflow_runtime.runs.record import FILE_NAME, Record, read_record
 from ductaflow_runtime.runs.states import Status
-
-HEARTBEAT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,11 +29,14 @@ class Seen:
     damage: str | None = None
 
 
-def look(directory: Path) -> Seen:
-    """The one place that tells a running instance from an interrupted one, and a new one from a damaged one."""
+def look(directory: Path, *, own: bool = False) -> Seen:
+    """The one place that tells a running instance from an interrupted one, and a new one from a damaged one.
+
+    `own`: this process holds the instance, so that nobody else on this machine is at it.
+    """
     try:
         record = read_record(directory)
-        while not _is_settled(record, directory):
+        while not _is_settled(record, directory, own):
             # An execution may have ended, or begun, since the record was read: what stays the same was left so.
             before, record = record, read_record(directory)
             if record == before:
@@ -49,12 +49,11 @@ def look(directory: Path) -> Seen:
     return Seen(record.status, record)
 
 
-def _is_settled(record: Record | None, directory: Path) -> bool:
+def _is_settled(record: Record | None, directory: Path, own: bool) -> bool:
     """Whether a record is right as it stands. One that is missing from a folder in use is about to be written."""
     if record is not None:
-        return record.status is not Status.RUNNING or is_alive(record)
-    with locked(directory) as free:
-        return not free or _is_empty(directory)
+        return record.status is not Status.RUNNING or (is_alive(record) if not own else is_alive_elsewhere(record))
+    return _is_empty(directory) if own else not is_free(directory) or _is_empty(directory)
 
 
 def _is_empty(directory: Path) -> bool:
@@ -65,68 +64,19 @@ def _is_empty(directory: Path) -> bool:
         return True
 
 
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[bool]:
-    """Hold the instance for this process; yields whether nobody else held it.
-
-    The lock goes with the process, however it ends. Where folders cannot be locked (Windows, some network
-    file systems) it is always granted.
-    """
-    handle = _lock(directory)
-    try:
-        yield handle is not None
-    finally:
-        if handle is not None and handle >= 0:
-            os.close(handle)
-
-
-def acquire(directory: Path) -> bool:
-    """Hold the instance until this process ends; false if another process holds it."""
-    return _lock(directory) is not None
-
-
-def _lock(directory: Path) -> int | None:
-    """A locked descriptor, -1 where locks are not to be had, `None` if another process holds it."""
-    if sys.platform == "win32":
-        return -1
-    import fcntl
-
-    try:
-        handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1
-    try:
-        for attempt in range(5):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return handle
-            except BlockingIOError:
-                time.sleep(0.01 * attempt)  # somebody may only be looking whether it is held
-        os.close(handle)
-        return None
-    except OSError:
-        os.close(handle)
-        return -1
-
-
 def is_alive(record: Record) -> bool:
     """Whether the execution that a `running` record speaks of is still going on."""
     if record.status is not Status.RUNNING:
         return False
     if (record.environment or {}).get("host") == host_name():
-        with locked(record.directory) as free:
-            return not free
-    with contextlib.suppress(OSError):
-        # Another machine's process cannot be looked at; its worker touches the record while it lives.
-        return time.time() - (record.directory / FILE_NAME).stat().st_mtime < 6 * HEARTBEAT_S
-    return False
+        return not is_free(record.directory)
+    return is_alive_elsewhere(record)
 
 
-def host_name() -> str:
-    """This machine's name, as records hold it."""
-    import platform
-
-    return platform.node()
+def is_alive_elsewhere(record: Record) -> bool:
+    """Whether it goes on on another machine, whose locks may not be seen here: its worker touches the record."""
+    there = (record.environment or {}).get("host") != host_name()
+    return there and record.status is Status.RUNNING and is_beating(record.directory / FILE_NAME)
 
 
 @contextlib.contextmanager

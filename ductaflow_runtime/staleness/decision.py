@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.state import Seen, look
 from ductaflow_runtime.runs.states import Status
@@ -58,13 +59,19 @@ def decide(
     return Plan(instance, record, reason, text)
 
 
+def mark_of(record: Record | None) -> str:
+    """What tells a record from any other of the same instance."""
+    return "" if record is None else f"{record.status} {record.started} {record.finished} {record.accepted}"
+
+
 def _who(instance: Instance, record: Record | None) -> str:
     """Who is executing an instance, and what to do about it."""
     text = f"{instance.step}/{instance.name} is being executed by "
     if record is None:
         return f"{text}another process, which has just begun; wait for it, or end that process"
-    process = (record.environment or {}).get("pid")
-    return f"{text}process {process} since {record.started}; wait for it, or end that process"
+    there = record.environment or {}
+    host = "" if there.get("host") == host_name() else f" on {there.get('host')}"
+    return f"{text}process {there.get('pid')}{host} since {record.started}; wait for it, or end that process"
 
 
 def _text_changed(record: Record, code: FlowCode) -> bool:

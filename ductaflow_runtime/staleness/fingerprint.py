@@ -9,6 +9,7 @@ import ast
 import datetime
 import functools
 import importlib.metadata
+import os
 import sys
 import time
 from collections.abc import Container, Iterable, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from ductaflow_runtime.config.border import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
@@ -51,7 +52,7 @@ def fingerprint(
     return Fingerprint(
         config=config,
         code=code_state(code),
-        modules=_module_states(paths, started, contents, Path(tracker.root)),
+        modules=_module_states(paths, started, contents, tracker),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
         packages=_packages_of(code, paths, modules.values()) if with_packages else {},
         kernel=kernel,
@@ -76,13 +77,20 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         config=instance.config,
         code=code_state(code),
         modules={path: there for path, there in modules.items() if "missing" not in there},
-        inputs={
-            path: {"names": hash_names(project.absolute(path))} if "names" in old else _describe(present, path)
-            for path, old in sorted(inputs.items())
-        },
+        inputs={path: _present_input(present, path, old) for path, old in sorted(inputs.items())},
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
         kernel=was.kernel,
     )
+
+
+def _present_input(present: Present, path: str, old: FileState) -> FileState:
+    where = present.project.absolute(path)
+    if "names" in old:
+        return {"names": hash_names(where)}
+    if "instance" in old:
+        _, record = present.instance(os.path.dirname(where))
+        return {"missing": True} if record is None else {"instance": hash_instance(record)}
+    return _describe(present, path)
 
 
 def _describe(present: Present, path: str) -> FileState:
@@ -90,17 +98,32 @@ def _describe(present: Present, path: str) -> FileState:
     return describe_input(where, stat_file(where), present.contents)
 
 
-def _module_states(paths: Iterable[str], started: str, contents: Contents, root: Path) -> dict[str, FileState]:
+def _module_states(paths: Iterable[str], started: str, contents: Contents, tracker: Tracker) -> dict[str, FileState]:
     began, ended = datetime.datetime.fromisoformat(started).timestamp() * 1e9, time.time_ns()
     modules: dict[str, FileState] = {}
     for path in sorted(paths):
-        stat = stat_file(path)
-        if stat is not None:
+        stat, compiled = stat_file(path), tracker.compiled.get(path)
+        if stat is None and (compiled is None or path in tracker.written):
+            continue
+        told: FileState
+        if compiled is not None:
+            told = _as_compiled(path, compiled, contents)
+        elif stat is not None and began < stat.mtime_ns <= ended:
             # Edited while the flow ran: nobody knows which text was imported. A time yet to come is a wrong clock.
-            edited = began < stat.mtime_ns <= ended
-            told: FileState = {"changed": True} if edited else describe_input(path, stat, contents)
-            modules[relative_to_root(path, root)] = told
+            told = {"changed": True}
+        else:
+            told = describe_input(path, stat, contents)
+        modules[relative_to_root(path, Path(tracker.root))] = told
     return modules
+
+
+def _as_compiled(path: str, compiled: set[tuple[str, int]], contents: Contents) -> FileState:
+    """The text that ran, whatever the file holds by now."""
+    if len(compiled) != 1:
+        return {"changed": True}
+    ((sha256, size),) = compiled
+    now = describe_input(path, stat_file(path), contents)
+    return now if now.get("sha256") == sha256 else {"size": size, "sha256": sha256, "mtime_ns": None}
 
 
 def _imports_of(path: str) -> list[str]:

@@ -30,6 +30,18 @@ class Places:
         """The instance's folder, without links."""
         return self._real[self._own]
 
+    def holds_code(self, path: str) -> bool:
+        """Whether the code in this file is the project's or the instance's own, and no installed package's."""
+        if path.startswith(self._installed):
+            return False
+        for written in (path, os.path.realpath(path)):
+            base = self._base_of(self._as_written_in_project(written)) or (
+                self._own if is_below(written, self._own) else None
+            )
+            if base is not None:
+                return not is_packaged(os.path.relpath(self._as_written_in_project(written), base))
+        return False
+
     def find(self, given: object, anywhere: bool = False) -> str | None:
         """The absolute path of what was given to `open` and the like, if it may count; else `None`.
 

@@ -20,11 +20,12 @@ from urllib.parse import unquote, urlsplit
 from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, relative_to_root, stat_file
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.staleness.bytecode import compile_from_source, compiled_of_imported, text_state
 from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts_of_imported
 from ductaflow_runtime.staleness.places import Places
 
 _LISTINGS = ("os.listdir", "os.scandir")
-_WATCHED = frozenset(("open", "exec", "sqlite3.connect", *_LISTINGS))
+_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS))
 
 
 @dataclass
@@ -32,8 +33,10 @@ class Tracker:
     """Collects the files read and the folders listed while it is `active`.
 
     `files` maps a path to its state when the execution first looked, `folders` to a digest of the names in it.
-    `written` are files that the execution made itself, `sources` files whose code it ran. `late`: the process
-    has imported modules of the project before this tracker was made.
+    `written` are files that the execution made itself, `sources` files whose code it ran, `instances` maps
+    the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
+    size of the bytes that were compiled, of each file of code. `late`: the process has imported modules of the project
+    before this tracker was made.
     """
 
     root: str
@@ -45,6 +48,9 @@ class Tracker:
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
+    instances: dict[str, set[str]] = field(default_factory=dict)
+    compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    _flows: set[str] = field(default_factory=set)  # of those instances
     _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
     _appended: dict[str, Stat] = field(default_factory=dict)  # opened to write, with what was there before
     _inside: threading.local = field(default_factory=threading.local)
@@ -56,6 +62,10 @@ class Tracker:
 
     def install(self) -> None:
         """Start listening; an audit hook cannot be removed, so only in a process that ends with the flow."""
+        if self.late:
+            for path, states in compiled_of_imported(self.root).items():
+                self._note_compiled(path, *states)
+        compile_from_source(self._places.holds_code)
         sys.addaudithook(self._hook)
 
     @contextlib.contextmanager
@@ -66,6 +76,24 @@ class Tracker:
             yield
         finally:
             self.active = False
+
+    @contextlib.contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """While the runtime works for the flow in this thread."""
+        before = getattr(self._inside, "busy", False)
+        self._inside.busy = True
+        try:
+            yield
+        finally:
+            self._inside.busy = before
+
+    def note_instance(self, path: str, digest: str, flow: str) -> None:
+        """The flow has run an instance, or found it up to date: its record tells of the flow and all it has read."""
+        self.instances.setdefault(path, set()).add(digest)
+        self._flows.add(flow)
+        if flow in self._only_named:
+            self._only_named.discard(flow)
+            self.files.pop(flow, None)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event not in _WATCHED or not self.active or getattr(self._inside, "busy", False):
@@ -81,6 +109,11 @@ class Tracker:
     def _note(self, event: str, args: tuple[Any, ...], asking: FrameType) -> None:
         if event == "exec":
             self._note_code(args[0])
+            return
+        if event == "compile":
+            # The import system and `runpy` compile the bytes that they have read; text is nobody's file.
+            if isinstance(args[0], bytes) and isinstance(args[1], str) and args[1].endswith(".py"):
+                self._note_compiled(args[1], text_state(args[0]))
             return
         given = args[0] if args and args[0] is not None else "."
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
@@ -100,6 +133,11 @@ class Tracker:
         if path is not None and path not in self.sources:
             self.sources.add(path)
             self.name_all(texts_of(code))
+
+    def _note_compiled(self, name: str, *states: tuple[str, int]) -> None:
+        path = self.place(name)
+        if path is not None:
+            self.compiled.setdefault(path, set()).update(states)
 
     def _note_listing(self, path: str) -> None:
         if path not in self.folders:
@@ -138,21 +176,33 @@ class Tracker:
     def told(self) -> dict[str, Any]:
         """What was seen, as JSON, for the process that this one works for."""
         files = {path: stat and [stat.size, stat.mtime_ns] for path, stat in self.files.items()}
-        return {"files": files, "folders": self.folders, "written": sorted(self.written)}
+        compiled = {path: sorted(states) for path, states in self.compiled.items()}
+        return {
+            "files": files,
+            "folders": self.folders,
+            "written": sorted(self.written),
+            "compiled": compiled,
+            "instances": {path: sorted(digests) for path, digests in self.instances.items()},
+            "flows": sorted(self._flows),
+        }
 
     def take_over(self, told: dict[str, Any]) -> None:
         """Add what another process saw and told."""
-        for path in self._only_named.intersection(told["written"]):
+        for path in self._only_named.intersection([*told["written"], *told["flows"]]):
             self.files.pop(path, None)
+        for path, digests in told["instances"].items():
+            self.instances.setdefault(path, set()).update(digests)
         for path, stat in told["files"].items():
             self.files.setdefault(path, Stat(*stat) if stat else None)
         self.folders.update(told["folders"])
+        for path, states in told["compiled"].items():
+            self.compiled.setdefault(path, set()).update(map(tuple, states))
 
     def name(self, path: str | os.PathLike[str]) -> None:
         """Count a file as an input because the flow names it."""
         found = stat_file(path)
         place = self.place(path, anywhere=True) if found is not None else None
-        if place is not None and place not in self.files and place not in self.written:
+        if place is not None and not any(place in known for known in (self.files, self.written, self._flows)):
             self.files[place] = found
             self._only_named.add(place)
 
@@ -184,6 +234,9 @@ def fingerprint_inputs(tracker: Tracker, modules: Iterable[str], contents: Conte
         if path in skip:
             continue
         inputs[relative_to_root(path, root)] = describe_input(path, before, contents)
+    for path, digests in sorted(tracker.instances.items()):
+        told: FileState = {"instance": next(iter(digests))} if len(digests) == 1 else {"changed": True}
+        inputs[relative_to_root(path, root)] = told
     for path, names in sorted(tracker.folders.items()):
         listed: FileState = {"names": names}
         if hash_names(path) != names:

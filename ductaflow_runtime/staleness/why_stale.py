@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
@@ -45,6 +47,7 @@ class Present:
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
+    _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.contents = Contents(self.project.hash_cache)
@@ -70,6 +73,27 @@ class Present:
         if path not in self._ignored:
             self._ignored[path] = is_ignored(path, self.project.settings.ignore, self.results)
         return self._ignored[path]
+
+    def instance(self, directory: str) -> tuple[str | None, Record | None]:
+        """Why the instance in a folder, as its own record tells of it, is not up to date; and its record."""
+        if directory not in self._instances:
+            self._instances[directory] = (None, None)  # one that runs itself is told by its own differences
+            self._instances[directory] = self._look_at(Path(directory))
+        return self._instances[directory]
+
+    def _look_at(self, directory: Path) -> tuple[str | None, Record | None]:
+        seen = look(directory)
+        record, config = seen.record, None
+        if record is not None and record.fingerprint is not None:
+            config = record.fingerprint.config
+        if record is None or seen.state is not Status.DONE or config is None:
+            return str(seen.state), record
+        flow, runs_dir = Path(self.project.absolute(record.flow or "")), directory.parents[1]
+        instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
+        try:
+            return why_stale(instance, record, self), record
+        except FlowFileError:
+            return f"flow deleted: {record.flow}", record
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -133,9 +157,11 @@ def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
 
 
 def same_types(old: object, new: object) -> bool:
-    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values."""
+    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values, `0.0` and `-0.0` two."""
     if type(old) is not type(new):
         return False
+    if isinstance(old, float) and isinstance(new, float):
+        return old == new and math.copysign(1.0, old) == math.copysign(1.0, new)
     if isinstance(old, dict) and isinstance(new, dict):
         return old.keys() == new.keys() and all(same_types(value, new[name]) for name, value in old.items())
     if isinstance(old, list) and isinstance(new, list):
@@ -171,6 +197,8 @@ def _input_change(path: str, stored: FileState, present: Present) -> str | None:
         if present.contents.names(absolute) == stored["names"]:
             return None
         return f"input: {path} (its list of files{_advice(path, present, ', which') if stored.get('again') else ''})"
+    if "instance" in stored:
+        return _instance_change(os.path.dirname(absolute), stored["instance"], present)
     exists = present.contents.stat(absolute) is not None
     if stored.get("changed"):
         return f"input: {path} (it{_advice(path, present)})" if stored.get("again") else f"input: {path}{_DURING}"
@@ -188,6 +216,14 @@ def _advice(path: str, present: Present, subject: str = "") -> str:
     else:
         what = f"set ignore = [{json.dumps(pattern_for(path), ensure_ascii=False)}] under [tool.ductaflow]"
     return f"{subject} changed during the last two executions: if the flow itself writes it, {what}"
+
+
+def _instance_change(directory: str, digest: str, present: Present) -> str | None:
+    """Whether an instance that the execution ran is up to date, at any depth, and its results are the same."""
+    reason, record = present.instance(directory)
+    if reason is None and record is not None:
+        reason = None if hash_instance(record) == digest else "other results"
+    return None if reason is None else f"instance: {'/'.join(Path(directory).parts[-2:])} ({reason})"
 
 
 def _upstream(absolute: str, present: Present) -> str:

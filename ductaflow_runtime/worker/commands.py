@@ -6,7 +6,7 @@ import os
 import select
 from collections.abc import Iterable
 
-from ductaflow_runtime.runs.state import HEARTBEAT_S
+from ductaflow_runtime.runs.lock import HEARTBEAT_S
 
 INTERRUPT = "interrupt"
 

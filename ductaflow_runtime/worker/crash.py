@@ -5,29 +5,50 @@ The worker writes in place of its dead child, so that a death is a failed record
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.execution.entry import Conclusion, Entry
+from ductaflow_runtime.execution.entry import Conclusion, Entry, running_record
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.notebook import cell_at_end, save_notebook
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
+from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.journal import Told
 
 
-def unfinished(job: Job) -> Record | None:
-    """The record that still says `running`, after its process has ended."""
-    with contextlib.suppress(RecordError):
-        record = read_record(job.instance.directory)
-        if record is not None and record.status is Status.RUNNING:
-            return record
-    return None
+def settle(job: Job, told: Told, ended: str | None, unread: Mapping[str, str], conclusion: Conclusion) -> bool:
+    """Make the record of an execution whose process is gone say how it ended; false if it has none of its own.
+
+    `ended` says of a process that ended badly how it did. What another process has made of the instance since is
+    left to that.
+    """
+    directory = job.instance.directory
+    with locked(directory) as free:
+        record = _read(job) if free else None
+        if record is None and free and told.foreign is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            record = running_record(job, None, told.started or "")
+        if record is None or record.started != told.started:
+            return False
+        if record.status is Status.RUNNING:
+            finish(job, record, told, unread, conclusion)
+        elif ended is not None:
+            log = Log(directory / LOG_NAME)
+            log.feed("stderr", f"ductaflow: {ended}, after the record was written\n")
+            log.close()
+    return True
+
+
+def _read(job: Job) -> Record | None:
+    try:
+        return read_record(job.instance.directory)
+    except RecordError:
+        return None
 
 
 def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclusion: Conclusion) -> Record:

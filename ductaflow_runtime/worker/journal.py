@@ -31,10 +31,13 @@ class Told:
     """All that a process told.
 
     `foreign` are the files that were there before it: with them it tells that the folder is its own from now on.
+    `started` is what its own record says. `up_to_date`: another process had executed the instance meanwhile.
     `notebook` is as it last was, `fatal` why there is no record, `imported` the modules that it imported.
     """
 
     foreign: Snapshot | None = None
+    started: str | None = None
+    up_to_date: bool = False
     notebook: dict[str, Any] | None = None
     fatal: Failure | None = None
     imported: list[str] = field(default_factory=list)
@@ -43,6 +46,8 @@ class Told:
 def read_journal(path: Path) -> Told:
     """What was told so far."""
     foreign: Snapshot | None = None
+    started: str | None = None
+    up_to_date = False
     notebook: Any = None
     fatal: Failure | None = None
     imported: list[str] = []
@@ -51,11 +56,13 @@ def read_journal(path: Path) -> Told:
             foreign = {name: tuple(stat) for name, stat in entry["foreign"].items()}
         if "fatal" in entry and fatal is None:
             fatal = failure_from_json(entry["fatal"])
+        started = entry.get("started", started)
+        up_to_date = up_to_date or "up to date" in entry
         imported += entry.get("imported", ())
         notebook = entry.get("notebook", notebook)
         if notebook is not None and entry.get("cell"):
             notebook["cells"][entry["index"]] = entry["cell"]
-    return Told(foreign, notebook, fatal, imported)
+    return Told(foreign, started, up_to_date, notebook, fatal, imported)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

@@ -1,8 +1,6 @@
-"""The parent's side: warm worker processes, and the one function that has an instance executed.
+"""The warm worker processes of this process, lent out one job at a time.
 
-`run_job` is what every scheduler sees, ours or any `concurrent.futures.Executor`: it takes a job, finds an
-idle worker in this process or starts one, and gives the record. Workers stay warm between calls and
-end with this process, because their standard input does.
+They stay warm between calls and end with this process, because their standard input does.
 """
 
 from __future__ import annotations
@@ -10,25 +8,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit, lost
-from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.process import Key, Worker, installed_state, worker_key, worker_variables
-from ductaflow_runtime.worker.verdicts import Verdicts, verdicts_for
+from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
 
-_REASONS: dict[str, type[DuctaflowError]] = {
-    "InstanceBusyError": InstanceBusyError,
-    "FlowFileError": FlowFileError,
-}
 _MOST_IDLE = 4  # workers a processor, of all flows together
 
 
@@ -41,6 +29,20 @@ class Pool:
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def tell_waiting(self, job: Job) -> Iterator[None]:
+        """While an instance is waited for, `waiting` says for whom: address -> host and process."""
+        address = f"{job.step}/{job.name}"
+        record = look(job.instance.directory).record
+        there = (record.environment if record is not None and record.status is Status.RUNNING else None) or {}
+        known = "host" in there and "pid" in there
+        self.waiting[address] = f"{there['host']}, pid {there['pid']}" if known else "it has just begun"
+        try:
+            yield
+        finally:
+            self.waiting.pop(address, None)
 
     @contextlib.contextmanager
     def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
@@ -124,91 +126,3 @@ def cpu_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
-
-
-class NotBegunError(Exception):
-    """Another job of the sweep has failed, so this one may not begin."""
-
-
-def run_job(job: Job) -> Record:
-    """Have one instance executed and give its record; whatever happens ends in a record or an error.
-
-    Where a sweep stops at its first failure, that is noted here, before this worker can begin its next job.
-    """
-    flag = None if job.unless is None else Path(job.unless)
-    if flag is not None and flag.exists():
-        raise NotBegunError
-    failed = True
-    try:
-        record = _run_on_worker(job)
-        failed = record.status is not Status.DONE
-    finally:
-        if failed and flag is not None:
-            with contextlib.suppress(OSError):
-                flag.touch()
-    return record
-
-
-def _run_on_worker(job: Job) -> Record:
-    workers = pool()
-    interrupts = workers.interrupts
-    verdicts = verdicts_for(job, installed_state())
-    last = False
-    while True:
-        allowed = verdicts.applied(job)
-        with workers.lend(allowed) as (worker, lane):
-            try:
-                if workers.interrupts != interrupts:
-                    raise WorkerError(NOT_BEGUN)
-                reply = worker.run(allowed.but(lane=lane))
-            except WorkerError as error:
-                interrupted = workers.interrupts != interrupts
-                if not interrupted and _ended_by_import(worker, verdicts):
-                    continue
-                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-                if last or worker.has_begun() or interrupted:
-                    return _without_worker(job, worker, error)
-                last = True
-                continue
-        if "unfit" not in reply:
-            return _record_of(job, reply.get("fatal"))
-        verdicts.add(*reply["unfit"])
-
-
-def _ended_by_import(worker: Worker, verdicts: Verdicts) -> bool:
-    """Whether a worker ended while it imported something ahead; then the next one leaves that alone."""
-    name = worker.importing()
-    if name is None:
-        return False
-    code = worker.exit_code()
-    reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
-    by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
-    verdicts.add(name, reason, keep=not by_others)
-    return True
-
-
-def _record_of(job: Job, fatal: dict[str, Any] | None) -> Record:
-    if fatal is not None:
-        kind = _REASONS.get(fatal["type"])
-        if kind is not None:
-            raise kind(fatal["message"])
-        raise WorkerError(f"{job.step}/{job.name} could not be executed: {fatal['type']}: {fatal['message']}")
-    record = read_record(job.instance.directory)
-    if record is None:
-        raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
-    return record
-
-
-def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
-    """The worker itself died, and with it perhaps the record of what it was doing."""
-    from ductaflow_runtime.execution.entry import Conclusion
-    from ductaflow_runtime.worker.crash import finish, unfinished
-    from ductaflow_runtime.worker.journal import read_journal
-
-    left = unfinished(job)
-    if left is None or not worker.has_begun():
-        raise error
-    with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
-        os.killpg((left.environment or {})["pid"], signal.SIGKILL)
-    told = read_journal(worker.journal)
-    return finish(job, left, told, {}, Conclusion(Status.FAILED, lost(str(error))))

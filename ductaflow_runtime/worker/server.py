@@ -27,7 +27,7 @@ from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, inherit_orphans, run_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
-from ductaflow_runtime.worker.crash import finish, unfinished
+from ductaflow_runtime.worker.crash import settle
 from ductaflow_runtime.worker.journal import read_journal
 from ductaflow_runtime.worker.preload import Preloader, UnfitError, preload_runtime
 from ductaflow_runtime.worker.process import NOTE
@@ -70,16 +70,12 @@ class Server:
             if line == INTERRUPT:
                 continue  # it came after the instance had ended
             try:
-                fatal = self.serve(Job(**json.loads(line)))
+                reply = self.serve(Job(**json.loads(line)))
             except UnfitError as error:
-                self._reply({"unfit": [error.name, error.reason]})
-            else:
-                self._reply({} if fatal is None else {"fatal": fatal.to_json()})
+                reply = {"unfit": [error.name, error.reason]}
+            os.write(self._replies, (json.dumps(reply) + "\n").encode())
 
-    def _reply(self, reply: dict[str, Any]) -> None:
-        os.write(self._replies, (json.dumps(reply) + "\n").encode())
-
-    def serve(self, job: Job) -> Failure | None:
+    def serve(self, job: Job) -> dict[str, Any]:
         """Have one instance executed; gives only what the record on disk cannot say.
 
         Raises `UnfitError` if this process can serve no longer; nothing has begun then.
@@ -87,19 +83,19 @@ class Server:
         forks = self._make_ready_to_fork(job)
         self._commands.wait(0)
         if self._commands.take_line() == INTERRUPT:
-            return not_begun()
+            return {"fatal": not_begun().to_json()}
         child = Child(job, self._scratch, open_pipes(), Clock.start(job.timeout), os.getpid())
         try:
             process = self._start(child, forks)
             end = supervise(process, self._commands, child.clock, job.instance.directory)
             end_leftovers(process.pid)
-            fatal = self._settle(child, end)
+            reply = self._settle(child, end)
         finally:
             for reader, _ in child.pipes.values():
                 os.close(reader)
         if end.parent_gone:
             raise SystemExit
-        return fatal
+        return reply
 
     def _make_ready_to_fork(self, job: Job) -> bool:
         """Import ahead what the flow needs; whether a child can be forked then."""
@@ -114,15 +110,19 @@ class Server:
             os.close(writer)
         return process
 
-    def _settle(self, child: Child, end: ChildEnd) -> Failure | None:
+    def _settle(self, child: Child, end: ChildEnd) -> dict[str, Any]:
         """Make sure that the record says how the execution ended; else say why there is none."""
         told = read_journal(child.journal)
         self._preloader.learn(told.imported)
-        left = unfinished(child.job) if told.foreign is not None else None
-        if left is not None:
-            finish(child.job, left, told, _unread_output(child), _conclusion(child, end, told.fatal))
-            return None
-        return told.fatal or (died(end.code) if end.code != 0 else None)
+        if told.up_to_date:
+            return {"up to date": True}
+        fatal = told.fatal or (died(end.code) if end.code != 0 else None)
+        if told.started is not None:
+            ended = fatal.message if fatal is not None else None
+            done = settle(child.job, told, ended, _unread_output(child), _conclusion(child, end, told.fatal))
+            # Where the folder was its own once and the record is not, another process has it now: that one tells.
+            fatal = None if done or told.foreign is not None else fatal
+        return {} if fatal is None else {"fatal": fatal.to_json()}
 
 
 def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusion:

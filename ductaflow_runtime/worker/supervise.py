@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.execution.assignment import Clock
+from ductaflow_runtime.runs.lock import HEARTBEAT_S, beat
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.runs.state import HEARTBEAT_S
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 
 _GRACE_S = 5.0
@@ -49,7 +49,7 @@ class Supervision:
         self._child = child
         self._commands = commands
         self._clock = clock
-        self._record = directory / FILE_NAME
+        self._directory = directory
         self._timed_out = self._interrupted = self._parent_gone = False
         self._kill_at: float | None = None  # a moment once it has been told to end
         self._beat_at = time.monotonic() + HEARTBEAT_S
@@ -112,8 +112,7 @@ class Supervision:
         """Touch the record: to other machines, that is the sign of life."""
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + HEARTBEAT_S
-            with contextlib.suppress(OSError):
-                os.utime(self._record)
+            beat(self._directory, FILE_NAME)
 
 
 def _open_handle(pid: int) -> int | None:

@@ -16,8 +16,8 @@ from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_inst
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs import state
+from ductaflow_runtime.runs.lock import host_name, locked
 from ductaflow_runtime.runs.record import Record
-from ductaflow_runtime.runs.state import host_name, locked
 from ductaflow_runtime.staleness.accept import accept
 from ductaflow_runtime.staleness.decision import BUSY
 from ductaflow_runtime.staleness.inventory import examine
@@ -36,6 +36,11 @@ def elsewhere(sample: Sample, name: str = "b") -> AbstractContextManager[bool]:
     there = {"host": host_name(), "pid": 4711}
     sample.edit_record(f"cost/{name}", status="running", fingerprint=None, outputs=None, environment=there)
     return locked(sample.folder(f"cost/{name}"))
+
+
+def impatient(sample: Sample) -> None:
+    """Nobody is waited for."""
+    sample.settings(workers=2, wait=0)
 
 
 def states(sample: Sample) -> list[str]:
@@ -86,6 +91,7 @@ def test_nothing_is_called_interrupted_or_damaged_while_a_sweep_runs(sample: Sam
 
 def test_an_instance_that_has_just_begun_is_running(sample: Sample) -> None:
     """Its folder is there and locked before its record is; only without the lock is a record missing."""
+    impatient(sample)
     (sample.folder("cost/a") / "run.json").unlink()
     with locked(sample.folder("cost/a")):
         assert states(sample) == ["running", "done", "done"]
@@ -111,7 +117,8 @@ def run_cost(sample: Sample, name: str) -> Record:
 
 
 def test_a_busy_row_costs_the_others_nothing(sample: Sample) -> None:
-    """The row that another process executes fails with a message that says so; the others run."""
+    """Not waited for, the row that another process executes fails with a message that says so; the others run."""
+    impatient(sample)
     sample.edit("lib/rates.py", "2", "3")
     with elsewhere(sample):
         assert sample.plan("cost") == {
@@ -131,6 +138,7 @@ def test_a_busy_row_costs_the_others_nothing(sample: Sample) -> None:
 
 def test_a_busy_row_is_told_in_the_summary_and_the_error(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     """The line before a sweep counts it, and the error after it names it."""
+    impatient(sample)
     with elsewhere(sample), pytest.raises(InstancesFailed, match="cost/b is being executed by process 4711") as caught:
         run_instances(sample.frame("cost"), "flow/cost.py")
     assert caught.value.results["status"].tolist() == ["up to date", "failed", "up to date"]
@@ -139,15 +147,9 @@ def test_a_busy_row_is_told_in_the_summary_and_the_error(sample: Sample, capsys:
     assert "cost: 0 to run, 1 running in another process, 2 up to date\n" in capsys.readouterr().err
 
 
-def test_a_busy_row_stops_a_sweep_that_stops_at_failures(sample: Sample) -> None:
-    """With on_error="stop" it is the first failure."""
-    with elsewhere(sample), pytest.raises(InstancesFailed) as caught:
-        run_instances(sample.frame("cost"), "flow/cost.py", on_error="stop", force=True)
-    assert caught.value.results["status"].tolist() == ["not run", "failed", "not run"]
-
-
 def test_a_later_clash_is_told_once(sample: Sample) -> None:
     """Somebody who takes an instance between plan and execution is named in the row's error."""
+    impatient(sample)
     with locked(sample.folder("cost/b")):
         frame = sample.run("cost", force=True)
         assert frame["status"].tolist() == ["done", "failed", "done"]
@@ -160,6 +162,7 @@ def test_a_later_clash_is_told_once(sample: Sample) -> None:
 
 def test_a_single_busy_instance_is_refused(sample: Sample) -> None:
     """`run_notebook` has no other rows to go on with."""
+    impatient(sample)
     with elsewhere(sample), pytest.raises(InstanceBusyError, match="by process 4711 since"):
         run_cost(sample, "b")
 

@@ -112,17 +112,46 @@ def test_a_flow_that_takes_config_says_so(variables: Project) -> None:
     variables.write("flow/other.py", FLOW.replace("alpha = 0.1", "config = {}\nalpha = 0.1"))
     told = script(variables, "--set", "alpha=2", code=2, flow="flow/other.py")
     assert "is given its parameters in `config`" in told
-    assert "write config = load_cli_config(...)" in told
+    assert "write config = load_cli_config(...), or take `config` out of the flow" in told
 
 
-def test_a_flow_of_variables_refuses_a_config_that_they_would_not_see(variables: Project) -> None:
+LOADED = FLOW.replace(
+    'load_cli_parameters("A sweep of alpha")',
+    'from ductaflow import load_cli_config\nconfig = load_cli_config("config/other.json")',
+)
+
+
+def test_a_config_that_the_variables_would_not_see_is_refused(variables: Project) -> None:
     """`--set alpha=2` into a `config` that nobody reads would compute with the default."""
-    loader = 'from ductaflow import load_cli_config\nconfig = load_cli_config("config/other.json")'
-    text = FLOW.replace('load_cli_parameters("A sweep of alpha")', loader)
-    variables.write("flow/other.py", text)
+    variables.write("flow/other.py", LOADED)
     told = script(variables, "--set", "alpha=2", code=2, flow="flow/other.py")
-    assert "assigns variables and no `config`" in told
+    assert "nothing reads the `config` that load_cli_config gives" in told
     assert "write load_cli_parameters() in place of the lines with load_cli_config" in told
+
+
+@pytest.mark.parametrize(
+    ("line", "by"),
+    [
+        ('config = load_cli_config("config/other.json")', '\nalpha = config["alpha"]'),
+        ('config = load_cli_config("config/other.json")', "\nglobals().update(config)"),
+        ('globals().update(load_cli_config("config/other.json"))', ""),
+        ('alpha = load_cli_config("config/other.json")["alpha"]', ""),
+    ],
+)
+def test_a_script_may_do_with_its_config_what_it_likes(variables: Project, line: str, by: str) -> None:
+    """Where the code hands on what it has loaded, nothing is refused."""
+    text = LOADED.replace('config = load_cli_config("config/other.json")', line + by)
+    variables.write("flow/other.py", text)
+    script(variables, "--set", "alpha=2", "--output-dir", "runs/other/a", flow="flow/other.py")
+    assert written(variables, "runs/other/a").startswith("2 ")
+
+
+def test_a_script_that_is_no_flow_loads_its_config(project: Project) -> None:
+    """Without a parameters cell a script has no other way to be given anything."""
+    project.write("config/base.json", '{"alpha": 2}')
+    loaded = 'from ductaflow import load_cli_config\nconfig = load_cli_config("config/base.json")\n'
+    project.write("flow/step.py", f"alpha = 1\n{loaded}print(config)\n")
+    assert "{'alpha': 3}" in script(project, "--set", "alpha=3")
 
 
 def test_a_flow_that_says_nothing_takes_config(project: Project) -> None:

@@ -65,7 +65,7 @@ def test_an_instance_leaves_everything_it_did(project: Project) -> None:
     assert stored["warnings"] == 2
     assert stored["outputs"].keys() == {"out/flows.csv"}
     assert stored["outputs"]["out/flows.csv"]["size"] == 4
-    assert set(stored["fingerprint"]) == {"config", "code", "modules", "inputs", "packages"}
+    assert set(stored["fingerprint"]) == {"config", "code", "modules", "inputs", "packages", "kernel"}
     assert json.loads((folder / "config.json").read_text()) == {"n": 1}
     log = (folder / "run.log").read_text()
     for line in ("out | to stdout", "err | to stderr", "err | logged", "careful"):

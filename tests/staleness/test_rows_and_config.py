@@ -61,6 +61,13 @@ def nested_as_object(sample: Sample) -> None:
         row["fare"] = {"base": row.pop("fare.base")}
 
 
+def negative_zero(sample: Sample) -> None:
+    for row in sample.rows["cost"]:
+        row["bias"] = 0.0
+    sample.run("cost")
+    sample.row("cost", "a")["bias"] = -0.0
+
+
 def back_again(sample: Sample) -> None:
     column("year", 2021)(sample)  # type: ignore[operator]
     sample.plan("cost")
@@ -87,6 +94,7 @@ CASES = [
         {"cost/b": "config: fare.base 2 -> 5", "sum/b": "input: runs/cost/b/cost.csv"},
     ),
     Case("type 1 to 1.0", column("year", 2020.0, "a"), {"cost/a": "config: year 2020 -> 2020.0"}),
+    Case("negative zero", negative_zero, {"cost/a": "config: bias 0.0 -> -0.0"}),
     Case("type number to text", column("year", "2020", "a"), {"cost/a": 'config: year 2020 -> "2020"'}),
     Case("type number to true", column("year", True, "a"), {"cost/a": "config: year 2020 -> true"}),
     Case("value gone missing", column("year", float("nan"), "c"), {"cost/c": "config: year 2020 -> null"}),
@@ -121,6 +129,8 @@ def test_rows_and_config(sample: Sample, case: Case) -> None:
     [
         (1, "1", '1 -> "1"'),
         (None, "null", 'null -> "null"'),
+        (0.0, -0.0, "0.0 -> -0.0"),
+        ([1.0, 0.0], [1.0, -0.0], "[1.0, 0.0] -> [1.0, -0.0]"),
         ([*range(40), 7], [*range(40), 8], "...35, 36, 37, 38, 39, 7] -> ...35, 36, 37, 38, 39, 8]"),
     ],
 )

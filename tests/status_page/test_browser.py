@@ -114,7 +114,7 @@ def test_a_row_opens_to_everything_about_it(show: Any, sweep: Path) -> None:
     name = text(browser, "#detail h2")
     assert f"runs/assign_traffic/{name}/config.json" in text(browser, "#command")
     assert f"reading network for {name}" in text(browser, "#detail .log")
-    assert browser.execute_script("return document.querySelector('#detail img').naturalWidth") == 48
+    until(lambda: browser.execute_script("return document.querySelector('#detail img').naturalWidth") == 48)
     links = browser.execute_script("return [...document.querySelectorAll('.links a')].map(a => a.getAttribute('href'))")
     assert f"assign_traffic/{name}/assign_traffic.ipynb" in links
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.page_samples import png, write_instance, write_sweep
-from ductaflow_runtime.runs.state import host_name, locked
+from ductaflow_runtime.runs.lock import host_name, locked
 from ductaflow_runtime.status_page import PageWriter, write_page
 from ductaflow_runtime.status_page.data import last_sweep_start
 from ductaflow_runtime.status_page.details import log_tail

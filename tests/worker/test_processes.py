@@ -202,7 +202,8 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
 
 
 def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
-    """An instance that another process is executing is refused with a message, not executed twice."""
+    """An instance that another process is executing for too long is refused with a message, not executed twice."""
+    project.settings(wait=0)
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
     script = project.write(
         "conductor.py",

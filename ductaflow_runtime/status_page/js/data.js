@@ -86,7 +86,7 @@ class Column {
     if (this.format === "status") order.sort((a, b) => STATE_ORDER.indexOf(texts[a]) - STATE_ORDER.indexOf(texts[b]));
     else order.sort((a, b) => collator.compare(texts[a], texts[b]));
     this.ownRanks = new Int32Array(order.length);
-    order.forEach((code, rank) => (this.ownRanks[code] = rank));
+    for (const [rank, code] of order.entries()) this.ownRanks[code] = rank;
     return this.ownRanks;
   }
 }

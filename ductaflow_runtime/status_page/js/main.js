@@ -116,7 +116,7 @@ function renderFigureNote() {
   const { complete, wanting, unread, small, limit } = page.figures;
   const parts = [
     wanting && `Figures: ${counted(complete, "instance")} with all of theirs in this page; those of ${grouped(String(wanting))} more did not fit (${bytes(limit)} at most) and are linked.`,
-    unread && `${counted(unread, "notebook")} ${unread === 1 ? "was" : "were"} not looked into for figures.`,
+    unread && `${counted(unread, "notebook")} ${unread === 1 ? "was" : "were"} not looked into for figures and ${unread === 1 ? "is" : "are"} linked.`,
     small && "Figures are shown smaller than in the notebooks.",
   ].filter(Boolean);
   fill(byId("figure-note"), parts.join(" "));

@@ -23,7 +23,19 @@ export function renderSteps() {
   const groups = [...rowsByStep()];
   const cards = groups.map(([step, rows]) => stepCard(step, rows));
   if (groups.length > 1) cards.unshift(stepCard("", rowsOfAll()));
-  fill(byId("steps"), cards);
+  const box = byId("steps");
+  const { scrollTop } = box;
+  fill(box, cards);
+  box.scrollTop = scrollTop;
+  const current = box.querySelector(".current"); // a single step is not chosen
+  if (current) bringIntoView(box, current);
+}
+
+// Within the list alone: the page stays where it is.
+function bringIntoView(box, node) {
+  const top = node.offsetTop - box.offsetTop;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + node.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + node.offsetHeight - box.clientHeight;
 }
 
 const rowsOfAll = () => Array.from({ length: page.rows }, (_, row) => row);
@@ -50,9 +62,10 @@ function stepCard(step, rows) {
 }
 
 const ANY = "*";
+const anyStale = about("stale").dictionary.length > 0;
 
 function staleCount(step, rows) {
-  const count = rows.filter((row) => staleOf(row) !== undefined).length;
+  const count = anyStale ? rows.filter((row) => staleOf(row) !== undefined).length : 0;
   if (!count) return null;
   const active = isFiltered("about.stale", ANY, step);
   return el("button", {

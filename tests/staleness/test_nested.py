@@ -1,0 +1,185 @@
+"""Flows that run other flows: what an inner instance read, and its flow, code and modules, count for the outer one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ductaflow import run_notebook
+from tests.cli.test_commands import call
+from tests.conftest import Project
+from tests.staleness.test_tracking import plan, run
+
+INNER = """
+from ductaflow import project_path, save_results
+from lib.rates import RATE
+# how much it costs
+fare = int(project_path("data/fare.txt").read_text())
+save_results(cost=config["length"] * RATE + fare)
+open("cost.txt", "w").write(str(fare))
+"""
+MIDDLE = """
+from ductaflow import run_step_flow, save_results
+record = run_step_flow("flow/inner.py", "inner", "short", {"length": 2})
+save_results(middle=record.results["cost"])
+"""
+OUTER = {
+    "run_step_flow": """
+        from ductaflow import run_step_flow, save_results
+        record = run_step_flow("flow/inner.py", "inner", "short", {"length": 2})
+        save_results(cost=record.results["cost"])
+        """,
+    "run_instances": """
+        import pandas as pd
+        from ductaflow import run_instances, save_results
+        frame = pd.DataFrame({"instance_name": ["short", "long"], "length": [2, 20]})
+        save_results(cost=int(run_instances(frame, "flow/inner.py")["result.cost"][0]))
+        """,
+    "two-deep": """
+        from ductaflow import run_step_flow, save_results
+        save_results(cost=run_step_flow("flow/middle.py", "middle", "one").results["middle"])
+        """,
+}
+CHANGES: dict[str, tuple[tuple[str, str, str], str, int]] = {
+    "data": (("data/fare.txt", "1", "3"), "input: data/fare.txt", 7),
+    "module": (("lib/rates.py", "2", "5"), "module: lib/rates.py", 11),
+    "code": (("flow/inner.py", "+ fare", "- fare"), "code: cell 2", 3),
+    "the same results": (("flow/inner.py", "+ fare", "+ fare + 0"), "code: cell 2", 5),
+}
+
+
+def edit(project: Project, name: str, old: str, new: str) -> None:
+    path = project.root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def fill(project: Project, way: str = "run_step_flow") -> None:
+    project.write("lib/rates.py", "RATE = 2\n")
+    project.write("data/fare.txt", "1")
+    project.flow(INNER, "flow/inner.py")
+    project.flow(MIDDLE, "flow/middle.py")
+    project.flow(OUTER[way])
+
+
+def told(way: str, reason: str) -> str:
+    """The reason of the outer instance, for one of the inner."""
+    if way == "run_instances":
+        return "; ".join(f"instance: inner/{name} ({reason})" for name in ("long", "short"))
+    inner = f"instance: inner/short ({reason})"
+    return f"instance: middle/one ({inner})" if way == "two-deep" else inner
+
+
+def started(project: Project) -> dict[str, str]:
+    steps = [("step", "one"), ("middle", "one"), ("inner", "short"), ("inner", "long")]
+    return {s: project.record(s, n)["started"] for s, n in steps if (project.root / f"runs/{s}/{n}").exists()}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("way", OUTER)
+def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change: str) -> None:
+    """It is told with the inner instance and its reason, executes once, and once only."""
+    fill(project, way)
+    assert run()["result.cost"] == 5
+    assert plan() is None
+    edited, reason, cost = CHANGES[change]
+    edit(project, *edited)
+    assert plan() == told(way, reason)
+    assert run()["result.cost"] == cost
+    assert plan() is None
+
+
+@pytest.mark.parametrize("way", OUTER)
+def test_a_comment_in_the_inner_flow_executes_nothing(project: Project, way: str) -> None:
+    """Neither the inner nor the outer, which names the inner flow's file."""
+    fill(project, way)
+    run()
+    before = started(project)
+    edit(project, "flow/inner.py", "# how much", "# what")
+    assert plan() is None
+    run()
+    assert started(project) == before
+
+
+def test_an_inner_that_was_up_to_date_counts_as_well(project: Project) -> None:
+    """The outer did not execute it, but has its results."""
+    fill(project)
+    run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner")
+    inner = project.record("inner", "short")["started"]
+    run()
+    assert project.record("inner", "short")["started"] == inner
+    edit(project, "data/fare.txt", "1", "4")
+    assert plan() == "instance: inner/short (input: data/fare.txt)"
+
+
+def test_an_inner_that_ran_on_its_own_since(project: Project) -> None:
+    """To other results, the outer runs again; to the same ones it does not."""
+    fill(project)
+    run()
+    run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner", force=True)
+    assert plan() is None
+    edit(project, "data/fare.txt", "1", "4")
+    run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner")
+    assert plan() == "instance: inner/short (other results)"
+    assert run()["result.cost"] == 8
+    assert plan() is None
+
+
+LOSSES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "record": (lambda root: (root / "runs/inner/short/run.json").unlink(), "damaged"),
+    "output": (lambda root: (root / "runs/inner/short/cost.txt").write_text("9"), "output changed: cost.txt"),
+    "flow": (lambda root: (root / "flow/inner.py").unlink(), "flow deleted: flow/inner.py"),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_inner_that_is_no_longer_whole(project: Project, loss: str) -> None:
+    """The outer's results stand for one that cannot be shown any more."""
+    fill(project)
+    run()
+    lose, reason = LOSSES[loss]
+    lose(project.root)
+    assert plan() == f"instance: inner/short ({reason})"
+
+
+def test_an_inner_that_fails_runs_the_outer_again(project: Project) -> None:
+    """Also if the outer makes do with the failure: the next attempt may succeed."""
+    fill(project)
+    project.flow("""
+        from ductaflow import FlowError, run_notebook
+        try:
+            run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner")
+        except FlowError:
+            pass
+        """)
+    edit(project, "lib/rates.py", "RATE", "WRONG")
+    run()
+    assert plan() == "instance: inner/short (failed)"
+    edit(project, "lib/rates.py", "WRONG", "RATE")
+    run()
+    assert plan() is None
+
+
+def test_accepting_an_outer(project: Project) -> None:
+    """Its inner must be up to date; the outer is then declared to stand for its present results."""
+    fill(project)
+    run()
+    edit(project, "data/fare.txt", "1", "4")
+    run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner")
+    call("accept", "step")
+    assert plan() is None
+
+
+def test_a_script_that_runs_a_flow(project: Project) -> None:
+    """In script mode the same counts."""
+    fill(project)
+    project.write("config/base.json", "{}")
+    subprocess.run([sys.executable, "flow/step.py", "--output-dir", "runs/step/one"], check=True)
+    assert plan() is None
+    edit(project, "data/fare.txt", "1", "4")
+    assert plan() == "instance: inner/short (input: data/fare.txt)"
