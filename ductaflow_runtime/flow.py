@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.import_order import import_order
 from ductaflow_runtime.notebook import (
     PARAMETERS,
     foreign_kernel,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"3-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"4-{sys.version_info[0]}.{sys.version_info[1]}"
 FLOW = "{flow}"
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
@@ -50,6 +51,7 @@ _LONGEST_PATH = 1024
 class FlowCode:
     """What a flow's text says, as far as staleness, preloading, and a look ahead need it.
 
+    `order` is its imports as `import_order` gives them.
     `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
     names that its parameters cell may assign, and all `words` of its code.
 
@@ -66,6 +68,7 @@ class FlowCode:
     language: str = PYTHON
     assigned: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     required: tuple[str, ...] | None = None
 
@@ -107,19 +110,19 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
     if language != PYTHON:
         return _analyse_foreign(notebook, language)
     cells: list[str] = []
-    trees: list[ast.Module] = []
+    parsed: list[ast.Module | None] = []
     broken: list[str] = []
     text = content.decode("utf-8-sig")
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source)
+        parsed.append(tree)
         if _IGNORED.isdisjoint(tags_of(cell)):
             broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
-        if tree is not None:
-            trees.append(tree)
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
+    trees = [tree for tree in parsed if tree is not None]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
@@ -128,6 +131,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
+        order=tuple(import_order(parsed)),
         broken=tuple(broken),
         required=None if finds_modules_itself(trees) else tuple(_required(trees)),
     )
