@@ -49,6 +49,12 @@ class FailureText(Protocol):
     def cell(self) -> int | None: ...
     @property
     def cause(self) -> str: ...
+    @property
+    def headline(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def place(self) -> str | None: ...
 
 
 class DuctaflowError(Exception):
@@ -106,25 +112,75 @@ class FlowError(DuctaflowError):
 
 
 class InstancesFailed(DuctaflowError):  # noqa: N818 - the public name is a contract
-    """Rows of a control dataframe failed. `results` is the frame, `records` the failed rows' records."""
+    """Rows of a control dataframe failed. `results` is the frame, `records` the failed rows' records.
 
-    def __init__(self, records: Sequence[FailedRecord], results: pd.DataFrame) -> None:
+    The message counts equal failures together; `note` is what else there is to say.
+    """
+
+    def __init__(self, records: Sequence[FailedRecord], results: pd.DataFrame, note: str = "") -> None:
         self.records = tuple(records)
         self.results = results
-        lines = [f"{len(self.records)} of {len(results)} instances failed:"]
-        lines += [f"  {describe_failure(record)}" for record in self.records]
-        super().__init__("\n".join(lines))
+        self.note = note
+        lines = [f"{len(self.records)} of {len(results)} instances failed:", *summarise_failures(self.records)]
+        super().__init__("\n".join([*lines, *([note] if note else [])]))
 
-    def __reduce__(self) -> tuple[type[InstancesFailed], tuple[tuple[FailedRecord, ...], pd.DataFrame]]:
-        return type(self), (self.records, self.results)
+    def __reduce__(self) -> tuple[type[InstancesFailed], tuple[tuple[FailedRecord, ...], pd.DataFrame, str]]:
+        return type(self), (self.records, self.results, self.note)
 
 
-def describe_failure(record: FailedRecord) -> str:
-    """What failed, where, why, and the files that show it."""
+_FEW = 3
+_MOST_KINDS = 6
+_MOST_NAMES = 5
+_LONGEST = 160
+
+
+def summarise_failures(records: Sequence[FailedRecord]) -> list[str]:
+    """Few failures in full; many by their kinds, the commonest first, each with its first instance's files."""
+    if len(records) <= _FEW:
+        return [f"  {describe_failure(record, 3)}" for record in records]
+    kinds: dict[str, list[FailedRecord]] = {}
+    for record in records:
+        kinds.setdefault(kind_of(record), []).append(record)
+    ordered = sorted(kinds.values(), key=lambda alike: -len(alike))
+    width = len(str(len(ordered[0])))
+    lines = []
+    for place, alike in enumerate(ordered[:_MOST_KINDS]):
+        names = ", ".join(str(record.instance_name) for record in alike[:_MOST_NAMES])
+        more = f" and {len(alike) - _MOST_NAMES} more" if len(alike) > _MOST_NAMES else ""
+        lines.append(f"  {len(alike):>{width}}  {_cut(_headline(alike[0]))}  ({names}{more})")
+        if place < _FEW:
+            lines.append(f"  {'':{width}}  log: {alike[0].log}")
+    if len(ordered) > _MOST_KINDS:
+        rest = sum(map(len, ordered[_MOST_KINDS:]))
+        lines.append(f"  {rest:>{width}}  of {len(ordered) - _MOST_KINDS} other kinds")
+    step = records[0].step
+    return [*lines, f"  all of them: .results of this error, load_results({step!r}), or: ductaflow status {step}"]
+
+
+def kind_of(record: FailedRecord) -> str:
+    """What equal failures have in common."""
+    return "unknown error" if record.error is None else record.error.kind
+
+
+def _headline(record: FailedRecord) -> str:
+    return "unknown error" if record.error is None else record.error.headline
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def describe_failure(record: FailedRecord, most_lines: int | None = None) -> str:
+    """What failed, where, why, and the files that show it; with `most_lines`, not more of a long message."""
     error = record.error
     where = f" in cell {error.cell}" if error is not None and error.cell else ""
     cause = "unknown error" if error is None else error.cause
+    lines = cause.splitlines()
+    if most_lines is not None and len(lines) > most_lines:
+        cause = "\n".join([*lines[:most_lines], f"... and {len(lines) - most_lines} more lines"])
     parts = [f"{record.flow}, instance {record.step}/{record.instance_name}: {cause}{where}"]
+    if error is not None and error.place:
+        parts.append(error.place)
     if record.notebook.is_file():
         parts.append(f"notebook: {record.notebook}")
     parts.append(f"log: {record.log}")

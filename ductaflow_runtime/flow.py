@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.import_order import import_order
 from ductaflow_runtime.notebook import (
     PARAMETERS,
     first_parameters_cell,
@@ -25,6 +26,7 @@ from ductaflow_runtime.notebook import (
     has_tag,
     is_own,
     language_of,
+    place_of,
     read_bytes,
     read_notebook,
     tags_of,
@@ -34,23 +36,30 @@ from ductaflow_runtime.parameters.keys import CodeCell, FlowKeys, analyse_keys, 
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
 from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
+from ductaflow_runtime.syntax import finds_modules_itself, syntax_error, unguarded_imports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"3-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"5-{sys.version_info[0]}.{sys.version_info[1]}"
+FLOW = "{flow}"
+_IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
 class FlowCode:
-    """What a flow's text says, as far as staleness, preloading and its parameters need it.
+    """What a flow's text says, as far as staleness, preloading, its parameters and a look ahead need it.
 
+    `order` is its imports as `import_order` gives them.
     `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
     names that its parameters cell may assign, and all `words` of its code.
+
+    `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
+    that it imports in any case; `None` if it may itself see to it that they are found.
     """
 
     cells: tuple[str, ...]
@@ -63,6 +72,9 @@ class FlowCode:
     language: str = PYTHON
     assigned: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    required: tuple[str, ...] | None = None
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
@@ -74,18 +86,18 @@ def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     return found
 
 
-def analyse(path: Path, cache: Path | None = None, *, keep: bool = True) -> FlowCode:
-    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time.
+def analyse(path: Path, cache: Path | None = None, text: bytes | None = None, *, keep: bool = True) -> FlowCode:
+    """What the flow's file says, or `text` in its place; the folder `cache` can be deleted at any time.
 
     Without `keep` a new answer is not written there: nothing is made for a call that may yet be refused.
     """
-    content = read_bytes(path)
+    content = read_bytes(path) if text is None else text
     key = hashlib.sha256(content + ANALYSIS_VERSION.encode() + path.suffix.encode()).hexdigest()[:24]
     stored = cache / f"{key}.json" if cache else None
     if key not in _known:
         code = _stored_answer(stored) if stored else None
         _known.clear()  # one flow at a time: a sweep is of one
-        _known[key] = code or analyse_notebook(path, read_notebook(path, content))
+        _known[key] = code or analyse_notebook(path, read_notebook(path, content), content)
     if keep and stored is not None and not stored.exists():
         _store_answer(stored, _known[key])
     return _known[key]
@@ -114,25 +126,29 @@ def _store_answer(stored: Path, code: FlowCode) -> None:
         write_atomically(stored, json.dumps(asdict(code)))
 
 
-def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
-    """The analysis itself, on a notebook as `read_notebook` gives it."""
+def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
+    """The analysis itself, on a notebook as `read_notebook` gives it of `content`."""
     language = language_of(notebook)
     if language != PYTHON:
         return _analyse_foreign(notebook, language)
     cells: list[str] = []
-    trees: list[ast.Module] = []
+    parsed: list[ast.Module | None] = []
+    broken: list[str] = []
     own: list[CodeCell] = []
     declaring = first_parameters_cell(notebook)
+    text = content.decode("utf-8-sig")
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source)
-        if tree is not None:
-            trees.append(tree)
+        parsed.append(tree)
+        if _IGNORED.isdisjoint(tags_of(cell)):
+            broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
         if is_own(cell):
             own.append(CodeCell(cell.source, tree, cell is declaring))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
+    trees = [tree for tree in parsed if tree is not None]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
@@ -141,8 +157,24 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
+        order=tuple(import_order(parsed)),
+        broken=tuple(broken),
+        required=None if finds_modules_itself(trees) else tuple(_required(trees)),
         keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
+
+
+def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell: int) -> Iterator[str]:
+    error = syntax_error(source, tree)
+    if error is not None:
+        blank = len(source) - len(source.lstrip())
+        line = (error.lineno or 1) - source[:blank].count("\n")
+        place = place_of(f"{FLOW}{path.suffix}", text, source, cell=cell, line=line)
+        yield f"{place.replace(f'{FLOW}{path.suffix}', FLOW, 1)}: {type(error).__name__}: {error.msg}"
+
+
+def _required(trees: list[ast.Module]) -> Iterator[str]:
+    yield from dict.fromkeys(name for tree in trees for name in unguarded_imports(tree))
 
 
 def loads_config_in_vain(path: Path) -> bool:

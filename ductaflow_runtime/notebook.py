@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -128,15 +129,46 @@ def cell_at_end(notebook: Mapping[str, Any]) -> int | None:
 
 def cell_at_line(text: str, line: int) -> int | None:
     """The number of the code cell that a line, counted from 1, of a percent-format text belongs to."""
-    cell, started = 0, False
-    for each in text.splitlines()[:line]:
+    numbers = _cells_of_lines(text.splitlines()[:line])
+    return (numbers[-1] or None) if numbers else None
+
+
+def _cells_of_lines(lines: list[str]) -> list[int]:
+    """For each line the number of the last code cell that has begun."""
+    found, cell, started = [], 0, False
+    for each in lines:
         marker = _MARKER.match(each)
         if marker:
             started = True
             cell += not _TEXT_CELL.search(marker[1])
         elif not started and each.strip() and not each.startswith("#"):
             started, cell = True, 1
-    return cell or None
+        found.append(cell)
+    return found
+
+
+def place_of(flow: str, text: str, source: str, *, cell: int, line: int) -> str:
+    """File, line and the line's text, for `line` of the `source` of a code cell with the number `cell`.
+
+    Lines count from 1, at the first one that is not blank, as IPython counts them.
+    """
+    lines = list(itertools.dropwhile(lambda each: not each.strip(), source.splitlines()))
+    code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    found = None if flow.endswith(".ipynb") else _line_in_file(text.splitlines(), code, cell, line)
+    where = f"{flow}, cell {cell}, line {line}" if found is None else f"{flow}:{found}"
+    return f"{where}: {code}" if code else where
+
+
+def _line_in_file(lines: list[str], code: str, cell: int, line: int) -> int | None:
+    """Where a cell's line is in a percent-format file; `None` if that line does not read so there (a magic)."""
+    numbers = [number for number, found in enumerate(_cells_of_lines(lines), 1) if found == cell]
+    if numbers and _MARKER.match(lines[numbers[0] - 1]):
+        numbers = numbers[1:]
+    while numbers and not lines[numbers[0] - 1].strip():
+        numbers = numbers[1:]
+    if len(numbers) < line or lines[numbers[line - 1] - 1].strip() != code:
+        return None
+    return numbers[line - 1]
 
 
 def refreshed(stored: NotebookNode, flow: NotebookNode) -> NotebookNode:

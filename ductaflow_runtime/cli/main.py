@@ -26,6 +26,9 @@ class Commands(click.Group):
         except DuctaflowError as error:
             click.echo(f"ductaflow: {error}", err=True)
             ctx.exit(1 if isinstance(error, FlowError) else 2)
+        except KeyboardInterrupt as interrupt:
+            click.echo(str(interrupt) or "ductaflow: stopped", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

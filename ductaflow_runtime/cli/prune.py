@@ -24,9 +24,9 @@ def add_to(group: click.Group) -> None:
 @click.argument("step")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(step: str, yes: bool) -> None:
-    """Remove the instances of STEP that an earlier control dataframe named and the last one does not.
+    """Remove the instances of STEP that had a row once and are not among those that were said to be all.
 
-    The last one is the one that run_instances was given last, be it whole or a part: run the whole one before.
+    All are the rows of the last run_instances(..., whole=True), and those that later calls have added.
     Lists the instances and asks. Deletes record, config, log, notebook and page, edited or not, and outputs
     that are as they were written. Edited outputs, and files that no execution wrote, stay.
     """
@@ -36,10 +36,13 @@ def prune(step: str, yes: bool) -> None:
     runs_dir = Project.find().runs_dir
     known_step(runs_dir, step)
     control = last_control(runs_dir, step)
-    if control is None:
-        raise ConfigError(f"the last control dataframe of {step} is not known; run its conductor once")
+    if control is None or not control.whole:
+        raise ConfigError(
+            f"nobody has said which rows of {step} are all, so none of its instances is known to have lost its row; "
+            "give whole=True to the run_instances that has them all, and run it once"
+        )
     removals = [plan_removal(runs_dir, step, name) for name in not_in_control(runs_dir, step)]
-    rows = f"the {count(len(control.names), 'row')} of the control dataframe that ran last ({local_time(control.at)})"
+    rows = f"the {count(len(control.names), 'row')} that were said to be all ({local_time(control.at)})"
     if removals:
         click.echo(f"{step}: not among {rows}:")
     for one in removals:
@@ -50,7 +53,6 @@ def prune(step: str, yes: bool) -> None:
         click.echo(f"{step}: nothing to remove")
         return
     if not yes:
-        click.echo("If those were only a part of your rows, answer no and run the whole control dataframe first.")
         click.confirm(f"Remove {count(len(doable), 'instance')} from {runs_dir / step}?", abort=True)
     _remove_all(step, doable)
 

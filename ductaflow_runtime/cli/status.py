@@ -30,7 +30,7 @@ def add_to(group: click.Group) -> None:
 @click.argument("step", required=False)
 def status(step: str | None) -> None:
     """Show what has run, what failed, and what is no longer up to date, of STEP or of all steps."""
-    from ductaflow_runtime.runs.control import last_control, not_in_control
+    from ductaflow_runtime.runs.control import is_whole, not_in_control
     from ductaflow_runtime.runs.instance import list_steps
     from ductaflow_runtime.staleness.inventory import examine
 
@@ -42,20 +42,21 @@ def status(step: str | None) -> None:
         return
     found = {each: examine(present, each) for each in steps}
     gone = {each: not_in_control(runs_dir, each) for each in steps}
-    known = {each: last_control(runs_dir, each) is not None for each in steps}
+    known = {each: is_whole(runs_dir, each) for each in steps}
     everything = [one for each in steps for one in found[each]]
     console = _console()
-    _show_counts(console, found, {each: str(len(gone[each])) if known[each] else "?" for each in steps})
-    if not all(known.values()):
-        click.echo("?  not known: no run_instances has said which instances of this step there should be")
+    absent = {each: str(len(gone[each])) if known[each] else "?" for each in steps}
+    _show_counts(console, found, absent if any(known.values()) else {})
+    if any(known.values()) and not all(known.values()):
+        click.echo("?  not known: no run_instances(..., whole=True) has said which rows of this step are all")
     _show_list(console, "Failures", _grouped((_failure(one), one) for one in _in(everything, Status.FAILED)))
     _show_list(console, "Interrupted", [one.address for one in _in(everything, Status.INTERRUPTED)])
     damaged = [f"{one.address}: {one.reason}" for one in _in(everything, Status.DAMAGED)]
     _show_list(console, "Damaged records", damaged)
     stale = [(one.reason, one) for one in _in(everything, Status.DONE) if one.reason]
     _show_list(console, "No longer up to date", _grouped(stale))
-    absent = [f"{each}/{name}" for each in steps for name in gone[each]]
-    _show_list(console, "Not in the last control dataframe (ductaflow prune STEP removes them, after asking)", absent)
+    rowless = [f"{each}/{name}" for each in steps for name in gone[each]]
+    _show_list(console, "Without a row (ductaflow prune STEP removes them, after asking)", rowless)
     _show_list(console, "Slowest", _slowest(everything))
 
 
@@ -73,12 +74,12 @@ def _show_counts(console: Console, found: dict[str, list[Found]], absent: dict[s
     from rich.table import Table
 
     table = Table("step", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in (*COUNTED, "not up to date", "not in control"):
+    for title in (*COUNTED, "not up to date", *(["without a row"] if absent else [])):
         table.add_column(title, justify="right")
     for step, instances in found.items():
         counts = Counter(one.state for one in instances)
         stale = sum(one.state is Status.DONE and one.reason is not None for one in instances)
-        table.add_row(step, *(str(counts[state]) for state in COUNTED), str(stale), absent[step])
+        table.add_row(step, *(str(counts[state]) for state in COUNTED), str(stale), *([absent[step]] if absent else []))
     with console.capture() as written:
         console.print(table)
     for line in written.get().splitlines():

@@ -8,25 +8,37 @@ from typing import Any
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
+from ductaflow_runtime.worker.ahead import Ahead, imports_ahead
 
 
 def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]:
     """One job for each plan that has a reason, by the plan's place; `threads` is what each may compute with."""
     stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+    if not stale:
+        return {}
     # What another process is at comes last: by then it may have ended.
     stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
-    git = call.project.git_state() if stale else {}
-    return {index: make_job(call, plan, threads, git) for index, plan in stale.items()}
+    git, ahead, text = call.project.git_state(), ahead_of(call), call.text.decode()  # one text for all the jobs
+    return {index: make_job(call, plan, threads, git, ahead, text) for index, plan in stale.items()}
 
 
-def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
+def ahead_of(call: Call) -> Ahead:
+    """What workers import ahead: what the settings say, else what the flow's code allows."""
+    project = call.project
+    if project.settings.preload is not None:
+        return Ahead(project.settings.preload)
+    order = call.present().code(call.flow).order
+    return imports_ahead(order, dict.fromkeys((call.flow.parent, project.root)))
+
+
+def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: Ahead, text: str) -> Job:
     """All that a worker needs to know of one instance."""
     project, options, instance = call.project, call.options, plan.instance
-    preload = project.settings.preload
     return Job(
         root=str(project.root),
         runs_dir=str(project.runs_dir),
         flow=str(instance.flow),
+        text=text,
         step=instance.step,
         name=instance.name,
         config=instance.config,
@@ -37,7 +49,8 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
         copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
         engine=project.settings.engine,
-        preload=list(preload) if preload is not None else None,
+        preload=list(ahead.names),
+        learns=ahead.whole,
         threads=threads,
         git=git,
         force=options.force,

@@ -11,12 +11,15 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.upkeep import staleness_of
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
 from ductaflow_runtime.worker.pool import pool
 
 _LONGEST = 100
+
+Running = Callable[[], Sequence[Instance]]
 
 
 class Observer:
@@ -25,14 +28,17 @@ class Observer:
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """What must run is known; `refreshed` rows only had other text."""
 
-    def begun(self, total: int, workers: int) -> None:
-        """`total` rows are handed to `workers`."""
+    def begun(self, total: int, workers: int, running: Running) -> None:
+        """`total` rows are handed to `workers`; `running` tells which are being executed whenever it is asked."""
 
     def waited(self) -> None:
         """Some time has passed, or a row has ended."""
 
     def ended(self, outcome: Outcome) -> None:
         """One more row has ended."""
+
+    def broken_off(self, names: Sequence[str]) -> None:
+        """Somebody broke it off while these rows were being executed."""
 
     def finished(self) -> None:
         """Nothing more comes, be it that all have ended or that somebody broke it off."""
@@ -122,6 +128,12 @@ def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
     if idle or not refreshed:
         parts.append(f"{idle} {Status.UP_TO_DATE}")
     return f"{step}: {', '.join(parts)}"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _shorten(text: str) -> str:

@@ -15,6 +15,7 @@ from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow import FlowCode, analyse, find_flow
+from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.parameters.gate import Expected, admit, expect
 from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, Settings, places_of
@@ -30,14 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none."""
+    """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none.
+
+    `elsewhere`: an executor of the user's executes, perhaps with other packages than this process has.
+    """
 
     force: bool = False
     timeout: float | None = None
     export_html: bool = False
     kernel_name: str | None = None
     workers: int | None = None
-    stop: bool = False
+    elsewhere: bool = False
     wait: float | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +64,8 @@ class Options:
 class Call:
     """What is asked for: a flow and its step, in which project, with which options.
 
-    `base` is what all configs share, `None` if nothing was said of that.
+    `base` is what all configs share, `None` if nothing was said of that. `text` is what the flow's file held when the
+    call began: that is planned, and that is executed.
     """
 
     project: Project
@@ -68,6 +73,7 @@ class Call:
     code: FlowCode
     step: str
     options: Options
+    text: bytes
     base: Config | None = None
 
     @property
@@ -84,6 +90,10 @@ class Call:
             unknown_keys=project.settings.unknown_keys if code.language == PYTHON else "ignore",
         )
 
+    def present(self) -> Present:
+        """The project as it is now, and the flow as it was when the call began."""
+        return Present(self.project, {self.flow: self.text})
+
 
 def make_call(
     notebook_file: PathLike,
@@ -97,8 +107,9 @@ def make_call(
     flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
     settled = (options or Options()).with_settings(project.settings)
-    code = analyse(flow, project.flow_cache, keep=False)
-    return Call(project, flow, code, step, settled, read_base(base_config, project.root))
+    text = read_bytes(flow)
+    code = analyse(flow, project.flow_cache, text, keep=False)
+    return Call(project, flow, code, step, settled, text, read_base(base_config, project.root))
 
 
 def read_base(given: PathLike | Config | None, root: Path) -> Config | None:
@@ -139,7 +150,7 @@ def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
 
 def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
-    present = Present(call.project)
+    present = call.present()
     options = call.options
     # A flow that cannot be executed is an error before anything runs.
     unknown_keys = call.project.settings.unknown_keys

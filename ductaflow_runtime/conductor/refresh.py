@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import InstanceBusyError
-from ductaflow_runtime.notebook import read_bytes, read_executed, read_notebook, refreshed, save_notebook
+from ductaflow_runtime.notebook import read_executed, read_notebook, refreshed, save_notebook
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import held
@@ -31,7 +31,8 @@ def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Outcome
         try:
             with held(instance.directory, record) as whole:
                 if changed:
-                    record = _refresh_notebook(instance, whole, code_state(present.code(instance.flow)))
+                    code = code_state(present.code(instance.flow))
+                    record = _refresh_notebook(instance, whole, code, present.texts[instance.flow])
                     renewed = True
                 if record.notebook.is_file() and (html or has_page):
                     _make_page(record, present.project.settings.code)
@@ -51,9 +52,9 @@ def _tell(instance: Instance, what: str, error: Exception) -> None:
     )
 
 
-def _refresh_notebook(instance: Instance, record: Record, code: CodeState) -> Record:
+def _refresh_notebook(instance: Instance, record: Record, code: CodeState, text: bytes) -> Record:
     if record.notebook.is_file():
-        flow = read_notebook(instance.flow, read_bytes(instance.flow))
+        flow = read_notebook(instance.flow, text)
         save_notebook(refreshed(read_executed(record.notebook), flow), record.notebook)
     record = record.but(fingerprint=replace(record.fingerprint or Fingerprint(), code=code))
     write_record(record)

@@ -6,17 +6,22 @@ project -> instances -> plans -> refresh -> jobs -> sweep -> the frame with what
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+import sys
+from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.conductor.edited import EditedMeanwhile
+from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import make_jobs
-from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage, Waiting, say
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.patience import OnError, patience_for
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.preflight import check_before_running
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
-from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
@@ -25,7 +30,6 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
-from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +40,6 @@ if TYPE_CHECKING:
     from ductaflow_runtime.config.values import Config
 
     PathLike = str | os.PathLike[str]
-
-OnError = Literal["raise", "continue", "stop"]
 
 
 @names_todays_arguments
@@ -72,12 +74,13 @@ def run_notebook(
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
     """What became of one instance; raises like `run_notebook`."""
     instance = instance_of(call, config, instance_name)
-    with aside():
-        (plan,) = make_plans(call, [instance], whole=True)
-    if plan.busy and not call.options.wait:
-        raise InstanceBusyError(plan.busy)
-    observers = [PageAtExit(call.project), Waiting(say)]
-    (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
+    with told_interrupts(call.step) as interruption:
+        with aside():
+            (plan,) = make_plans(call, [instance], whole=True)
+        if plan.busy and not call.options.wait:
+            raise InstanceBusyError(plan.busy)
+        observers = [PageAtExit(call.project), Waiting(say), interruption]
+        (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:
@@ -113,6 +116,7 @@ def run_instances(
     runs_dir: PathLike | None = None,
     kernel_name: str | None = None,
     base_config: PathLike | dict[str, Any] | None = None,
+    whole: bool = False,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
@@ -122,38 +126,56 @@ def run_instances(
     `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
-    raise; `"stop"` starts nothing new after the first failure, then raises. A row that another process is executing
-    is waited for, then looked at again. `kernel_name` is the Jupyter kernel for all rows. They are all validated before
-    the first runs; `ConfigError` lists every problem.
+    raise; `"stop"` starts nothing new after the first failure, then raises; a number does so after so many equal
+    failures in a row. `"raise"` gives up as well, after 20 equal failures in a row while no row is done. A row that
+    another process is executing is waited for, then looked at again. `kernel_name` is the Jupyter kernel for all rows.
+    They are all validated before the first runs; `ConfigError` lists every problem.
+
+    `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
+    `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
-    if on_error not in ("raise", "continue", "stop"):
-        raise ConfigError(f'on_error must be "raise", "continue" or "stop", not {on_error!r}')
     from ductaflow_runtime.conductor.dataframe import outcome_frame
 
+    patience = patience_for(on_error)
     options = Options(
         force=force,
         timeout=timeout,
         export_html=export_html,
         kernel_name=kernel_name,
         workers=workers,
-        stop=on_error == "stop",
+        elsewhere=executor is not None,
     )
     with aside():
         call = make_call(notebook_file, step_name, runs_dir, options, base_config)
-    project = call.project
-    instances = instances_of(control_df, call)
-    with aside():
-        plans = make_plans(call, instances)
-        remember_control(project.runs_dir, call.step, [instance.name for instance in instances])
-    progress = Progress(project, call.step)
-    observers = [SweepPage(project), Announcement(call.step), progress, Waiting(progress.say)]
-    given = None if executor is None else Given(executor, workers)
-    outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, stop=call.options.stop))
-    frame = outcome_frame(control_df, outcomes)
-    failed = [outcome.as_record(project) for outcome in outcomes if outcome.status is Status.FAILED]
-    if failed and on_error != "continue":
-        raise InstancesFailed(failed, frame)
+    with told_interrupts(call.step) as interruption:
+        instances = instances_of(control_df, call)
+        with aside():
+            plans = make_plans(call, instances)
+            remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
+        observers = [*observers_of(call), interruption]
+        given = None if executor is None else Given(executor, workers)
+        outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
+        frame = outcome_frame(control_df, outcomes)
+    failed = [outcome.as_record(call.project) for outcome in outcomes if outcome.status is Status.FAILED]
+    if failed:
+        not_run = sum(outcome.status is Status.NOT_RUN for outcome in outcomes)
+        error = InstancesFailed(failed, frame, patience.note(not_run))
+        if on_error != "continue":
+            raise error
+        print(error, file=sys.stderr, flush=True)  # noqa: T201
     return frame
+
+
+def observers_of(call: Call) -> list[Observer]:
+    """Who is told of a sweep."""
+    progress = Progress(call.project, call.step)
+    return [
+        SweepPage(call.project),
+        Announcement(call.step),
+        progress,
+        Waiting(progress.say),
+        EditedMeanwhile(call),
+    ]
 
 
 @names_todays_arguments
@@ -193,6 +215,8 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     if options.export_html:
         require_extra()
     jobs = make_jobs(call, plans, sweep.threads)
+    if jobs:
+        check_before_running(call, call.present().code(call.flow))
     outcomes = refresh_all(call, plans)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
@@ -207,7 +231,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
 
 def _with_pages(call: Call, plans: Sequence[Plan], outcomes: dict[int, Outcome]) -> dict[int, Outcome]:
     """What another process had executed meanwhile has its page, too, if pages are asked for."""
-    present = Present(call.project)
+    present = call.present()
     for index, outcome in outcomes.items():
         if call.options.export_html and outcome.status is Status.UP_TO_DATE and outcome.record is not None:
             refresh(plans[index], outcome.record, present, html=True)
@@ -229,7 +253,7 @@ def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
 
 def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
     """What became of those that need not run."""
-    present = Present(call.project)
+    present = call.present()
     return {
         index: refresh(plan, plan.record, present, call.options.export_html)
         for index, plan in enumerate(plans)

@@ -16,12 +16,14 @@ from queue import Empty, SimpleQueue
 
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.patience import Patience
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.pool import NotBegunError, cpu_count, pool, run_job
+from ductaflow_runtime.worker.dispatch import NotBegunError, run_job
+from ductaflow_runtime.worker.pool import cpu_count, pool
 
 _TICK_S = 0.5
 _LAST_CHANCE_S = 15.0
@@ -38,7 +40,7 @@ class Given:
 
 
 class Sweep:
-    """Executes jobs and gives one outcome for each. With `stop`, nothing new starts after the first failure.
+    """Executes jobs and gives one outcome for each, until `patience` is over.
 
     `whole` keeps the records' long parts of rows that are done.
     """
@@ -49,14 +51,14 @@ class Sweep:
         observers: Sequence[Observer],
         given: Given | None = None,
         *,
-        stop: bool = False,
+        patience: Patience | None = None,
         whole: bool = False,
     ) -> None:
         self.workers = workers or cpu_count()
         self.threads = max(1, cpu_count() // self.workers)
         self.observers = observers
         self._given = given
-        self._stop = stop
+        self.patience = patience or Patience()
         self._whole = whole
 
     def run(self, jobs: Mapping[int, Job]) -> dict[int, Outcome]:
@@ -64,21 +66,19 @@ class Sweep:
         if not jobs:
             return {}
         at_once = min(self.workers, len(jobs))
-        for observer in self.observers:
-            observer.begun(len(jobs), at_once)
         with self._flag(next(iter(jobs.values()))) as flag:
             if self._given is not None:
-                return self._execute(jobs, Window(self._given, flag))
+                return self._execute(jobs, Window(self._given, flag), at_once)
             threads = ThreadPoolExecutor(at_once, "ductaflow")
             try:
-                return self._execute(jobs, Window(Given(threads, at_once), flag))
+                return self._execute(jobs, Window(Given(threads, at_once), flag), at_once)
             finally:
                 threads.shutdown(cancel_futures=True)
 
     @contextlib.contextmanager
     def _flag(self, job: Job) -> Iterator[Path | None]:
         """The file that tells workers, wherever they are, that a job has failed and no other may begin."""
-        if not self._stop:
+        if not self.patience.first:
             yield None
             return
         flag = Path(job.runs_dir, HIDDEN, f"stop-{uuid.uuid4().hex}")
@@ -88,7 +88,9 @@ class Sweep:
         finally:
             flag.unlink(missing_ok=True)
 
-    def _execute(self, jobs: Mapping[int, Job], window: Window) -> dict[int, Outcome]:
+    def _execute(self, jobs: Mapping[int, Job], window: Window, at_once: int) -> dict[int, Outcome]:
+        for observer in self.observers:
+            observer.begun(len(jobs), at_once, lambda: [jobs[index].instance for index in window.running()])
         outcomes: dict[int, Outcome] = {}
         left = iter(jobs.items())
         try:
@@ -100,30 +102,32 @@ class Sweep:
                 if ended is None:
                     continue
                 index, future = ended
-                outcome = outcomes[index] = self._outcome_of(jobs[index], future)
+                outcome = outcome_of(jobs[index], future)
+                outcomes[index] = outcome if self._whole else shortened(outcome)
                 for observer in self.observers:
                     observer.ended(outcome)
-                if self._stop and outcome.status is Status.FAILED:
+                if self.patience.is_over(outcome):
                     window.close()
                 window.fill(left)
         except BaseException:
-            self._break_off(window)
+            self._break_off(jobs, window)
             raise
         return outcomes | {index: not_run(job) for index, job in left}
 
-    def _outcome_of(self, job: Job, future: Future[Record]) -> Outcome:
-        outcome = outcome_of(job, future)
-        if self._whole or outcome.record is None or outcome.status is Status.FAILED:
-            return outcome
-        return replace(outcome, record=outcome.record.without_long_parts())
-
-    def _break_off(self, window: Window) -> None:
+    def _break_off(self, jobs: Mapping[int, Job], window: Window) -> None:
         """Ctrl-C: start nothing more, let what runs write that it was interrupted."""
         if self._given is None:  # also what was handed over a moment ago and is not among the futures
             window.executor.shutdown(wait=False, cancel_futures=True)
-        running = [future for future in window.futures.values() if not future.cancel()]
+        running = {index: future for index, future in window.futures.items() if not future.cancel()}
         pool().interrupt()
-        wait(running, timeout=_LAST_CHANCE_S)
+        wait(running.values(), timeout=_LAST_CHANCE_S)
+        ended = {index: outcome_of(jobs[index], future) for index, future in running.items() if future.done()}
+        done = {index for index, outcome in ended.items() if outcome.status is Status.DONE}
+        not_begun = {index for index, outcome in ended.items() if outcome.record is None}
+        for observer in self.observers:
+            for index in done:
+                observer.ended(ended[index])
+            observer.broken_off([jobs[index].name for index in running.keys() - done - not_begun])
 
 
 class Window:
@@ -156,6 +160,10 @@ class Window:
             return None
         del self.futures[ended[0]]
         return ended
+
+    def running(self) -> list[int]:
+        """The jobs that are being executed at this moment, as far as the executor tells."""
+        return [index for index, future in self.futures.items() if future.running()]
 
     def close(self) -> None:
         """Begin nothing more, and take back what has not begun."""
@@ -193,6 +201,13 @@ def outcome_of(job: Job, future: Future[Record]) -> Outcome:
         return Outcome(Status.UP_TO_DATE, job.instance, None, record)
     status = Status.DONE if record.status is Status.DONE else Status.FAILED
     return Outcome(status, job.instance, record.reason, record)
+
+
+def shortened(outcome: Outcome) -> Outcome:
+    """Without the long parts of the record of a row that is done: a sweep may hold 100,000 of them."""
+    if outcome.record is None or outcome.status is Status.FAILED:
+        return outcome
+    return replace(outcome, record=outcome.record.without_long_parts())
 
 
 def not_run(job: Job) -> Outcome:

@@ -19,7 +19,7 @@ from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.context import begin, current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
-from ductaflow_runtime.execution.failure import Ran, forgive, judge
+from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
@@ -31,7 +31,7 @@ from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.notebook import number_cells, read_bytes, save_notebook
+from ductaflow_runtime.notebook import number_cells, save_notebook
 from ductaflow_runtime.project import HIDDEN, set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
@@ -72,7 +72,8 @@ def _look_again(job: Job) -> str | None:
     seen = look(job.instance.directory, own=True)
     if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
         return job.reason
-    plan = decide(job.instance, Present(job.project), seen, force=job.force, html=job.export_html)
+    present = Present(job.project, {Path(job.flow): job.content})
+    plan = decide(job.instance, present, seen, force=job.force, html=job.export_html)
     if plan.busy:
         raise InstanceBusyError(plan.busy)
     return plan.reason
@@ -110,7 +111,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     """The story of an execution: study the flow, run its cells, keep the notebook, say what went into it."""
     job, record = given.job, entry.record
     given.observe(Phase.STUDY)
-    notebook, code = study(Path(job.flow), read_bytes(Path(job.flow)))
+    notebook, code = study(Path(job.flow), job.content)
     numbers = number_cells(notebook)
     choice = choose_kernel(code, job.kernel_name)
 
@@ -131,6 +132,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given.clock, (Path(job.flow), execution.root))
+    error = placed(error, ran, numbers, job)
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page
 

@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ductaflow_runtime.execution.assignment import Clock
-from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.files import relative_to_root, without_escapes
 from ductaflow_runtime.kernel.log import plain
+from ductaflow_runtime.notebook import place_of
 from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell
 from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+
+# How IPython names a line of a cell in a traceback.
+_CELL_LINE = re.compile(r"^ *Cell In\[(\d+)\], line (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,18 @@ def judge(ran: Ran, numbers: dict[str, int], clock: Clock, places: tuple[Path, P
         return Status.INTERRUPTED, interrupted(cell)
     message = plain_text(getattr(error, "evalue", str(error)))
     return Status.FAILED, advise(of_cell(ename, message, getattr(error, "traceback", []), cell), *places)
+
+
+def placed(error: Failure | None, ran: Ran, numbers: dict[str, int], job: Job) -> Failure | None:
+    """The failure with the flow's line that it came through, the deepest if it came through several."""
+    told = without_escapes("\n".join(getattr(ran.error, "traceback", [])))
+    cells = {cell.get("execution_count"): cell for cell in ran.notebook.cells if cell["id"] in numbers}
+    lines = [(cells[int(count)], int(line)) for count, line in _CELL_LINE.findall(told) if int(count) in cells]
+    if error is None or not lines:
+        return error
+    cell, line = lines[-1]
+    number, text = numbers[cell["id"]], job.content.decode("utf-8-sig", "replace")
+    return replace(error, place=place_of(job.project.relative(job.flow), text, cell.source, cell=number, line=line))
 
 
 def advise(error: Failure, flow: Path, root: Path) -> Failure:

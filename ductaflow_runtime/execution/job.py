@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance
 
@@ -16,11 +17,13 @@ from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance
 class Job:
     """All that a worker needs to execute one instance; plain JSON values, so that it travels anywhere.
 
+    `preload` is what its worker imports ahead, in this order; with `learns` also what earlier instances had to,
+    but nothing of `avoid`.
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`. `planned` tells the record that
-    the plan was made on: if there is another one by now, it is decided anew whether to execute. `wait` is for how
-    many seconds an instance that another process holds is waited for, `unless` a file that keeps the job from
-    beginning once it is there.
+    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
+    keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
+    `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
+    execute. `wait` is for how many seconds an instance that another process holds is waited for.
     """
 
     root: str
@@ -36,15 +39,23 @@ class Job:
     copy_inputs: bool = False
     kernel_name: str | None = None
     engine: str = "fork"
-    preload: list[str] | None = None
+    preload: list[str] = field(default_factory=list)
+    learns: bool = False
+    avoid: list[str] = field(default_factory=list)
     threads: int = 1
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None
     folder: str | None = None
+    unless: str | None = None
     force: bool = False
     planned: str | None = None
     wait: float = 0.0
-    unless: str | None = None
+    text: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The flow's text that is executed."""
+        return read_bytes(Path(self.flow)) if self.text is None else self.text.encode()
 
     @property
     def instance(self) -> Instance:

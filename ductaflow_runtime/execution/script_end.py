@@ -11,11 +11,13 @@ import dis
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ductaflow_runtime.execution.failure import advise, means_success
+from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.notebook import cell_at_line
 from ductaflow_runtime.runs.failure import Failure, exited, of_script
 from ductaflow_runtime.runs.states import Status
@@ -49,7 +51,11 @@ class ScriptEnd:
 
         def hook(kind: Any, error: Any, trace: Any) -> None:
             self._interrupted = issubclass(kind, KeyboardInterrupt)
-            self._error = advise(of_script(error, trace, _cell_of(self._flow, trace)), Path(self._flow), self._root)
+            line = _line_of(self._flow, trace)
+            text = Path(self._flow).read_text(encoding="utf-8") if line is not None else ""
+            cell = cell_at_line(text, line or 0)
+            failure = advise(of_script(error, trace, cell), Path(self._flow), self._root)
+            self._error = replace(failure, place=_place(self._flow, self._root, text, line))
             show(kind, error, trace)
 
         sys.excepthook = hook
@@ -97,10 +103,17 @@ def _ran_to_its_end(top_level: FrameType | None) -> bool:
     return dis.opname[top_level.f_code.co_code[top_level.f_lasti]].startswith("RETURN")
 
 
-def _cell_of(flow: str, trace: Any) -> int | None:
-    """The number of the code cell in which an error passed through the flow's own file."""
+def _line_of(flow: str, trace: Any) -> int | None:
+    """The line, the deepest of several, by which an error passed through the flow's own file."""
     line = None
     for frame, number in traceback.walk_tb(trace):
         if os.path.realpath(frame.f_code.co_filename) == os.path.realpath(flow):
             line = number
-    return None if line is None else cell_at_line(Path(flow).read_text(encoding="utf-8"), line)
+    return line
+
+
+def _place(flow: str, root: Path, text: str, line: int | None) -> str | None:
+    lines = text.splitlines()
+    if line is None or not 0 < line <= len(lines):
+        return None
+    return f"{relative_to_root(flow, root)}:{line}: {lines[line - 1].strip()}"

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
     from papermill.engines import NotebookExecutionManager
 
-_REQUEST: dict[str, Any] = {"silent": False, "store_history": True, "user_expressions": {}}
+_REQUEST: dict[str, Any] = {"silent": False, "user_expressions": {}}
+_INJECTED = "injected-parameters"
 
 
 class CellRunner:
@@ -103,13 +104,17 @@ class CellRunner:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type != "code" or not cell.source.strip() or self.client.skip_cells_with_tag in tags:
             return
-        content = {"code": cell.source, **_REQUEST, "allow_stdin": False, "stop_on_error": True}
+        counts = _INJECTED not in tags  # papermill's cell is not one of the flow's: In[5] is the flow's fifth
+        asked = {**_REQUEST, "store_history": counts}
+        content = {"code": cell.source, **asked, "allow_stdin": False, "stop_on_error": True}
         request = self.kernel.session.msg("execute_request", content)
         self.kernel.set_parent([], request)
         self.outputs.begin(cell, request)
-        cell.execution_count = self.kernel.execution_count
+        cell.execution_count = self.kernel.execution_count if counts else None
         self.outputs.tell()
-        reply = await self._execute(cell.source)
+        reply = await self._execute(cell.source, asked)
+        if not counts:
+            cell.execution_count = None
         self.outputs.flush()
         self.outputs.answer()
         self.outputs.stamp("shell.execute_reply", "iopub.status.idle")
@@ -118,11 +123,11 @@ class CellRunner:
             self.watch.on_error(reply)
             raise CellExecutionError.from_cell_and_msg(cell, reply)
 
-    async def _execute(self, source: str) -> dict[str, Any]:
+    async def _execute(self, source: str, asked: dict[str, Any]) -> dict[str, Any]:
         reply: dict[str, Any]
         try:
             with self.watch.own_code(), INTERRUPTS.allowed():
-                reply = await self.kernel.do_execute(source, **_REQUEST, allow_stdin=False)
+                reply = await self.kernel.do_execute(source, **asked, allow_stdin=False)
                 await asyncio.sleep(0)  # tasks that the cell started may take a step, as in a kernel
         except KeyboardInterrupt:
             reply = self.outputs.broken_off()

@@ -1,4 +1,8 @@
-"""A note of what sweeps asked for: it tells an instance that has lost its row from one that never had one."""
+"""A note of which rows a step has: it tells an instance that has lost its row from one that never had one.
+
+Only who says so knows that the rows of a call are all that there are. A call that does not say it adds to what is
+known, and takes nothing away.
+"""
 
 from __future__ import annotations
 
@@ -16,27 +20,42 @@ from ductaflow_runtime.runs.record import now
 
 @dataclass(frozen=True)
 class Control:
-    """A note of what sweeps asked for: the names in the last control dataframe, its time, and all names so far."""
+    """`names` are the rows of a step as far as is known, `ever` those that it once had as well.
+
+    With `whole`, somebody said at the time `at` that these are all; later calls may have added to them.
+    """
 
     names: list[str]
     at: str
     ever: list[str]
+    whole: bool = False
 
 
-def remember_control(runs_dir: Path, step: str, names: Sequence[str]) -> None:
-    """Note which instances a control dataframe asks for; a run does not fail for want of this note."""
+def remember_control(runs_dir: Path, step: str, names: Sequence[str], *, whole: bool = False) -> None:
+    """Note which instances a control dataframe asks for; `whole` if it has all rows of the step.
+
+    A dataframe without rows says nothing: it is a filter that found none. A run does not fail for want of this note.
+    """
+    if not names:
+        return
     known = last_control(runs_dir, step)
     there = set(list_instances(runs_dir, step))
     before = [name for name in known.ever if name in there] if known is not None else []
-    note = {"names": list(names), "at": now(), "ever": list(dict.fromkeys([*before, *names]))}
+    note = {"names": list(names), "at": now(), "whole": whole}
+    if known is not None and not whole:
+        note = {"names": _both(known.names, names), "at": known.at if known.whole else now(), "whole": known.whole}
     path = _control_file(runs_dir, step)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(note, ensure_ascii=False))
+        write_atomically(path, json.dumps({**note, "ever": _both(before, names)}, ensure_ascii=False))
+
+
+def _both(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*first, *second]))
 
 
 def last_control(runs_dir: Path, step: str) -> Control | None:
-    """The note of the step's last control dataframe; `None` if no sweep has left one."""
+    """The note of the step's rows; `None` if no sweep has left one."""
     try:
         known = Control(**json.loads(_control_file(runs_dir, step).read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -49,9 +68,17 @@ def _control_file(runs_dir: Path, step: str) -> Path:
 
 
 def not_in_control(runs_dir: Path, step: str) -> list[str]:
-    """The instances on disk that an earlier control dataframe named and the last one does not.
+    """The instances on disk that had a row once and have none now; none, as long as nobody has said which rows are all.
 
     One that no control dataframe ever named (made by `run_notebook`, a command or a script) has no row to lose.
     """
     known = last_control(runs_dir, step)
-    return [] if known is None else sorted(set(list_instances(runs_dir, step)) & set(known.ever) - set(known.names))
+    if known is None or not known.whole:
+        return []
+    return sorted(set(list_instances(runs_dir, step)) & set(known.ever) - set(known.names))
+
+
+def is_whole(runs_dir: Path, step: str) -> bool:
+    """Whether somebody has said which rows of a step are all."""
+    known = last_control(runs_dir, step)
+    return known is not None and known.whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import traceback as tracebacks
 from collections.abc import Iterable, Mapping
@@ -14,18 +15,23 @@ from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.files import without_escapes
 from ductaflow_runtime.runs.stored import Stored
 
+_NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 UNKNOWN = "unknown error"
 NOT_BEGUN = "interrupted before it began"
 
 
 @dataclass(frozen=True)
 class Failure(Stored):
-    """`type` and `message` of the error; `cell` counts the flow's own code cells from 1; `traceback` is plain text."""
+    """`type` and `message` of the error; `cell` counts the flow's own code cells from 1; `traceback` is plain text.
+
+    `place` is file, line, and the line's text, `flow/x.py:14: total = sum(costs)`, of where it came through the flow.
+    """
 
     type: str
     message: str = ""
     cell: int | None = None
     traceback: str | None = None
+    place: str | None = None
 
     @property
     def cause(self) -> str:
@@ -37,6 +43,11 @@ class Failure(Stored):
         """The first line of the cause, and the cell: what alike failures have in common."""
         first = next(iter(self.message.splitlines()), "")
         return f"{self.type}: {first}".rstrip(": ") + (f" in cell {self.cell}" if self.cell else "")
+
+    @property
+    def kind(self) -> str:
+        """What equal failures have in common: numbers in the message may differ."""
+        return _NUMBER.sub("#", self.headline)
 
     @property
     def line(self) -> str:
@@ -51,6 +62,7 @@ def failure_from_json(stored: Mapping[str, Any]) -> Failure:
         str(stored.get("message") or ""),
         stored.get("cell"),
         stored.get("traceback"),
+        stored.get("place"),
     )
 
 

@@ -38,7 +38,7 @@ def _is_error(value: Any) -> bool:
         return True
     if not isinstance(value, dict) or type(value.get("cell")) not in (int, type(None)):
         return False
-    return all(isinstance(value.get(name), (str, type(None))) for name in ("type", "message", "traceback"))
+    return all(isinstance(value.get(name), (str, type(None))) for name in ("type", "message", "traceback", "place"))
 
 
 def _is_amount(most: float, *kinds: type) -> Callable[[Any], bool]:

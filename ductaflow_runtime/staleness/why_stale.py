@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,12 +37,13 @@ HERE = "python3"
 
 @dataclass
 class Present:
-    """The present state of a project, each fact looked up once.
+    """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
 
     `kernel` is what a call would execute flows on, where there is a call that says so.
     """
 
     project: Project
+    texts: Mapping[Path, bytes] = field(default_factory=dict)
     kernel: str | None = None
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Present:
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
         if flow not in self._flows:
-            self._flows[flow] = analyse(flow, self.project.flow_cache)
+            self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow))
         return self._flows[flow]
 
     def version(self, package: str) -> str | None:
@@ -125,18 +126,13 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield from value_changes("config", was.config or {}, instance.config)
     if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
         yield f"kernel: {was.kernel} -> {present.kernel}"
-    yield from _code_changes(was.code, present.code(instance.flow))
+    yield from code_change(was.code, present.code(instance.flow))
     if _was_given_config_unread(was, present.code(instance.flow)):
         yield GIVEN_UNREAD
     for path, stored in was.modules.items():
-        if not present.contents.is_same(present.project.absolute(path), stored):
-            exists = present.contents.stat(present.project.absolute(path)) is not None
-            during = _DURING if stored.get("changed") else ""
-            yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+        yield from module_change(path, stored, present)
     for path, stored in was.inputs.items():
-        cause = None if present.ignores(path) else _input_change(path, stored, present)
-        if cause:
-            yield cause
+        yield from input_change(path, stored, present)
     for package, version in was.packages.items():
         if present.version(package) != version:
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
@@ -187,7 +183,8 @@ def _show_pair(old: object, new: object) -> str:
     return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 
-def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
+def code_change(was: CodeState, code: FlowCode) -> Iterator[str]:
+    """The cause, if a flow's code is not what it was."""
     old = was.cells
     if old != list(code.cells):
         cells = changed_cells(old, list(code.cells)) if old else []
@@ -201,7 +198,22 @@ def _was_given_config_unread(was: Fingerprint, code: FlowCode) -> bool:
     return was.code.defaults is None and bool(was.code.cells) and bool(was.config) and not code.keys.takes_config
 
 
-def _input_change(path: str, stored: FileState, present: Present) -> str | None:
+def module_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
+    """The cause, if a module of the project is not what it was."""
+    if not present.contents.is_same(present.project.absolute(path), stored):
+        exists = present.contents.stat(present.project.absolute(path)) is not None
+        during = _DURING if stored.get("changed") else ""
+        yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+
+
+def input_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
+    """The cause, if what was read is not what it was."""
+    cause = None if present.ignores(path) else _input_cause(path, stored, present)
+    if cause is not None:
+        yield cause
+
+
+def _input_cause(path: str, stored: FileState, present: Present) -> str | None:
     absolute = present.project.absolute(path)
     if "names" in stored:
         if present.contents.names(absolute) == stored["names"]:

@@ -48,9 +48,9 @@ def test_plan_of_a_flow_that_is_not_there(sample: Sample) -> None:
 def test_status_counts(sample: Sample) -> None:
     """`ductaflow status` counts each step's instances by state, in aligned plain lines."""
     for step in sample.rows:
-        remember_control(sample.root / "runs", step, [row["instance_name"] for row in sample.rows[step]])
+        remember_control(sample.root / "runs", step, [row["instance_name"] for row in sample.rows[step]], whole=True)
     lines = call("status").splitlines()
-    columns = ("done", "failed", "interrupted", "running", "damaged", "not up to date", "not in control")
+    columns = ("done", "failed", "interrupted", "running", "damaged", "not up to date", "without a row")
     assert lines[0] == "  ".join(("step   ", *columns))
     assert [line.split() for line in lines[1:3]] == [["cost", "3", *"000000"], ["folder", "1", *"000000"]]
     assert len({len(line) for line in lines[:7]}) == 1

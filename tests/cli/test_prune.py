@@ -18,8 +18,8 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 
 
 def ask_for(sample: Sample, *names: str) -> None:
-    """As if a sweep of cost had asked for these."""
-    remember_control(sample.root / "runs", "cost", names)
+    """As if a sweep of cost had said that these are all."""
+    remember_control(sample.root / "runs", "cost", names, whole=True)
 
 
 def left(sample: Sample) -> list[str]:
@@ -27,7 +27,7 @@ def left(sample: Sample) -> list[str]:
 
 
 def test_control_dataframes_are_remembered(sample: Sample) -> None:
-    """The last one's names and time, and all names so far that have an instance; a damaged note is no note."""
+    """The last whole one's names and time, all names so far that have an instance; a damaged note is no note."""
     runs = sample.root / "runs"
     assert last_control(runs, "nothing") is None
     for names in (["a", "ß"], ["b"]):
@@ -44,15 +44,14 @@ def test_control_dataframes_are_remembered(sample: Sample) -> None:
 
 
 def test_status_lists_rows_that_are_gone(sample: Sample) -> None:
-    """Instances that the last control dataframe does not name are listed; without one, `?` is shown and explained."""
-    (sample.root / "runs/.ductaflow/control/second.json").unlink()
-    assert call("status", "second").splitlines()[1].split()[-1] == "?"
-    assert "\n?  not known: no run_instances" in call("status")
+    """Instances that are not among all rows are listed; `?` stands where nobody has said which are all."""
+    assert "without a row" not in call("status"), "nothing is known of any step"
     ask_for(sample, "a")
+    assert "\n?  not known: no run_instances(..., whole=True)" in call("status")
     text = call("status", "cost")
     assert "?" not in text
     assert text.splitlines()[1].split()[-1] == "2"
-    assert section(text, "Not in the last control dataframe") == ["cost/b", "cost/c"]
+    assert section(text, "Without a row") == ["cost/b", "cost/c"]
 
 
 def test_prune_removes_what_no_row_asks_for(sample: Sample) -> None:
@@ -60,10 +59,9 @@ def test_prune_removes_what_no_row_asks_for(sample: Sample) -> None:
     ask_for(sample, "a")
     text = call("prune", "cost", answer="n\n", code=1)
     lines = text.splitlines()
-    assert re.fullmatch(f"cost: not among the 1 row of the control dataframe that ran last \\({TIME}\\):", lines[0])
+    assert re.fullmatch(f"cost: not among the 1 row that were said to be all \\({TIME}\\):", lines[0])
     for line, name in zip(lines[1:3], "bc", strict=True):
         assert re.fullmatch(f"  cost/{name}: executed {TIME}, 5 files, the whole folder", line)
-    assert "only a part of your rows" in lines[3]
     assert "Remove 2 instances" in text
     assert left(sample) == ["a", "b", "c"]
     call("prune", "cost", answer="y\n")
@@ -71,14 +69,38 @@ def test_prune_removes_what_no_row_asks_for(sample: Sample) -> None:
     assert call("prune", "cost") == "cost: nothing to remove\n"
 
 
-def test_a_partial_sweep_is_told(sample: Sample) -> None:
-    """After a sweep of some rows, prune says that it compares with so few; the next whole one puts it right."""
+@pytest.mark.parametrize("part", ["instance_name == 'b'", "instance_name == 'nobody'"])
+def test_a_part_is_not_the_whole(sample: Sample, part: str) -> None:
+    """A sweep of some rows, or of none, offers nothing of the others, whatever was said before it."""
     frame = sample.frame("cost")
-    run_instances(frame.query("instance_name == 'b'"), "flow/cost.py", force=True)
-    assert "not among the 1 row of the control dataframe that ran last" in call("prune", "cost", answer="n\n", code=1)
-    assert left(sample) == ["a", "b", "c"]
-    run_instances(frame, "flow/cost.py")
+    run_instances(frame.query(part), "flow/cost.py")
+    assert not_in_control(sample.root / "runs", "cost") == []
+    assert "nobody has said which rows of cost are all" in call("prune", "cost", "--yes", code=2)
+    run_instances(frame, "flow/cost.py", whole=True)
+    run_instances(frame.query(part), "flow/cost.py")
+    run_instances(frame.query(part)[:0], "flow/cost.py", whole=True)
     assert call("prune", "cost", "--yes") == "cost: nothing to remove\n"
+    assert left(sample) == ["a", "b", "c"]
+
+
+def test_calls_add_to_the_whole(sample: Sample) -> None:
+    """Rows that a later call names are not gone; what the next whole dataframe leaves out is."""
+    frame = sample.frame("cost")
+    run_instances(frame.query("instance_name != 'b'"), "flow/cost.py", whole=True)
+    assert not_in_control(sample.root / "runs", "cost") == ["b"]
+    run_instances(frame.query("instance_name == 'b'"), "flow/cost.py")
+    assert not_in_control(sample.root / "runs", "cost") == []
+    run_instances(frame.query("instance_name == 'b'"), "flow/cost.py", whole=True)
+    assert not_in_control(sample.root / "runs", "cost") == ["a", "c"]
+
+
+def test_a_note_of_an_older_version_says_nothing_of_the_whole(sample: Sample) -> None:
+    """Its last control dataframe may have been a part."""
+    note = {"names": ["a"], "at": "2026-01-01T00:00:00+00:00", "ever": ["a", "b", "c"]}
+    (sample.root / "runs/.ductaflow/control/cost.json").write_text(json.dumps(note))
+    assert not_in_control(sample.root / "runs", "cost") == []
+    run_instances(sample.frame("cost").query("instance_name != 'c'"), "flow/cost.py", whole=True)
+    assert not_in_control(sample.root / "runs", "cost") == ["c"]
 
 
 def test_what_no_control_dataframe_ever_named_stays(sample: Sample) -> None:
@@ -88,7 +110,7 @@ def test_what_no_control_dataframe_ever_named_stays(sample: Sample) -> None:
     call("run", "flow/cost.py", "--config", "runs/cost/a/config.json", "--name", "typed")
     ask_for(sample, "a", "b", "c")
     assert call("prune", "cost", "--yes") == "cost: nothing to remove\n"
-    assert "Not in the last control dataframe" not in call("status", "cost")
+    assert "Without a row" not in call("status", "cost")
     ask_for(sample, "a", "solo")
     assert not_in_control(sample.root / "runs", "cost") == ["b", "c"]
     ask_for(sample, "a", "b", "c")
@@ -160,7 +182,7 @@ def test_prune_leaves_what_ran_meanwhile(sample: Sample, monkeypatch: pytest.Mon
 
 
 def test_prune_needs_a_control_dataframe(sample: Sample) -> None:
-    """Without knowing the last control dataframe nothing is removed."""
+    """Without knowing which rows are all, nothing is removed."""
     (sample.root / "runs/.ductaflow/control/cost.json").unlink()
-    assert "run its conductor once" in call("prune", "cost", "--yes", code=2)
+    assert "give whole=True to the run_instances" in call("prune", "cost", "--yes", code=2)
     assert all(sample.folder(instance).is_dir() for instance in OF_COST)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from traitlets import default
@@ -47,12 +48,14 @@ class KernelWithoutPorts(AsyncKernelManager):
 def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:
     """The cells as papermill on a real `python3` kernel leaves them. To be called in a process of its own."""
     import papermill
+    from papermill.clientwrap import PapermillNotebookClient
 
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # ipykernel does not capture file descriptors when it is set
     source, target = project / f"{probe_file.name}.ipynb", project / "executed.ipynb"
     instance = project / "runs" / probe_file.name / "probe"
     instance.mkdir(parents=True)
     nbformat.write(notebook_of(probe_file.text), source)
+    PapermillNotebookClient.execute_cell = _execute_uncounted
     for attempt in range(ATTEMPTS):
         try:
             papermill.execute_notebook(
@@ -74,6 +77,15 @@ def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:
         else:
             break
     return cells_of(_read(target), project)
+
+
+def _execute_uncounted(client: NotebookClient, cell: NotebookNode, cell_index: int) -> NotebookNode:
+    """Cells are numbered as the flow's own: the one that papermill adds has no number."""
+    counts = "injected-parameters" not in cell.metadata.get("tags", [])
+    done = NotebookClient.execute_cell(client, cell, cell_index, store_history=counts)
+    if not counts:
+        cell.execution_count = None
+    return done
 
 
 def run_engine(probe_file: ProbeFile, project: Path, engine: str) -> list[Cell]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ductaflow import FlowFileError
 from tests.staleness.cases import COSTS, OF_COST, Case, check, each, parameters
 from tests.staleness.sample import Sample
 
@@ -126,14 +127,13 @@ def test_code(sample: Sample, case: Case) -> None:
 
 @pytest.mark.engines("fork", "spawn")
 def test_a_helper_that_is_still_needed(sample: Sample) -> None:
-    """A deleted helper executes its users, which then fail; put back, they run again and are well."""
+    """Without it nothing runs, and the one error says so; put back, nothing needs to."""
     text = (sample.root / "lib/rates.py").read_text()
     helper_deleted(sample)
     assert sample.plan("cost") == each(COSTS, "module deleted: lib/rates.py")
-    frame = sample.run("cost")
-    assert set(frame["status"]) == {"failed"}
-    assert set(frame["error"]) == {"ModuleNotFoundError: No module named 'lib.rates' (cell 3)"}
-    assert sample.plan("cost") == each(COSTS, "failed")
+    with pytest.raises(FlowFileError, match=r"imports lib\.rates, which is neither installed nor"):
+        sample.run("cost")
+    assert sample.plan("cost") == each(COSTS, "module deleted: lib/rates.py")
     sample.write("lib/rates.py", text)
-    assert set(sample.run("cost")["status"]) == {"done"}
+    assert set(sample.run("cost")["status"]) == {"up to date"}
     assert sample.plan("cost") == {}

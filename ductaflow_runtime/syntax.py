@@ -1,0 +1,72 @@
+"""What is certain to go wrong with code before it runs: syntax that is none, and imports that nothing guards.
+
+Where code might make up for it (an import in a function, in `try`, behind `if`), nothing is certain.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterable, Iterator
+
+_FREE_NAMES = frozenset(
+    {"meta_path", "path_hooks", "path_importer_cache", "addsitedir", "import_module", "__import__", "reload", "exec"}
+)
+_OF_SYS = frozenset({"path", "modules"})
+_HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
+
+
+def syntax_error(source: str, tree: ast.Module | None) -> SyntaxError | None:
+    """Why code cannot be compiled, statement by statement as IPython does; `None` if it can.
+
+    `tree` is what has been made of `source`, magics and all; `None` if that was not to be done.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for node in (ast.parse(source) if tree is None else tree).body:
+                compile(ast.Module([node], []), "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        return error
+    except ValueError as error:  # a null byte
+        return SyntaxError(str(error))
+    return None
+
+
+def unguarded_imports(tree: ast.Module, package: str = "") -> Iterator[str]:
+    """The modules that code imports in any case, each by its dotted name; `package` is where relative ones start."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level and package else []
+            if node.level and not package:
+                continue
+            name = ".".join([*above, *([node.module] if node.module else [])])
+            if name:
+                yield name
+
+
+def finds_modules_itself(trees: Iterable[ast.AST]) -> bool:
+    """Whether code changes where modules come from, so that nobody can tell which are there."""
+    return any(_is_free(node) for tree in trees for node in ast.walk(tree))
+
+
+def _is_free(node: ast.AST) -> bool:
+    name = getattr(node, "attr", None) or getattr(node, "id", None) or getattr(node, "name", None)
+    if name in _FREE_NAMES:
+        return True
+    if isinstance(node, ast.Attribute):
+        return node.attr in _OF_SYS and getattr(node.value, "id", None) == "sys"
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "sys" and any(alias.name in _OF_SYS for alias in node.names)
+    return isinstance(node, ast.Call) and _is_free_magic(node)
+
+
+def _is_free_magic(call: ast.Call) -> bool:
+    shell = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if not isinstance(shell, ast.Call) or getattr(shell.func, "id", None) != "get_ipython":
+        return False
+    magic = getattr(call.args[0], "value", None) if call.args else None
+    named = isinstance(call.func, ast.Attribute) and call.func.attr in ("run_line_magic", "run_cell_magic")
+    return not (named and magic in _HARMLESS_MAGICS)

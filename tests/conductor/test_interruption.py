@@ -1,0 +1,64 @@
+"""Ctrl-C and a notebook's stop button, seen by whoever broke it off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pandas as pd
+import pytest
+
+from ductaflow import run_instances, run_notebook
+from ductaflow_runtime.conductor.interruption import Interruption
+from tests.conftest import Project
+from tests.waiting import wait_for
+
+FRAME = pd.DataFrame({"instance_name": list("abcd"), "wait": [0, 600, 600, 0]})
+
+
+def interrupted(project: Project, name: str = "b") -> threading.Thread:
+    """Somebody who interrupts this process once an instance has printed something."""
+
+    def interrupt() -> None:
+        log = project.root / "runs/step" / name / "run.log"
+        wait_for(lambda: log.exists() and "waiting" in log.read_text())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def waiting(project: Project) -> Project:
+    project.flow("# %%\nimport time\nprint('waiting', flush=True)\ntime.sleep(config['wait'])\n")
+    return project
+
+
+def test_what_is_done_what_was_broken_off_and_what_to_do(waiting: Project) -> None:
+    """Three lines, in place of a traceback where the exception is shown; what is done is not executed again."""
+    thread = interrupted(waiting)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_instances(FRAME, "flow/step.py", workers=1)
+    thread.join()
+    lines = str(caught.value).splitlines()
+    assert lines[:2] == ["step: stopped; 1 of 4 rows done", "broken off: 1 (b); not begun: 2"]
+    assert lines[2].startswith("to go on")
+    assert caught.value._render_traceback_() == lines  # type: ignore[attr-defined]
+    assert waiting.record("step", "b")["status"] == "interrupted"
+    frame = run_instances(FRAME.assign(wait=[0, 0, 0, 0]), "flow/step.py")
+    assert frame["status"].tolist() == ["up to date", "done", "done", "done"]
+
+
+def test_a_single_instance(waiting: Project) -> None:
+    """`run_notebook` says the same."""
+    thread = interrupted(waiting, "x")
+    with pytest.raises(KeyboardInterrupt, match="broken off: 1 \\(x\\); not begun: 0"):
+        run_notebook("flow/step.py", {"wait": 600}, instance_name="x")
+    thread.join()
+
+
+def test_before_anything_runs() -> None:
+    """There is nothing to count."""
+    assert Interruption("step").lines()[0] == "step: stopped before anything ran"

@@ -1,0 +1,122 @@
+"""What somebody edits while a sweep runs."""
+
+from __future__ import annotations
+
+import threading
+
+import pandas as pd
+import pytest
+
+from ductaflow import plan_instances, run_instances
+from ductaflow_runtime.conductor.plan import instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.run import conduct
+from ductaflow_runtime.conductor.sweep import Sweep
+from tests.conftest import Project
+from tests.waiting import wait_for
+
+FLOW = """
+# %%
+import time
+from pathlib import Path
+
+from ductaflow import project_path, save_results
+from lib.rate import RATE
+
+Path("started").touch()
+while config["wait"] and not project_path("go").exists():
+    time.sleep(0.01)
+
+# %%
+data = project_path("data.txt").read_text()
+save_results(value=1, rate=RATE, data=data)
+"""
+
+
+@pytest.fixture
+def waiting(project: Project) -> Project:
+    """A project whose first row waits for a file `go`."""
+    project.write("lib/__init__.py", "")
+    project.write("lib/rate.py", "RATE = 1\n")
+    project.write("data.txt", "old")
+    project.flow(FLOW)
+    return project
+
+
+FRAME = pd.DataFrame({"instance_name": ["a", "b", "c"], "wait": [True, False, False]})
+
+
+def run_while(project: Project, edits: dict[str, str]) -> pd.DataFrame:
+    """Run the frame one by one, and edit files while the first row runs."""
+
+    def edit() -> None:
+        wait_for(lambda: (project.root / "runs/step/a/started").exists())
+        for name, text in edits.items():
+            project.write(name, text)
+        project.write("go", "")
+
+    editor = threading.Thread(target=edit)
+    editor.start()
+    frame = run_instances(FRAME, "flow/step.py", workers=1)
+    editor.join()
+    return frame
+
+
+def test_a_sweep_runs_the_text_that_it_began_with(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edit of the flow reaches no row of the sweep, and all of them are said to be out of date."""
+    text = (waiting.root / "flow/step.py").read_text()
+    frame = run_while(waiting, {"flow/step.py": text.replace("value=1", "value=2")})
+    assert frame["result.value"].tolist() == [1, 1, 1]
+    told = capsys.readouterr().err
+    assert "step: 3 rows are already out of date, because of what changed while the sweep ran:" in told
+    assert "\n  3  code: cell 4  (a, b, c)\n" in told
+    assert plan_instances(FRAME, "flow/step.py")["reason"].tolist() == ["code: cell 4"] * 3
+    assert run_instances(FRAME, "flow/step.py")["result.value"].tolist() == [2, 2, 2]
+
+
+def test_a_module_edited_during_a_sweep_is_told(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows that ran before the edit are named, with the reason; they run again, the others do not."""
+    frame = run_while(waiting, {"lib/rate.py": "RATE = 22\n"})
+    assert frame["result.rate"].tolist() == [1, 22, 22]
+    told = capsys.readouterr().err
+    assert "\n  1  module: lib/rate.py  (a)\n" in told
+    reasons = plan_instances(FRAME, "flow/step.py")["reason"].tolist()
+    assert "module: lib/rate.py" in reasons[0]
+    assert reasons[1:] == [None, None]
+
+
+def test_data_edited_during_a_sweep_is_told(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for a file that the rows read."""
+    run_instances(FRAME.query("instance_name == 'b'"), "flow/step.py")
+    frame = run_while(waiting, {"data.txt": "new"})
+    assert frame["result.data"].tolist() == ["new", "old", "new"]
+    assert "already out of date" in capsys.readouterr().err
+
+
+def test_a_flow_deleted_during_a_sweep(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """The rows run; what is gone is said."""
+    path = waiting.root / "flow/step.py"
+    text = path.read_text()
+    call = make_call("flow/step.py")
+    plans = make_plans(call, instances_of(FRAME[1:], call))
+    path.unlink()
+    assert [str(outcome.status) for outcome in conduct(call, plans, Sweep(1, []))] == ["done", "done"]
+    path.write_text(text)
+    assert plan_instances(FRAME[1:], "flow/step.py")["reason"].tolist() == [None, None]
+
+
+def test_new_text_meets_the_outputs_of_its_own_code_only(waiting: Project) -> None:
+    """A flow whose code is edited between plan and refresh does not lend its new code to old outputs."""
+    path = waiting.root / "flow/step.py"
+    run_instances(FRAME[1:], "flow/step.py")
+    path.write_text(path.read_text().replace("import time", "# waits\nimport time"))
+    call = make_call("flow/step.py")
+    plans = make_plans(call, instances_of(FRAME[1:], call))
+    path.write_text(path.read_text().replace("value=1", "value=2"))
+    assert [str(outcome.status) for outcome in conduct(call, plans, Sweep(1, []))] == ["refreshed"] * 2
+    assert plan_instances(FRAME[1:], "flow/step.py")["reason"].tolist() == ["code: cell 4"] * 2
+
+
+def test_a_quiet_sweep_says_nothing(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was edited, so nothing is out of date."""
+    run_instances(FRAME[1:], "flow/step.py")
+    assert "out of date" not in capsys.readouterr().err

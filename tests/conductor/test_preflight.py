@@ -1,0 +1,98 @@
+"""What is certain to fail in every row is told before any of them runs."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+import pytest
+
+from ductaflow import FlowFileError, plan_instances, run_instances, run_notebook
+from tests.conftest import Project
+
+FRAME = pd.DataFrame({"n": range(5)})
+
+
+def refused(project: Project) -> list[str]:
+    """The lines of the one error; nothing has been made."""
+    with pytest.raises(FlowFileError) as caught:
+        run_instances(FRAME, "flow/step.py")
+    assert not (project.root / "runs/step").exists()
+    first, *lines = str(caught.value).splitlines()
+    assert first == "nothing was run, for flow/step.py would fail in every row:"
+    return [line.removeprefix("  - ") for line in lines]
+
+
+def test_a_flow_that_is_no_python(project: Project) -> None:
+    """File, line and text of each cell that cannot be compiled; `plan_instances` still gives its reasons."""
+    path = project.flow("# %% [markdown]\n# Text\n\n# %%\n\nx = 1\ny = (x +\n\n# %%\nprint(1)\nreturn 5\n")
+    lines = path.read_text().splitlines()
+    first, second = refused(project)
+    assert first == f"flow/step.py:{lines.index('y = (x +') + 1}: y = (x +: SyntaxError: '(' was never closed"
+    assert second == f"flow/step.py:{lines.index('return 5') + 1}: return 5: SyntaxError: 'return' outside function"
+    assert plan_instances(FRAME, "flow/step.py")["reason"].tolist() == ["new"] * 5
+
+
+def test_a_module_that_is_no_python(project: Project) -> None:
+    """Also one that is imported by another; and what is up to date is not looked at."""
+    project.write("lib/__init__.py", "")
+    project.write("lib/one.py", "from . import two\nfrom .three import X\n")
+    project.write("lib/three.py", "X = 1\n")
+    project.write("lib/two.py", "")
+    project.flow("# %%\nimport lib.one\n")
+    run_instances(FRAME, "flow/step.py")
+    project.write("lib/three.py", "X = 1\nif X\n    pass\n")
+    with pytest.raises(FlowFileError) as caught:
+        run_instances(FRAME, "flow/step.py")
+    assert "  - lib/three.py:2: if X: SyntaxError: expected ':'" in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"),
+    [
+        ("import pandsa", "flow/step.py imports pandsa"),
+        ("import json, pandsa.core as p", "flow/step.py imports pandsa"),
+        ("from lib.rates import R", "flow/step.py imports lib.rates"),
+        ("from lib.costs import cost", "lib/costs.py imports gone"),
+    ],
+)
+def test_a_module_that_is_not_there(project: Project, code: str, missing: str) -> None:
+    """It is named with who imports it."""
+    project.write("lib/__init__.py", "")
+    project.write("lib/costs.py", "import gone\n")
+    project.flow(f"# %%\n{code}\n")
+    (line,) = refused(project)
+    assert line.startswith(f"{missing}, which is neither installed nor in the project")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n    import pandsa\nexcept ImportError:\n    pass",
+        "def later():\n    import pandsa",
+        "if False:\n    import pandsa",
+        "import contextlib\nwith contextlib.suppress(ImportError):\n    import pandsa",
+        "open('made.py', 'w').write('X = 1')\nimport sys\nsys.path.insert(0, '.')\nimport made",
+        "from ductaflow import project_path\nproject_path('made2.py').write_text('X = 1')\nimport made2",
+        "!true pip install\n%matplotlib inline",
+        "await __import__('asyncio').sleep(0)",
+        "import os.path, xml.etree.ElementTree, numpy.random as r",
+        "import helper",
+        "from data import tools",
+        "s = '\\d'\nassert s is not 'x'",
+    ],
+)
+def test_what_may_be_right_is_left_to_the_flow(project: Project, code: str) -> None:
+    """Nothing is refused that could run."""
+    project.write("flow/helper.py", "import sibling\n")
+    project.write("flow/sibling.py", "")
+    project.write("data/tools.py", "")
+    project.write("scripts/broken.py", "(")
+    project.flow(f"# %%\n{textwrap.dedent(code)}\n")
+    assert run_notebook("flow/step.py", {}, instance_name="a").status == "done"
+
+
+def test_cells_that_are_not_meant_to_run(project: Project) -> None:
+    """A cell that is skipped, or meant to raise, may hold anything."""
+    project.flow("# %% tags=['skip-execution']\n(\n\n# %% tags=['raises-exception']\n)\n")
+    assert run_notebook("flow/step.py", {}, instance_name="a").status == "done"
