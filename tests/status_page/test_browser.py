@@ -244,7 +244,9 @@ def test_a_finished_page_does_not_reload(show: Any, browser: Any, tmp_path: Path
     with fast_clock(browser):
         show(writer.write(running=True))
         until(lambda: browser.execute_script("return performance.getEntriesByType('navigation')[0].type") == "reload")
-        show(writer.write(running=False))
+        finished = writer.write(running=False)
+        until(lambda: text(browser, "#live").startswith("Written"))
+        show(finished)
         browser.execute_async_script("setTimeout(arguments[0], 3_600_000)")
         assert browser.execute_script("return performance.getEntriesByType('navigation')[0].type") == "navigate"
 
