@@ -79,7 +79,7 @@ def executions(project: Project) -> Counter[str]:
 
 
 @pytest.mark.engines("fork", "spawn")
-@pytest.mark.parametrize("number", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [2])
 def test_conductors_of_the_same_rows_share_the_work(project: Project, number: int) -> None:
     """Each row is executed once; every frame is complete, and no row has failed."""
     told = Counter(conduct(project, number))
