@@ -81,9 +81,17 @@ def executions(project: Project) -> Counter[str]:
 
 
 @pytest.mark.engines("fork", "spawn")
-@pytest.mark.parametrize("number", [2, 5])
-def test_conductors_of_the_same_rows_share_the_work(project: Project, number: int) -> None:
-    """Each row is executed once; every frame is complete, and no row has failed."""
+def test_two_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """Each row is executed once; both frames are complete, and no row has failed."""
+    share_the_work(project, 2)
+
+
+def test_five_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """However many there are."""
+    share_the_work(project, 5)
+
+
+def share_the_work(project: Project, number: int) -> None:
     told = Counter(conduct(project, number))
     assert set(executions(project).values()) == {1}
     assert told == {"done": ROWS, "up to date": ROWS * (number - 1)}
