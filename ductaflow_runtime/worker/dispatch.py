@@ -1,4 +1,4 @@
-"""The one function that has an instance executed, as every scheduler sees it, ours or any `concurrent.futures.Executor`.
+"""The one function that has an instance executed, as every scheduler sees it, ours or any `Executor` of the user's.
 
 It takes a job, has a worker of this process do it, and gives the record.
 """
