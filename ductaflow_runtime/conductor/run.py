@@ -73,7 +73,8 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
         (plan,) = make_plans(call, [instance], whole=True)
     if plan.busy and not call.options.wait:
         raise InstanceBusyError(plan.busy)
-    (outcome,) = conduct(call, [plan], Sweep(1, [PageAtExit(call.project), Waiting(say)], whole=True))
+    observers = [PageAtExit(call.project), Waiting(say)]
+    (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:

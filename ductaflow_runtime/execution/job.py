@@ -19,10 +19,10 @@ class Job:
     `preload` is what its worker imports ahead, in this order; with `learns` also what earlier instances had to,
     but nothing of `avoid`.
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
-    keeps the job from beginning once it is there. `planned` tells the record that the plan was made on: if there is
-    another one by now, it is decided anew whether to execute. `wait` is for how many seconds an instance that another
-    process holds is waited for.
+    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`. `planned` tells the record that
+    the plan was made on: if there is another one by now, it is decided anew whether to execute. `wait` is for how
+    many seconds an instance that another process holds is waited for, `unless` a file that keeps the job from
+    beginning once it is there.
     """
 
     root: str
@@ -44,10 +44,10 @@ class Job:
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None
     folder: str | None = None
-    unless: str | None = None
     force: bool = False
     planned: str | None = None
     wait: float = 0.0
+    unless: str | None = None
 
     @property
     def instance(self) -> Instance:
