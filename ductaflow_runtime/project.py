@@ -27,6 +27,7 @@ class Settings:
     wait: float = 86_400.0
     export_html: bool = False
     code: bool = True
+    page: bool = True
     preload: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
@@ -171,6 +172,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
+        "page": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
