@@ -20,7 +20,7 @@ demo: demo/.copier-answers.yml ## a project in demo/, and its sweep: Braess's pa
 	@echo "  . .venv/bin/activate && cd demo      then edit flow/ or conductor.py: python conductor.py"
 
 test: $(VENV)/.installed ## all tests
-	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.installed ## lint, format, types, documentation
 	$(BIN)/ruff check .

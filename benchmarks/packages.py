@@ -70,7 +70,9 @@ USES = {
     "bokeh": "n",
     "PIL": "__import__('PIL.Image').Image.new('L', (10, n + 1)).size[1]",
     "cv2": "int(__import__('cv2').GaussianBlur(__import__('numpy').ones((100, 100)), (5, 5), 0).sum()) + n",
-    "sqlalchemy": "__import__('sqlalchemy').create_engine('sqlite://').connect().exec_driver_sql('select 1').scalar() + n",
+    "sqlalchemy": (
+        "(sa := __import__('sqlalchemy')).create_engine('sqlite://').connect().scalar(sa.text('select 1')) + n"
+    ),
     "requests": "n",
     "grpc": "n",
     "joblib": "sum((j := __import__('joblib')).Parallel(n_jobs=2)(j.delayed(abs)(i) for i in range(4))) + n",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.once import common_folder, once
+
 if TYPE_CHECKING:
     from tests.staleness.sample import Sample
 
@@ -26,22 +28,6 @@ if not is_notebook_execution():
     config = load_cli_config("config/base.json", "A test")
 
 """
-
-ENGINES = ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "kernel"))]
-
-# What is promised in these folders holds for each engine.
-ON_EACH_ENGINE = {"cli", "conductor", "runs", "staleness"}
-# A kernel takes seconds to start: only where the executing process has a say in what is tested.
-NOT_ON_A_KERNEL = {
-    "test_commands.py",
-    "test_damaged.py",
-    "test_page.py",
-    "test_prune.py",
-    "test_rerun.py",
-    "test_rows_and_config.py",
-    "test_two_at_once.py",
-    "test_two_conductors.py",
-}
 
 # A flow that names a kernel of its own is executed on it.
 KERNEL = "tests-python"
@@ -104,10 +90,10 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of some folders on each engine that may make a difference to them."""
-    path = metafunc.definition.path
-    if "engine" in metafunc.fixturenames and path.parent.name in ON_EACH_ENGINE:
-        engines = ENGINES[:-1] if path.name in NOT_ON_A_KERNEL else ENGINES
+    """Run a test on each of the engines that it is marked with; without a mark, on `fork`."""
+    mark = metafunc.definition.get_closest_marker("engines")
+    if mark is not None:
+        engines = [pytest.param(name, marks=() if name == "fork" else pytest.mark.slow) for name in mark.args]
         metafunc.parametrize("engine", engines, indirect=True, scope="session")
 
 
@@ -118,26 +104,29 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Sample:
-    """A project with a chain of steps, every one executed once; each test changes a copy of its own."""
+def built_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A project with a chain of steps, every one executed once on an engine; nobody writes there."""
     from tests.staleness.sample import Sample
 
-    root = tmp_path_factory.mktemp("built") / "project"
-    root.mkdir()
-    sample = Sample(root, engine)
-    sample.fill()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        sample.run_all()
-    return sample
+    def built_on(engine: str) -> Path:
+        def build(root: Path) -> None:
+            sample = Sample(root, engine)
+            sample.fill()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(root)
+                sample.run_all()
+
+        return once(common_folder(tmp_path_factory) / f"built-{engine}", build)
+
+    return built_on
 
 
 @pytest.fixture
-def sample(built: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sample:
+def sample(built_on: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> Sample:
     """A copy of the built project that is the working directory."""
     from tests.staleness.sample import copy_of
 
-    copy = copy_of(built, tmp_path / "project")
+    copy = copy_of(built_on(engine), tmp_path / "project", engine)
     monkeypatch.chdir(copy.root)
     return copy
 

@@ -226,8 +226,6 @@ def test_rooms_of_the_runtime_are_told() -> None:
 @pytest.mark.slow
 def test_the_shown_results_are_the_real_ones(tmp_path: Path) -> None:
     """The README's table is what the example's conductor prints."""
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("scipy")
     from copier import run_copy
 
     source = tmp_path / "source"

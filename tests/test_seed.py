@@ -16,6 +16,7 @@ import pytest
 from ductaflow import load_results, run_notebook, run_step_flow
 from tests.conftest import Project
 from tests.markdown_pages import ROOT, Block, blocks_of, run_command, run_python, with_our_python
+from tests.waiting import LAST_CHANCE_S
 
 SEED = ROOT.parent / "shared" / "seed.md"
 needs_seed = pytest.mark.skipif(not SEED.is_file(), reason="seed.md is not beside this checkout")
@@ -180,7 +181,7 @@ def run_by_hand(flow: Path) -> Any:
 
     notebook = jupytext.read(flow)
     resources = {"metadata": {"path": str(flow.parent)}}
-    return NotebookClient(notebook, kernel_name="python3", timeout=60, resources=resources).execute()
+    return NotebookClient(notebook, kernel_name="python3", timeout=LAST_CHANCE_S, resources=resources).execute()
 
 
 def test_a_loop_over_run_notebook(project: Project) -> None:

@@ -46,6 +46,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         timeout=options.timeout,
         export_html=options.export_html,
         show_code=project.settings.code,
+        copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
         engine=project.settings.engine,
         preload=list(ahead.names),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.state import look
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
 

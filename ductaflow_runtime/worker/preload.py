@@ -20,12 +20,15 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import read_bytes
-from ductaflow_runtime.staleness.fingerprint import packages
+from ductaflow_runtime.staleness.take_fingerprint import packages
 from ductaflow_runtime.worker.ahead import NEVER, is_installed, top_of
 from ductaflow_runtime.worker.evidence import left_behind, look
 from ductaflow_runtime.worker.verdicts import is_among
 
 IMPORT_LIMIT_S = 60.0
+# Importing this shows figures inline from then on, unless the flow has chosen another backend before.
+_INLINE = "matplotlib_inline"
+_NEEDED_INLINE = ("matplotlib.backends.backend_agg", "IPython.core.pylabtools")
 _MODULE_ENDINGS = tuple(importlib.machinery.all_suffixes())
 _ALWAYS = (
     "ductaflow_runtime.flow_api",
@@ -101,12 +104,13 @@ class Preloader:
         self._of_runtime = self._of_runtime or frozenset(top_of(name) for name in list(sys.modules))
         local = {top for folder in folders for top in _modules_in(folder)}
         for name in names:
-            if name not in self._tried and top_of(name) not in local and is_installed(name):
+            if name not in self._tried and top_of(name) != _INLINE and top_of(name) not in local and is_installed(name):
                 self._tried.add(name)
                 self._import(name)
         if "matplotlib" in sys.modules:
             with contextlib.suppress(ImportError):
-                importlib.import_module("matplotlib_inline.backend_inline")
+                for name in _NEEDED_INLINE:
+                    importlib.import_module(name)
         if export_html:
             from ductaflow_runtime.html_export.export import warm_up
 

@@ -29,6 +29,7 @@ def seen(project: Project, name: str) -> Any:
     return json.loads((project.root / "runs/step" / name / "seen.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_every_kind_of_value_arrives_exactly(project: Project) -> None:
     """numpy and pandas values in a control dataframe reach the flow as exact JSON values."""
     project.flow(ECHO)
@@ -134,6 +135,7 @@ def test_columns_that_contradict_each_other_are_refused(project: Project) -> Non
         plan_instances(pd.DataFrame({"a": [1], "a.b": [2]}), "flow/step.py")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_odd_but_lawful_names_work(project: Project) -> None:
     """Names with spaces, braces, percent signs and umlauts are folders like any other."""
     project.flow(ECHO)
@@ -173,7 +175,7 @@ def test_an_empty_control_dataframe_is_an_empty_result(project: Project) -> None
 
 def test_numbers_of_numpy_may_be_names(project: Project) -> None:
     """A name that is a whole number, of whatever kind, is taken as its text."""
-    project.flow("# %%\npass\n")
+    project.flow("# %%\nn = config['n']\n")
     frame = pd.DataFrame({"instance_name": np.array([np.int64(5), "x"], dtype=object), "n": [1, 2]})
     assert [Path(folder).name for folder in run_instances(frame, "flow/step.py")["directory"]] == ["5", "x"]
     assert run_notebook("flow/step.py", {"n": 1}, instance_name=np.int64(5)).skipped

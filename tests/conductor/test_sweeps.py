@@ -17,12 +17,6 @@ FLOW = "# %%\nfrom ductaflow import save_results\nsave_results(double=2 * config
 FAILS_AT_ONE = "# %%\nassert config['n'] != 1\n"
 
 
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """Who executes an instance makes no difference to how it is handed over."""
-    return "fork"
-
-
 class Counting(Executor):
     """One thread that ends one job after the other, and counts how many it has been given at a time."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
 from ductaflow_runtime.runs.lock import acquire, is_free, locked
-from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
+from tests.waiting import LAST_CHANCE_S, wait_for
 
 ROWS = 12
 FLOW = """
@@ -62,17 +61,24 @@ def conduct(project: Project, number: int, **variables: str) -> list[str]:
     processes = [start(project, **variables) for _ in range(number)]
     told = []
     for process in processes:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=LAST_CHANCE_S)
         assert process.returncode == 0, err
         assert "Traceback" not in err
         told += out.strip().split(",")
     return told
 
 
+def waits(process: subprocess.Popen[str]) -> str:
+    """The line with which a conductor tells that it waits, once it does."""
+    assert process.stderr is not None
+    return next(line for line in process.stderr if "waiting for" in line)
+
+
 def executions(project: Project) -> Counter[str]:
     return Counter((project.root / "executions.txt").read_text().split())
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize("number", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_conductors_of_the_same_rows_share_the_work(project: Project, number: int) -> None:
     """Each row is executed once; every frame is complete, and no row has failed."""
@@ -91,18 +97,18 @@ def test_without_locks_a_file_stands_for_them(project: Project, tmp_path: Path) 
     assert told == {"done": ROWS, "up to date": ROWS}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_dead_process_of_another_conductor_is_not_waited_for(project: Project) -> None:
     """What a killed conductor was executing is executed by the other."""
-    project.flow(FLOW.replace("0.05", "0 if ductaflow.project_path('second').exists() else open('begun', 'w') and 60"))
+    project.flow(FLOW.replace("0.05", "0 if ductaflow.project_path('second').exists() else open('begun', 'w') and 600"))
     first = start(project)
-    while len(list(project.root.glob("runs/step/*/begun"))) < 2:
-        time.sleep(0.05)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2)
     (project.root / "second").touch()
     second = start(project)
-    time.sleep(1)
+    waits(second)
     first.kill()
     first.communicate()
-    out, err = second.communicate(timeout=60)
+    out, err = second.communicate(timeout=LAST_CHANCE_S)
     assert (second.returncode, set(out.strip().split(","))) == (0, {"done"}), err
     assert set(executions(project).values()) == {1}
 
@@ -115,31 +121,27 @@ while not (ductaflow.project_path() / "go").exists():
 """
 
 
-def let_go(path: Path) -> None:
-    """Let the other go on once this process waits, and has had time to say so."""
-    while not pool().waiting:
-        time.sleep(0.05)
-    time.sleep(1.5)
-    path.touch()
-
-
-def test_waiting_is_told(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waiting_is_told(project: Project) -> None:
     """With the host and the process that has the instance, once."""
     project.flow(WAIT + FLOW)
-    config = {"x": 1}
-    command = f"from ductaflow import run_notebook\nrun_notebook('flow/step.py', {config}, instance_name='one')"
+    command = """
+        from ductaflow import run_notebook
+        record = run_notebook("flow/step.py", {"x": 1}, instance_name="one")
+        print(record.skipped, record.results)
+        """
     other = start(project, command)
-    record = project.root / "runs/step/one/run.json"
-    while not record.exists():
-        time.sleep(0.05)
-    there = json.loads(record.read_text())["environment"]
-    threading.Thread(target=let_go, args=(project.root / "go",)).start()
-    mine = run_notebook("flow/step.py", config, instance_name="one")
-    other.communicate()
-    assert (mine.skipped, mine.results) == (True, {"double": 2})
+    path = project.root / "runs/step/one/run.json"
+    wait_for(path.exists)
+    there = json.loads(path.read_text())["environment"]
+    mine = start(project, command)
+    told = waits(mine)
+    (project.root / "go").touch()
+    out, err = mine.communicate(timeout=LAST_CHANCE_S)
+    other.communicate(timeout=LAST_CHANCE_S)
+    assert out == "True {'double': 2}\n", err
     assert executions(project) == {"one": 1}
-    told = f"step/one: waiting for another process ({there['host']}, pid {there['pid']})\n"
-    assert capsys.readouterr().err.count(told) == 1
+    assert told == f"step/one: waiting for another process ({there['host']}, pid {there['pid']})\n"
+    assert "waiting for" not in err
 
 
 def test_other_rows_come_first(project: Project) -> None:
@@ -175,12 +177,13 @@ def test_a_forked_process_does_not_hold_the_instance(project: Project) -> None:
     folder.mkdir(parents=True)
     lock = acquire(folder)
     assert lock is not None
+    there, here = os.pipe()
     child = os.fork()
     if not child:
-        time.sleep(30)
-        os._exit(0)
+        os.write(here, b"1")
+        signal.pause()
     try:
-        time.sleep(0.2)
+        os.read(there, 1)
         assert not is_free(folder)
         lock.release()
         assert is_free(folder)
@@ -205,6 +208,7 @@ def test_a_folder_that_is_removed_does_not_free_the_instance(project: Project, r
     assert is_free(folder)
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_death_after_the_record_changes_nothing(project: Project) -> None:
     """The row is done, as its record is; the log has a line."""
     project.flow("""
@@ -224,6 +228,7 @@ def test_a_death_after_the_record_changes_nothing(project: Project) -> None:
     assert "after the record was written" in log
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_record_of_another_process_is_not_taken_for_ones_own(project: Project) -> None:
     """A worker whose child has died leaves a record alone that another conductor has written since."""
     project.settings(wait=1)
@@ -240,6 +245,7 @@ def test_a_record_of_another_process_is_not_taken_for_ones_own(project: Project)
     assert project.record("step", "one")["status"] == "running"
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_vanished_folder_gets_a_record(project: Project) -> None:
     """A flow that deletes its own folder has failed, and its record says why."""
     project.flow("""

@@ -15,7 +15,7 @@ import pytest
 from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs import state
+from ductaflow_runtime.runs import look as state
 from ductaflow_runtime.runs.lock import host_name, locked
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.accept import accept
@@ -73,6 +73,7 @@ def test_an_instance_that_ends_while_one_looks_was_not_interrupted(
     assert WAYS[way](sample) == expected
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_nothing_is_called_interrupted_or_damaged_while_a_sweep_runs(sample: Sample) -> None:
     """Instances that begin and end all the time are running or done to whoever looks."""
     row = sample.rows["cost"][0]
@@ -147,6 +148,7 @@ def test_a_busy_row_is_told_in_the_summary_and_the_error(sample: Sample, capsys:
     assert "cost: 0 to run, 1 running in another process, 2 up to date\n" in capsys.readouterr().err
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_later_clash_is_told_once(sample: Sample) -> None:
     """Somebody who takes an instance between plan and execution is named in the row's error."""
     impatient(sample)

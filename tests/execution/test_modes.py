@@ -73,6 +73,7 @@ def open_as_notebook(project: Project, folder: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.slow
 def test_three_ways_one_result(same: Project) -> None:
     """Opened as a notebook, run as a script, and run from the conductor, a flow writes the same bytes."""
@@ -97,6 +98,7 @@ def test_an_opened_flow_keeps_a_config_that_is_given(same: Project) -> None:
     assert "'factor': 2}" in (same.root / "flow/where.txt").read_text()
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_script_run_counts_like_any_other(same: Project, engine: str) -> None:
     """After a run as a script, the conductor finds the instance up to date; the records agree."""
     script(same, "--config", "config/base.json", "--output-dir", "runs/costs/a")

@@ -35,6 +35,7 @@ open("where", "w").write(folder.name)
 SIZES = {"unclosed.txt": 18, "future.txt": 1, "thread.txt": 1, "atexit.txt": 1}
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_what_python_finishes_at_exit_is_kept(project: Project, engine: str) -> None:
     """Open files are written out, threads are waited for, exit handlers run, before the record is made."""
     project.flow(LATE)
@@ -98,10 +99,9 @@ def test_a_script_is_judged_by_how_it_ended(project: Project, ending: str, code:
     assert project.record("step", "x")["status"] == status
 
 
-def test_text_shown_early_is_in_the_log_early(project: Project, engine: str) -> None:
+@pytest.mark.engines("fork", "spawn")
+def test_text_shown_early_is_in_the_log_early(project: Project) -> None:
     """print(..., flush=True) without a line end is in run.log at once."""
-    if engine == "kernel":
-        pytest.skip("a real kernel sends text five times a second")
     project.flow(
         """
         # %%

@@ -1,21 +1,24 @@
 """An engine's notebook against a real kernel's, probe by probe.
 
-The reference is papermill on a real `python3` kernel, which takes a second to start: each probe file is
-executed once on it, two at a time, while the engines work. What differs on purpose is in `KNOWN_DIFFERENCES`
-with its reason, which `docs/fidelity.md` tells at length.
+The reference is papermill on a real `python3` kernel, which takes a second to start: in a test run, each probe
+file is executed once on it, and once on each engine, whatever the number of processes that need its cells.
+What differs on purpose is in `KNOWN_DIFFERENCES` with its reason, which `docs/fidelity.md` tells at length.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 
-from .compare import differences, run_engine, run_reference
+from tests.once import common_folder
+
+from .compare import cells_once, differences
 from .normalise import Cell
 from .probe_files import probe_files
 
@@ -52,29 +55,25 @@ EngineCells = Callable[[str, str], list[Cell]]
 
 @pytest.fixture(scope="session")
 def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cells]:
-    """The cells of a probe file as the real kernel leaves them; all that are asked for start at once."""
+    """The cells of a probe file as the real kernel leaves them; all that are asked for are made meanwhile."""
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    wanted = {each["name"] for each in parameters if each.get("name") in FILES}
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
-        futures: dict[str, Future[list[Cell]]] = {
-            name: executor.submit(run_reference, FILES[name], tmp_path_factory.mktemp("kernel"))
-            for name in sorted(wanted)
+    wanted = sorted({each["name"] for each in parameters if each.get("name") in FILES})
+    # Each process of the test run begins at another file, and takes from the others what they have made.
+    share = len(wanted) * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    start = share // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    common = common_folder(tmp_path_factory)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        futures = {
+            name: executor.submit(cells_once, common, name, "kernel") for name in wanted[start:] + wanted[:start]
         }
         yield lambda name: futures[name].result()
+        executor.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> EngineCells:
     """The cells of a probe file as an engine leaves them: executed at the first call, in its own project."""
-
-    @cache
-    def execute(name: str, engine: str) -> list[Cell]:
-        project = tmp_path_factory.mktemp(engine)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(project)
-            return run_engine(FILES[name], project, engine)
-
-    return execute
+    return cache(partial(cells_once, common_folder(tmp_path_factory)))
 
 
 CASES = [

@@ -93,6 +93,7 @@ def test_nesting_without_end(sample: Sample) -> None:
     assert "is not valid JSON" in one_damaged(sample)
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_folder_in_the_place_of_the_record(sample: Sample) -> None:
     """It is told as what it is, by the plan and by the row that cannot run; the others do."""
     (sample.folder("cost/b") / "run.json").unlink()
@@ -165,7 +166,6 @@ def test_a_notebook_that_cannot_be_refreshed(
 
 def test_a_page_that_cannot_be_made(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     """A page of a notebook that cannot be read costs the others nothing, either."""
-    pytest.importorskip("nbconvert")
     (sample.folder("cost/b") / "cost.ipynb").write_text("{")
     assert sample.run("cost", export_html=True)["status"].tolist() == ["up to date"] * 3
     assert "cost/b is up to date, but its HTML page could not be renewed" in capsys.readouterr().err

@@ -40,6 +40,7 @@ def test_a_rerun_starts_from_a_clean_folder(sample: Sample) -> None:
     assert not previous(sample).exists()
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_rerun_leaves_files_of_others(sample: Sample) -> None:
     """A file that no execution wrote survives a re-run, and is not taken for an output."""
     sample.write("runs/cost/b/notes.md", "mine")
@@ -50,6 +51,7 @@ def test_a_rerun_leaves_files_of_others(sample: Sample) -> None:
     assert sample.record("cost", "b")["outputs"].keys() == {"cost.csv"}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_failed_rerun_keeps_the_last_good_results(sample: Sample) -> None:
     """After a failure the previous results are in runs/.ductaflow/previous, also after a second failure."""
     good = files(sample.folder("cost/b"))
@@ -92,6 +94,7 @@ def outputs(notebook: dict[str, object]) -> list[object]:
     return [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_refreshing_renews_the_text_around_the_outputs(sample: Sample) -> None:
     """A new comment and new markdown are in the stored notebook afterwards; outputs and record stay."""
     sample.edit("flow/cost.py", "save_results(total=float(total))", "save_results(total=float(total))\ntotal")
@@ -126,7 +129,6 @@ def test_refreshing_needs_no_notebook(sample: Sample) -> None:
 
 def test_a_page_follows_the_text(sample: Sample) -> None:
     """The HTML page of an up-to-date instance is made without executing, and renewed with the text."""
-    pytest.importorskip("ductaflow_runtime.html_export.export")
     started = sample.starts()
     sample.run("second", export_html=True)
     page = sample.folder("second/a") / "cost.html"

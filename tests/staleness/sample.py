@@ -36,6 +36,7 @@ from lib.costs import cost
 if Path.cwd().parents[3].joinpath("broken_" + Path.cwd().name).exists():
     raise RuntimeError("broken")
 links = pd.read_csv(project_path(config["links"]))
+told = config.get("year"), config.get("note"), config["fare"].get("peak")
 
 # %% tags=["cost"]
 total = cost(links["length"].sum(), config["fare"]["base"])
@@ -209,10 +210,10 @@ class Sample(Project):
         return next(row for row in self.rows[step] if row["instance_name"] == name)
 
 
-def copy_of(sample: Sample, root: Path) -> Sample:
+def copy_of(built: Path, root: Path, engine: str) -> Sample:
     """The same project elsewhere, times kept."""
-    shutil.copytree(sample.root, root)
-    return Sample(root, sample.engine)
+    shutil.copytree(built, root)
+    return Sample(root, engine)
 
 
 def _reading(kind: str, way: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Project
 from tests.staleness.test_tracking import plan, run
 
@@ -37,6 +39,7 @@ def compile_and_edit(project: Project) -> Path:
     return path
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_compiled_file_of_an_earlier_text_is_not_taken(project: Project) -> None:
     """A module edited to the same size within the second of its time gives its new value, and nothing is compiled."""
     path = compile_and_edit(project)
@@ -52,6 +55,7 @@ def test_a_compiled_file_of_an_earlier_text_is_not_taken(project: Project) -> No
     assert run()["result.rate"] == 3
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_loaded_by_its_path_is_compiled_too(project: Project) -> None:
     """Not only what `import` finds."""
     compile_and_edit(project)
@@ -66,6 +70,7 @@ def test_a_module_loaded_by_its_path_is_compiled_too(project: Project) -> None:
     assert run()["result.rate"] == 2
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_replaced_meanwhile_by_an_older_file(project: Project) -> None:
     """The record tells the text that ran, not the one that is there at the end; put back, it is up to date."""
     path = project.write("lib/rates.py", "RATE = 1\n")

@@ -124,6 +124,7 @@ def test_code(sample: Sample, case: Case) -> None:
     check(sample, case)
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_helper_that_is_still_needed(sample: Sample) -> None:
     """A deleted helper executes its users, which then fail; put back, they run again and are well."""
     text = (sample.root / "lib/rates.py").read_text()

@@ -48,6 +48,7 @@ def begin(project: Project, body: str) -> None:
     run_instances(ONE, "flow/step.py")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_file_that_a_flow_reads_and_writes_makes_it_run_again(project: Project) -> None:
     """Nobody knows whether it is an input, so it counts; after the second time the reason says what to write."""
     begin(project, DATABASE.format(file="runs.db"))
@@ -67,6 +68,7 @@ def test_what_the_reason_says_helps(project: Project) -> None:
     assert plan() == "input: runs.db (it changed during the last execution)"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_whole_store_is_named_at_once(project: Project) -> None:
     """Files and lists of files in a store of many files get one pattern, which leaves them all out."""
     begin(project, STORE)

@@ -177,6 +177,7 @@ b = root / "data" / ("b" + ".csv")
 DURING = "input: data/b.csv (it changed during the last execution)"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -203,6 +204,7 @@ def test_inputs_that_change_meanwhile(sample: Sample, body: str, reason: str | N
     assert sample.plan("seen") == ({"seen/one": reason} if reason else {})
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_named_file_that_the_flow_only_writes(sample: Sample) -> None:
     """A file outside the instance's folder that the flow replaces is no input, though it is named."""
     sample.flow("from ductaflow import project_path\nproject_path('data/table.csv').write_text('x')", "flow/seen.py")
@@ -213,6 +215,7 @@ def test_a_named_file_that_the_flow_only_writes(sample: Sample) -> None:
         assert sample.plan("seen") == {}
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize("path", ["file:{}?mode=ro", "file://{}"])
 def test_sqlite_by_uri(sample: Sample, path: str) -> None:
     """A SQLite database opened by URI counts as the file it names."""
@@ -235,6 +238,7 @@ def test_sqlite_by_uri(sample: Sample, path: str) -> None:
     assert sample.plan("seen") == {"seen/one": "input: data/sqlite_computed.sqlite"}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_file_outside_the_project_counts_when_it_is_named(sample: Sample, tmp_path: Path) -> None:
     """A file elsewhere is an input if the config names it."""
     outside = tmp_path / "outside.csv"
@@ -255,6 +259,7 @@ def one_more(sample: Sample, body: str) -> None:
     assert sample.plan("seen") == {}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_results_of_another_step(sample: Sample) -> None:
     """`load_results` in a flow counts what the step's records tell: status, config and results, not the time."""
     one_more(sample, 'from ductaflow import load_results\nload_results("cost")')
@@ -272,6 +277,7 @@ def test_results_of_another_step(sample: Sample) -> None:
     assert sample.plan("seen") == {"seen/one": "input: runs/cost/ (its list of files)"}
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_loaded_by_its_path(sample: Sample) -> None:
     """Code of the project that is loaded by its path, and leaves no module behind, counts as a module."""
     sample.write("tools/tool.py", "V = 1\n")

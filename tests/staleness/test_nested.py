@@ -80,10 +80,8 @@ def started(project: Project) -> dict[str, str]:
     return {s: project.record(s, n)["started"] for s, n in steps if (project.root / f"runs/{s}/{n}").exists()}
 
 
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("way", OUTER)
-def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change: str) -> None:
-    """It is told with the inner instance and its reason, executes once, and once only."""
+def changes_run_the_outer(project: Project, way: str, change: str) -> None:
+    """Once, with a reason that names the inner instance and what changed of it."""
     fill(project, way)
     assert run()["result.cost"] == 5
     assert plan() is None
@@ -92,6 +90,20 @@ def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change
     assert plan() == told(way, reason)
     assert run()["result.cost"] == cost
     assert plan() is None
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("way", OUTER)
+def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change: str) -> None:
+    """It is told with the inner instance and its reason, executes once, and once only."""
+    changes_run_the_outer(project, way, change)
+
+
+@pytest.mark.engines("spawn", "kernel")
+@pytest.mark.parametrize("change", ["data", "module"])
+def test_the_same_on_other_engines(project: Project, change: str) -> None:
+    """An inner instance is told by whatever process the flows above it run in."""
+    changes_run_the_outer(project, "two-deep", change)
 
 
 @pytest.mark.parametrize("way", OUTER)
@@ -117,6 +129,7 @@ def test_an_inner_that_was_up_to_date_counts_as_well(project: Project) -> None:
     assert plan() == "instance: inner/short (input: data/fare.txt)"
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_an_inner_that_ran_on_its_own_since(project: Project) -> None:
     """To other results, the outer runs again; to the same ones it does not."""
     fill(project)

@@ -168,10 +168,9 @@ def test_a_damaged_record(sample: Sample, text: str, reason: str) -> None:
     assert sample.plan("cost") == {}
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_an_upgrade_of_ductaflow_executes_nothing(sample: Sample) -> None:
     """The fingerprint holds the packages that the flow imports, ductaflow not among them."""
-    if sample.engine == "kernel":
-        pytest.skip("which packages another kernel's environment holds is not looked up")
     assert set(sample.record("cost", "a")["fingerprint"]["packages"]) == {"pandas"}
     assert set(sample.record("sum", "a")["fingerprint"]["packages"]) == set()
     assert set(sample.record("read", "csv_config")["fingerprint"]["packages"]) == {"numpy", "pandas"}
@@ -179,7 +178,7 @@ def test_an_upgrade_of_ductaflow_executes_nothing(sample: Sample) -> None:
 
 def test_a_copy_of_the_project_shares_nothing(sample: Sample, tmp_path: Path) -> None:
     """A copied project is up to date, and changes in one do not reach the other."""
-    other = copy_of(sample, tmp_path / "other")
+    other = copy_of(sample.root, tmp_path / "other", sample.engine)
     sample.edit("lib/rates.py", "2", "3")
     os.chdir(other.root)
     assert [other.plan(step) for step in other.rows] == [{}] * 6
@@ -222,6 +221,7 @@ def test_planning_changes_nothing(sample: Sample) -> None:
     assert state() == before
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_stored_paths_are_the_projects(sample: Sample) -> None:
     """No record holds the path of the folder in which the project lies."""
     for path in (sample.root / "runs").glob("*/*/run.json"):

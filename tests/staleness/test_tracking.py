@@ -48,6 +48,7 @@ def changes_are_seen(project: Project, body: str, change: Callable[[], object], 
     assert plan() == reason
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize(
     ("body", "changed", "reason"),
     [
@@ -83,6 +84,7 @@ def test_reads_that_the_flow_asks_for(project: Project, body: str, changed: str,
     changes_are_seen(project, root + body, lambda: project.write(changed, "A = 22\n"), reason)
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_what_python_reads_for_itself_does_not_count(project: Project) -> None:
     """Imports, versions of packages and tracebacks list and read folders that are no inputs."""
     project.write("lib/costs.py", "def cost():\n    return 1 / 0\n")
@@ -123,12 +125,12 @@ WAYS = {
     "load_results": "ductaflow.load_results('up')",
     "listed": "list((Path.cwd().parents[1] / 'up' / name).glob('*.txt'))",
 }
-NAMES = {"load_results": "up/one/run.json", "listed": "up/one/"}
+NAMES = {"load_results": "up/one/run.json"}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize("where", ["link", "outside"])
-def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where: str, way: str) -> None:
+def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
     """Another instance's output is an input also where `runs` is a link, or another folder than the project's."""
     elsewhere = tmp_path / "scratch"
     elsewhere.mkdir()
@@ -138,21 +140,25 @@ def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where
         project.settings(runs_dir=str(elsewhere))
     project.write("data.txt", "1")
     project.flow(UPSTREAM, "flow/up.py")
-    project.flow(DOWNSTREAM.format(WAYS[way]))
+    for way, code in WAYS.items():
+        project.flow(DOWNSTREAM.format(code), f"flow/{way}.py")
     run("up")
-    run()
-    assert plan() is None
+    for way in WAYS:
+        run(way)
+        assert plan(way) is None
     project.write("data.txt", "22")
     run("up")
-    if way == "listed":
-        (elsewhere / "up/one/more.txt").touch()
     folder = "runs" if where == "link" else elsewhere.as_posix()
-    listed = " (its list of files)" if way == "listed" else ""
-    assert plan() == f"input: {folder}/{NAMES.get(way, 'up/one/out.txt')}{listed}"
-    run()
-    assert plan() is None
+    reasons = {way: f"input: {folder}/{NAMES.get(way, 'up/one/out.txt')}" for way in WAYS}
+    assert {way: plan(way) for way in WAYS} == reasons | {"listed": None}
+    (elsewhere / "up/one/more.txt").touch()
+    assert plan("listed") == f"input: {folder}/up/one/ (its list of files)"
+    for way in WAYS:
+        run(way)
+        assert plan(way) is None
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_compiled_module(project: Project) -> None:
     """A module of the project that is no source file counts like any other."""
     compiled = sorted(Path(sysconfig.get_path("stdlib"), "lib-dynload").glob("_testimportmultiple.*"))
@@ -167,6 +173,7 @@ def test_a_compiled_module(project: Project) -> None:
     changes_are_seen(project, "import _testimportmultiple", change, f"module: {compiled[0].name}")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_without_its_source(project: Project) -> None:
     """A `.pyc` file that is imported in place of a source file is a module."""
     source = project.write("rates.py", "RATE = 1\n")
@@ -183,6 +190,7 @@ def test_a_module_without_its_source(project: Project) -> None:
     changes_are_seen(project, "import rates", change, "module: rates.pyc")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_in_the_instance_folder(project: Project) -> None:
     """A module that the flow writes into its own folder and imports is its own, no module of the project."""
     project.flow("import sys\nopen('made.py', 'w').write('V = 1')\nsys.path.insert(0, '.')\nimport made")
@@ -201,6 +209,7 @@ def load():
 """
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_path_in_a_module(project: Project) -> None:
     """A file that a module of the project names counts, though only native code opens it."""
     write_data(project.root / "data/links.parquet", [1])
@@ -231,6 +240,7 @@ def test_a_path_in_a_module_that_is_imported_early(project: Project) -> None:
     assert plan() == "input: data/links.parquet"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize("write", ["open(TABLE, 'w').write('x')", "pyarrow.parquet.write_table(EMPTY, TABLE)"])
 def test_a_path_in_a_module_that_the_execution_writes(project: Project, write: str) -> None:
     """What the execution itself has written is no input, though a module names it."""
@@ -256,6 +266,7 @@ def test_a_file_with_the_same_size_and_time(project: Project) -> None:
     assert plan() == "input: data.txt"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_rows_that_wait_beside_a_database(project: Project) -> None:
     """In SQLite's WAL mode new rows are in the `-wal` file, until some program moves them into the database."""
     writer = sqlite3.connect(project.root / "rows.db")
@@ -342,6 +353,7 @@ def test_a_project_among_devices() -> None:
     assert [tracker.place(path, anywhere=True) for path in ("/proc/cpuinfo", "/sys/x", "/dev/fd/1")] == [None] * 3
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_module_that_has_the_name_of_a_package(project: Project) -> None:
     """The project's own module comes first on every engine, also in a worker that has loaded the package before."""
     project.flow("from ductaflow import save_results\nimport networkx\nsave_results(own=hasattr(networkx, 'OWN'))")

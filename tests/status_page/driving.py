@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
+
+from tests.waiting import wait_for
 
 ROWS = "return [...document.querySelectorAll('#rows tr[data-index]')]"
 
 
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true answer; fails when there is none in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := condition():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError("the page did not get there in time")
+def until(condition: Callable[[], Any]) -> Any:
+    """The first true answer; fails when there never is one."""
+    answers: list[Any] = []
+    wait_for(lambda: answers.append(condition()) or answers[-1])
+    return answers[-1]
 
 
 def text(browser: Any, selector: str) -> str:

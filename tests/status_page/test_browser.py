@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -220,19 +221,32 @@ def test_refreshes_during_a_sweep_without_losing_the_view(show: Any, tmp_path: P
     browser.execute_script("document.getElementById('scroller').scrollTop = 260")
     write_instance(runs, "assign_traffic", "zz_late", config={"network": "base"})
     writer.write(running=True)
-    until(lambda: text(browser, "#count") == "41 of 121 instances", seconds=20)
+    until(lambda: text(browser, "#count") == "41 of 121 instances")
     assert text(browser, "#detail h2") == "toll_demand0.5000_gap0.001"
     assert browser.execute_script("return document.getElementById('scroller').scrollTop") == 260
     writer.write(running=False)
-    until(lambda: text(browser, "#live").startswith("Written"), seconds=20)
+    until(lambda: text(browser, "#live").startswith("Written"))
 
 
-def test_a_finished_page_does_not_reload(show: Any, sweep: Path) -> None:
-    """After the sweep the page stays as it is."""
-    browser = show(sweep)
-    browser.execute_script("window.untouched = true")
-    time.sleep(4)
-    assert browser.execute_script("return window.untouched") is True
+@contextmanager
+def fast_clock(browser: Any) -> Iterator[None]:
+    """An hour of a page's timers is over in less than a second."""
+    faster = "const real = window.setTimeout; window.setTimeout = (call, wait) => real(call, wait / 5_000)"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": faster})
+    yield
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_a_finished_page_does_not_reload(show: Any, browser: Any, tmp_path: Path) -> None:
+    """A page reloads while the sweep runs, and afterwards stays as it is."""
+    write_sweep(tmp_path, 3)
+    writer = PageWriter(tmp_path, "Live")
+    with fast_clock(browser):
+        show(writer.write(running=True))
+        until(lambda: browser.execute_script("return performance.getEntriesByType('navigation')[0].type") == "reload")
+        show(writer.write(running=False))
+        browser.execute_async_script("setTimeout(arguments[0], 3_600_000)")
+        assert browser.execute_script("return performance.getEntriesByType('navigation')[0].type") == "navigate"
 
 
 def test_text_from_users_stays_text(show: Any, tmp_path: Path) -> None:
@@ -277,14 +291,16 @@ def test_nothing_can_be_loaded_from_outside(browser: Any, sweep: Path) -> None:
     blocked = browser.execute_async_script("""
       const done = arguments[0];
       const refused = [];
-      addEventListener('securitypolicyviolation', (event) => refused.push(event.effectiveDirective));
+      addEventListener('securitypolicyviolation', (event) => {
+        refused.push(event.effectiveDirective);
+        if (refused.length === 3) done([refused.sort(), window.owned === undefined]);
+      });
       const image = new Image();
       image.src = 'https://example.invalid/x.png';
       fetch('https://example.invalid/').catch(() => {});
       const script = document.createElement('script');
       script.textContent = 'window.owned = true';
       document.body.append(script);
-      setTimeout(() => done([refused.sort(), window.owned === undefined]), 300);
     """)
     chromium.console(browser)
     assert blocked == [["connect-src", "img-src", "script-src-elem"], True]
@@ -318,12 +334,12 @@ def test_print_shows_the_rows_and_no_controls(show: Any, sweep: Path) -> None:
 
 
 def test_ten_thousand_instances_open_and_filter(show: Any, tmp_path: Path) -> None:
-    """A big sweep opens and answers; exact times are the benchmark's business."""
+    """A big sweep opens, and answers in less time than that takes; exact times are the benchmark's business."""
     write_sweep(tmp_path, 10_000)
     page = write_page(tmp_path, title="Big")
     assert page.stat().st_size < 15_000_000
     browser = show(page)
-    assert browser.execute_script("return performance.getEntriesByName('drawn')[0].startTime") < 10_000
+    opened = browser.execute_script("return performance.getEntriesByName('drawn')[0].startTime")
     cost = browser.execute_script("""
       const input = document.querySelector('input[data-id="about.name"]');
       input.value = 'shortcut';
@@ -332,7 +348,7 @@ def test_ten_thousand_instances_open_and_filter(show: Any, tmp_path: Path) -> No
       return performance.now() - began;
     """)
     assert text(browser, "#count").startswith("3333 of 10")
-    assert cost < 1_000
+    assert cost < opened
 
 
 def test_dark_mode_has_readable_contrast(tmp_path: Path, sweep: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,6 @@ def test_what_is_filtered_can_be_saved(show: Any, models: Path, tmp_path: Path) 
     click(browser, "#save")
     path = until(lambda: next(tmp_path.glob("*.csv"), None))
     until(lambda: path.stat().st_size > 0)
-    time.sleep(0.2)
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert path.name == "Models.csv"

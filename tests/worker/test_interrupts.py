@@ -22,11 +22,10 @@ from tests.worker.limits import run_out_of_time
 SHORT_CELLS = "".join(f"# %%\nprint({number})\nimport time; time.sleep(0.002)\n" for number in range(2000))
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize("body", [SHORT_CELLS, "# %%\nwhile True: print('x' * 50)\n"], ids=["cells", "prints"])
 def test_a_timeout_keeps_notebook_and_cell(project: Project, engine: str, body: str) -> None:
     """Between cells, or in the middle of a print: the record says Timeout and where, the notebook is there."""
-    if engine == "kernel":
-        pytest.skip("papermill breaks off a real kernel")
     project.flow(body)
     run_out_of_time(project, engine, lambda: (project.record("step", "x")["error"]["cell"] or 0) >= 3)
     assert project.record("step", "x")["error"]["type"] == "Timeout"
@@ -38,6 +37,7 @@ def test_a_timeout_keeps_notebook_and_cell(project: Project, engine: str, body: 
 LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize("begun", [0, 1, 2])
 def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     """Whenever it comes, Ctrl-C starts nothing more, and what ran says interrupted."""
@@ -60,10 +60,9 @@ def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     assert {project.record("step", path.parent.name)["status"] for path in folders} <= {"interrupted"}
 
 
-def test_a_background_process_may_print_on(project: Project, engine: str) -> None:
+@pytest.mark.engines("fork", "spawn")
+def test_a_background_process_may_print_on(project: Project) -> None:
     """A process that prints without end does not hold up the cells, and ends with the instance."""
-    if engine == "kernel":
-        pytest.skip("a real kernel gives up on it")
     project.flow(
         """
         # %%
@@ -74,15 +73,14 @@ def test_a_background_process_may_print_on(project: Project, engine: str) -> Non
         print("next")
         """
     )
-    record = run_notebook("flow/step.py", {}, instance_name="x", timeout=60)
+    record = run_notebook("flow/step.py", {}, instance_name="x", timeout=LAST_CHANCE_S)
     assert record.status == "done"
     assert not psutil.pid_exists(int((record.directory / "pid").read_text()))
 
 
-def test_a_copy_of_the_process_is_not_the_flow(project: Project, engine: str) -> None:
+@pytest.mark.engines("fork", "spawn")
+def test_a_copy_of_the_process_is_not_the_flow(project: Project) -> None:
     """After os.fork() in a cell, the copy does not go on to write the record."""
-    if engine == "kernel":
-        pytest.skip("a copy of a real kernel is nobody's to end")
     project.flow(
         "# %%\nimport os\ncopy = os.fork()\nif copy: os.waitpid(copy, 0)\n"
         "# %%\nopen(f'{os.getpid()}.txt', 'w').close()\n"
@@ -96,15 +94,14 @@ KILLS_ITS_WORKER = """
 import os, time
 if config["kill"]:
     os.kill(os.getppid(), 9)
-    time.sleep(60)
+    time.sleep(600)
 open("out.txt", "w").write("x")
 """
 
 
-def test_a_dead_worker_claims_nothing(project: Project, engine: str) -> None:
+@pytest.mark.engines("fork", "spawn")
+def test_a_dead_worker_claims_nothing(project: Project) -> None:
     """Files that somebody put into the folder survive the death of a worker and the next execution."""
-    if engine == "kernel":
-        pytest.skip("the parent of a kernel is not the worker")
     project.flow(KILLS_ITS_WORKER)
     notes = project.write("runs/step/x/notes.txt", "precious")
     with pytest.raises(FlowError, match="SIGKILL"):
@@ -115,6 +112,7 @@ def test_a_dead_worker_claims_nothing(project: Project, engine: str) -> None:
     assert notes.read_text() == "precious"
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     """A worker that is killed between two calls costs no row."""
     project.flow("# %%\nprint(1)\n")
@@ -137,6 +135,7 @@ while not os.path.exists("go"):
 """
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project) -> None:
     """One that is refused because another process executes it writes nothing into its folder."""
     from ductaflow import InstanceBusyError

@@ -19,7 +19,7 @@ from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 from tests.worker.limits import run_out_of_time
 
-COUNT = {"fork": 300, "spawn": 24, "kernel": 24}
+COUNT = {"fork": 300, "spawn": 16, "kernel": 8}
 
 
 def python(project: Project, text: str) -> subprocess.CompletedProcess[str]:
@@ -30,6 +30,7 @@ def python(project: Project, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -54,6 +55,7 @@ def test_a_death_is_a_failed_record_that_says_so(project: Project, engine: str, 
         assert "last words" in (project.root / "runs/step/x/run.log").read_text()
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_one_death_does_not_lose_the_sweep(project: Project) -> None:
     """The rows beside a killed one are done."""
     project.flow("# %%\nimport os\nif config['n'] == 2: os._exit(9)\n")
@@ -61,6 +63,7 @@ def test_one_death_does_not_lose_the_sweep(project: Project) -> None:
     assert frame["status"].tolist() == ["done", "failed", "done", "done"]
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_timeout_shows_where(project: Project, engine: str) -> None:
     """The time limit interrupts the cell, so that the notebook shows where it was."""
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
@@ -71,6 +74,7 @@ def test_a_timeout_shows_where(project: Project, engine: str) -> None:
     assert outputs[-1]["ename"] == "KeyboardInterrupt"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_flow_that_ignores_the_interrupt_is_killed(project: Project, engine: str) -> None:
     """A cell that swallows the interrupt ends all the same, with what it had started."""
     project.flow(
@@ -96,6 +100,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_nothing_that_an_instance_started_outlives_it(project: Project) -> None:
     """A background process that left the group is ended too."""
     project.flow(
@@ -111,6 +116,7 @@ def test_nothing_that_an_instance_started_outlives_it(project: Project) -> None:
     assert not any(map(is_running, pids))
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.parametrize("ending", ["import sys; sys.exit(0)", "import sys; sys.exit()", "exit()", "quit()"])
 def test_leaving_early_is_success(project: Project, ending: str) -> None:
     """sys.exit(0) and exit() end a flow well, and the cells after them do not run."""
@@ -118,6 +124,7 @@ def test_leaving_early_is_success(project: Project, ending: str) -> None:
     assert run_notebook("flow/step.py", {}).status == "done"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_leaving_with_a_code_is_a_failure(project: Project) -> None:
     """sys.exit(3) fails."""
     project.flow("# %%\nimport sys\nsys.exit(3)\n")
@@ -125,12 +132,14 @@ def test_leaving_with_a_code_is_a_failure(project: Project) -> None:
         run_notebook("flow/step.py", {})
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_an_expected_error_is_no_failure(project: Project) -> None:
     """A cell tagged raises-exception may raise."""
     project.flow('# %% tags=["raises-exception"]\n1 / 0\n# %%\nprint("on")\n')
     assert run_notebook("flow/step.py", {}).status == "done"
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_conductor_needs_no_main_guard(project: Project) -> None:
     """A script that calls run_instances at its top level runs once, with two workers."""
     project.flow("# %%\nprint(config)\n")
@@ -147,6 +156,7 @@ def test_a_conductor_needs_no_main_guard(project: Project) -> None:
     assert ended.stdout.splitlines() == ["conductor starts", "6"], ended.stderr
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_the_parent_is_left_as_it_was(project: Project) -> None:
     """Working directory, import path, environment, threads and descriptors are the same after a sweep."""
     project.flow("# %%\nimport os, sys\nos.environ['X_SET'] = '1'\nsys.path.append('/x')\nos.chdir('/')\n")
@@ -169,9 +179,10 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
     assert state() == before
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_workers_end_with_their_parent(project: Project) -> None:
     """A parent that is killed leaves no worker and no instance behind; the instance is interrupted."""
-    project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(60)\n")
+    project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
@@ -185,9 +196,10 @@ def test_workers_end_with_their_parent(project: Project) -> None:
     wait_for(lambda: project.record("step", "x")["status"] == "interrupted")
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     """Ctrl-C ends the conductor, and the record of what was running says interrupted."""
-    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
+    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         # Where the tests run in the background of a script, the shell has them ignore SIGINT.
@@ -201,10 +213,11 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     assert project.record("step", "x")["status"] == "interrupted"
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
     """An instance that another process is executing for too long is refused with a message, not executed twice."""
     project.settings(wait=0)
-    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(60)\n")
+    project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
@@ -219,6 +232,7 @@ def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
         other.wait()
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_output_floods_and_noise_do_no_harm(project: Project) -> None:
     """Megabytes, binary noise, subprocess output and progress bars end in a readable log and notebook."""
     project.flow(
@@ -270,6 +284,7 @@ def test_a_real_kernel_gives_the_same(project: Project) -> None:
     assert project.record("step", "y")["error"]["cell"] == 3
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.slow
 def test_many_workers_on_few_processors(project: Project, engine: str) -> None:
     """Hundreds of instances with eight workers: all done, nothing hangs, no process is left."""
@@ -284,7 +299,6 @@ def test_many_workers_on_few_processors(project: Project, engine: str) -> None:
 @pytest.mark.slow
 def test_any_executor_will_do(project: Project) -> None:
     """A Dask client's executor runs the sweep; the state is on disk, the frame the same."""
-    pytest.importorskip("distributed")
     project.flow("# %%\nfrom ductaflow import save_results\nsave_results(twice=config['n'] * 2)\n")
     text = """
         import pandas as pd
@@ -308,9 +322,7 @@ save_results(names=[name for name in imported_since(current().last_import) if na
 """
 
 
-def test_a_child_finds_the_runtime_imported(project: Project, engine: str) -> None:
+def test_a_child_finds_the_runtime_imported(project: Project) -> None:
     """What every instance needs of the runtime, its worker has imported once."""
-    if engine != "fork":
-        pytest.skip("a fresh interpreter imports it itself")
     project.flow(SAYS_WHAT_IT_IMPORTED)
     assert run_notebook("flow/step.py", {}, instance_name="x").results == {"names": []}
