@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,9 @@ def _children() -> list[str]:
 
 def _printed() -> int:
     """How many bytes this process has printed, where its output goes to a file, as a worker's does."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     return os.fstat(2).st_size
 
 
