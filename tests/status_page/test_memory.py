@@ -122,7 +122,7 @@ def test_a_sweep_that_is_soon_over_writes_one_page(tmp_path: Path) -> None:
 def test_without_pages(project: Project) -> None:
     """`page = false`: nothing is written but on request."""
     project.settings(page=False)
-    project.flow("# %%\nx = 1\n")
+    project.flow("# %%\nx = config['n']\n")
     run_instances(pd.DataFrame({"n": [1, 2]}), "flow/step.py")
     run_notebook("flow/step.py", {"n": 3})
     assert not (project.root / "runs" / "index.html").exists()

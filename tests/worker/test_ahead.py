@@ -23,7 +23,7 @@ PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 SAVES = """
 import os
 from ductaflow import save_results
-save_results(value=tiny.VALUE, own=tiny.LOADED_BY == os.getpid())
+save_results(n=config["n"], value=tiny.VALUE, own=tiny.LOADED_BY == os.getpid())
 """
 IN_A_WORKER = "import os, sys\nif not os.path.exists('config.json'):\n    "
 AFTERWARDS = f"\n{PACKAGE}"
@@ -107,8 +107,8 @@ def test_what_another_flow_has_imported(project: Project, install: Callable[...,
     name = install()
     project.flow(f"# %%\nimport {name} as tiny{SAVES}", "flow/plain.py")
     project.flow(f"# %%\nimport os\nos.environ['TINY'] = '1'\nimport {name} as tiny{SAVES}", "flow/sets.py")
-    text = f"# %%\nimport sys\nfrom ductaflow import save_results\nsave_results(value={name!r} in sys.modules)"
-    project.flow(text, "flow/without.py")
+    text = "# %%\nimport sys\nfrom ductaflow import save_results\n"
+    project.flow(f"{text}save_results(n=config['n'], value={name!r} in sys.modules)", "flow/without.py")
     for _ in range(2):
         plain = sweep("flow/plain.py")
         assert values(plain) == [None] * 3
