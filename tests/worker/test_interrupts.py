@@ -41,7 +41,7 @@ LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handle
 @pytest.mark.parametrize("begun", [0, 1, 2])
 def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     """Whenever it comes, Ctrl-C starts nothing more, and what ran says interrupted."""
-    project.flow("# %%\nimport time\ntime.sleep(600)\n")
+    project.flow("# %%\nimport time\ntime.sleep(600 + config['n'])\n")
     script = project.write(
         "conductor.py",
         LISTENS + "import pandas as pd\nfrom ductaflow import run_instances\nprint('ready', flush=True)\n"
@@ -115,7 +115,7 @@ def test_a_dead_worker_claims_nothing(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn")
 def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     """A worker that is killed between two calls costs no row."""
-    project.flow("# %%\nprint(1)\n")
+    project.flow("# %%\nprint(config['n'])\n")
     frame = pd.DataFrame({"n": range(2)})
     run_instances(frame, "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():
