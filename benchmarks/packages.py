@@ -26,7 +26,7 @@ USES = {
     "pandas": "__import__('pandas').Series(range(n + 5)).rolling(2).sum().sum()",
     "pyarrow": "__import__('pyarrow').table({'a': list(range(1000))}).group_by('a').aggregate([]).num_rows + n",
     "polars": "__import__('polars').DataFrame({'a': range(100000)}).group_by('a').len().height + n",
-    "duckdb": "__import__('duckdb').sql('select sum(range) from range(1000000)').fetchone()[0] + n",
+    "duckdb": "__import__('duckdb').connect().execute('select sum(range) from range(1000000)').fetchone()[0] + n",
     "dask": "__import__('dask.array').array.ones((1000, 1000), chunks=100).sum().compute() + n",
     "distributed": "n",
     "xarray": "float(__import__('xarray').DataArray([1.0, n]).mean())",
@@ -127,8 +127,22 @@ def outputs(project: Path) -> list[str]:
     shown = []
     for path in sorted((project / "runs" / "step").glob("*/step.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        shown.append(_CHANGING.sub("", json.dumps([cell.get("outputs") for cell in cells if cell["source"]])))
+        told = [joined(cell["outputs"]) for cell in cells if cell["cell_type"] == "code"]
+        shown.append(_CHANGING.sub("", json.dumps(told)))
     return shown
+
+
+def joined(outputs: list[dict[str, Any]]) -> list[Any]:
+    """Outputs with the parts of a stream put together: how it is cut depends on the moment."""
+    found: list[Any] = []
+    for output in outputs:
+        if output["output_type"] != "stream":
+            found.append(output)
+        elif found and isinstance(found[-1], list) and found[-1][0] == output["name"]:
+            found[-1][1] += "".join(output["text"])
+        else:
+            found.append([output["name"], "".join(output["text"])])
+    return found
 
 
 def try_engine(name: str, engine: str) -> dict[str, Any]:
