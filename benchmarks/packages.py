@@ -43,12 +43,12 @@ USES = {
     ),
     "statsmodels": "__import__('statsmodels.api').api.OLS([1.0, 2, 3], [[1.0], [2], [3 + n]]).fit().params[0]",
     "xgboost": (
-        "float((x := __import__('xgboost')).train({}, x.DMatrix(__import__('numpy').eye(9), label=range(9)), 3)"
+        "float((x := __import__('xgboost')).train({}, x.DMatrix(__import__('numpy').eye(9), label=list(range(9))), 3)"
         ".predict(x.DMatrix(__import__('numpy').eye(9)))[n])"
     ),
     "lightgbm": (
         "float((x := __import__('lightgbm')).train({'verbose': -1}, x.Dataset(__import__('numpy').random.RandomState(0)"
-        ".rand(99, 3), label=range(99)), 3).predict(__import__('numpy').eye(3))[n % 3])"
+        ".rand(99, 3), label=list(range(99))), 3).predict(__import__('numpy').eye(3))[n % 3])"
     ),
     "torch": "float(((torch := __import__('torch')).ones(500, 500) @ torch.ones(500, 500)).sum()) + n",
     "jax": "float((jnp := __import__('jax.numpy').numpy).dot(jnp.ones(100), jnp.ones(100))) + n",
@@ -56,7 +56,7 @@ USES = {
     "numba": "__import__('numba').njit(lambda x: x + 1)(n)",
     "numexpr": "float(__import__('numexpr').evaluate('n + 1'))",
     "tables": "n",
-    "sympy": "str(__import__('sympy').integrate(f'x**{n}'))",
+    "sympy": "str(__import__('sympy').integrate(f'x**{n + 1}'))",
     "networkx": "__import__('networkx').path_graph(n + 3).number_of_edges()",
     "igraph": "__import__('igraph').Graph.Ring(n + 3).ecount()",
     "cvxpy": "(c := __import__('cvxpy')) and round(c.Problem(c.Minimize((c.Variable() - n) ** 2)).solve(), 4)",

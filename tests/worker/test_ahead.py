@@ -185,3 +185,11 @@ def test_what_cannot_be_seen(project: Project, install: Callable[..., str], caps
     project.flow(f"# %%\nimport mpi4py as tiny{SAVES}")
     assert sweep()["result.own"].tolist() == [True] * 3
     assert capsys.readouterr().err.count("importing mpi4py starts MPI") == 1
+
+
+def test_what_a_library_opens_anew(project: Project, install: Callable[..., str]) -> None:
+    """PROJ has its database open, and opens it anew in a fork: geopandas is imported once."""
+    project.write("share/proj.db", "")
+    name = install(f"kept = open({str(project.root / 'share' / 'proj.db')!r})\n{PACKAGE}")
+    project.flow(f"# %%\nimport {name} as tiny{SAVES}")
+    assert sweep()["result.own"].tolist() == [False] * 3
