@@ -60,7 +60,7 @@ USES = {
     "networkx": "__import__('networkx').path_graph(n + 3).number_of_edges()",
     "igraph": "__import__('igraph').Graph.Ring(n + 3).ecount()",
     "cvxpy": "(c := __import__('cvxpy')) and round(c.Problem(c.Minimize((c.Variable() - n) ** 2)).solve(), 4)",
-    "highspy": "__import__('highspy').Highs().getInfinity() + n",
+    "highspy": "__import__('highspy').Highs().getNumCol() + n",
     "pulp": "__import__('pulp').LpVariable('x', n).lowBound",
     "ortools": "__import__('ortools.sat.python.cp_model').sat.python.cp_model.CpModel().new_int_var(0, n, 'x').name",
     "matplotlib": "len((plt := __import__('matplotlib.pyplot').pyplot).plot([1, n])) and plt.close() or n",
