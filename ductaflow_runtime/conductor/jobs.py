@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ductaflow_runtime.conductor.plan import Call
@@ -11,15 +11,30 @@ from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
 from ductaflow_runtime.worker.ahead import Ahead, imports_ahead
 
 
-def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]:
-    """One job for each plan that has a reason, by the plan's place; `threads` is what each may compute with."""
-    stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
-    if not stale:
-        return {}
-    # What another process is at comes last: by then it may have ended.
-    stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
-    git, ahead, text = call.project.git_state(), ahead_of(call), call.text.decode()  # one text for all the jobs
-    return {index: make_job(call, plan, threads, git, ahead, text) for index, plan in stale.items()}
+class Jobs(Mapping[int, Job]):
+    """One job for each plan that has a reason, by the plan's place; made when asked for, for there may be 100,000.
+
+    `threads` is what each may compute with.
+    """
+
+    def __init__(self, call: Call, plans: Sequence[Plan], threads: int) -> None:
+        stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+        # What another process is at comes last: by then it may have ended.
+        self._stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
+        self._call = call
+        self._threads = threads
+        self._git = call.project.git_state() if stale else {}
+        self._ahead = ahead_of(call) if stale else Ahead()
+        self._text = call.text.decode()  # one text for all the jobs
+
+    def __getitem__(self, index: int) -> Job:
+        return make_job(self._call, self._stale[index], self._threads, self._git, self._ahead, self._text)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._stale)
+
+    def __len__(self) -> int:
+        return len(self._stale)
 
 
 def ahead_of(call: Call) -> Ahead:

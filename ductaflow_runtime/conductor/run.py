@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.edited import EditedMeanwhile
 from ductaflow_runtime.conductor.interruption import told_interrupts
-from ductaflow_runtime.conductor.jobs import make_jobs
+from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.patience import OnError, patience_for
@@ -214,7 +214,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
-    jobs = make_jobs(call, plans, sweep.threads)
+    jobs = Jobs(call, plans, sweep.threads)
     if jobs:
         check_before_running(call, call.present().code(call.flow))
     outcomes = refresh_all(call, plans)

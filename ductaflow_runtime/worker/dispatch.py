@@ -65,7 +65,7 @@ def _run_job(job: Job) -> Record:
     interrupts = workers.interrupts
     while True:
         try:
-            record = _try_job(job)
+            record = _run_on_worker(job)
             if record.status is not Status.RUNNING:
                 return record
             busy = InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
@@ -96,7 +96,7 @@ def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
     return InstanceBusyError(f"{plan.busy or busy}{waited}")
 
 
-def _try_job(job: Job) -> Record:
+def _run_on_worker(job: Job) -> Record:
     workers = pool()
     interrupts = workers.interrupts
     verdicts = verdicts_for(job, installed_state())

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import struct
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ _TASKS = Path("/proc/self/task")
 _SURVIVES = re.compile("openblas")
 _PASSED_OVER = re.compile(r"^(libc|libpthread|ld-linux|libstdc\+\+|libgcc_s|libm|libdl|libpython|python)[.\d-]|^\[")
 _HARMLESS_FILES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"))
+# Opened anew after a fork by the library that has it open: PROJ's database.
+_REOPENED = ("/proj.db",)
 _STACK_BYTES = 16_384
 _PATIENCE_S = 0.2
 
@@ -47,7 +50,8 @@ def left_behind(before: Evidence) -> str | None:
         return f"leaves threads{' of ' + ', '.join(known) if known else ''} behind, which a fork does not survive"
     if after.children - before.children:
         return "leaves a process behind, which a fork does not have as its child"
-    handles = sorted(target for _, target in after.handles - before.handles if target not in _HARMLESS_FILES)
+    opened = {target for _, target in after.handles - before.handles}
+    handles = sorted(target for target in opened - _HARMLESS_FILES if not target.endswith(_REOPENED))
     if handles:
         return f"leaves {', '.join(handles[:3])} open, which forks would share"
     return "prints something, which each instance should show" if after.printed > before.printed else None
@@ -108,6 +112,9 @@ def _children() -> list[str]:
 
 def _printed() -> int:
     """How many bytes this process has printed, where its output goes to a file, as a worker's does."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     return os.fstat(2).st_size
 
 

@@ -22,7 +22,7 @@ from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.staleness.take_fingerprint import packages
 from ductaflow_runtime.worker.ahead import NEVER, is_installed, top_of
 from ductaflow_runtime.worker.evidence import left_behind, look
-from ductaflow_runtime.worker.verdicts import is_among
+from ductaflow_runtime.worker.verdicts import ANY_PART, is_among
 
 IMPORT_LIMIT_S = 60.0
 # Importing this shows figures inline from then on, unless the flow has chosen another backend before.
@@ -84,7 +84,8 @@ class Preloader:
         learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
         with shell.builtin_trap:  # pandas looks for a notebook when it is imported
-            self.preload([*job.preload, *learned], job.export_html, (flow.parent, job.root))
+            self.preload(job.preload, job.export_html, (flow.parent, job.root))
+            self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
         packages(names)
 
@@ -93,21 +94,25 @@ class Preloader:
         self._learned.update(filter(is_part_of_known, names))
 
     def preload(
-        self, names: Iterable[str], export_html: bool = False, folders: Iterable[str | os.PathLike[str]] = ()
+        self,
+        names: Iterable[str],
+        export_html: bool = False,
+        folders: Iterable[str | os.PathLike[str]] = (),
+        *,
+        on_the_way: bool = False,
     ) -> None:
         """Import modules ahead; one that fails is left for the flow itself to fail on.
 
         `folders` come first when the flow imports: an installed package whose name a module there bears is not
-        loaded, or forgotten again, so that the flow gets the one that a fresh interpreter would give it.
+        loaded, or forgotten again, so that the flow gets the one that a fresh interpreter would give it. `on_the_way`:
+        the flow does not import them itself; one that makes this process unfit speaks for its package's others.
         """
         self._of_runtime = self._of_runtime or frozenset(top_of(name) for name in list(sys.modules))
         local = {top for folder in folders for top in _modules_in(folder)}
         for name in names:
-            if name in self._tried or top_of(name) == _INLINE:
-                continue
-            if top_of(name) not in local and is_installed(name):
+            if name not in self._tried and top_of(name) != _INLINE and top_of(name) not in local and is_installed(name):
                 self._tried.add(name)
-                self._import(name)
+                self._import(name, top_of(name) + ANY_PART if on_the_way else name)
         if "matplotlib" in sys.modules:
             with contextlib.suppress(ImportError):
                 for name in _NEEDED_INLINE:
@@ -122,19 +127,19 @@ class Preloader:
             del sys.modules[name]
             self._tried.discard(name)
 
-    def _import(self, name: str) -> None:
+    def _import(self, name: str, blamed: str) -> None:
         """Do what the statement does, in the knowledge that it may end this process."""
         module, _, attribute = name.partition(":")
         if module in sys.modules and not attribute:
             return
         before = look()
-        with self._noted(name), _quietly() as warned, contextlib.suppress(BaseException):
+        with self._noted(blamed), _quietly() as warned, contextlib.suppress(BaseException):
             loaded = importlib.import_module(module)
             if attribute not in ("", "*") and not hasattr(loaded, attribute):
                 importlib.import_module(f"{module}.{attribute}")
         reason = "warns, which each instance should show" if warned else left_behind(before)
         if reason is not None:
-            raise UnfitError(name, reason)
+            raise UnfitError(blamed, reason)
 
     @contextlib.contextmanager
     def _noted(self, name: str) -> Iterator[None]:

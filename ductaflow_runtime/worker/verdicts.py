@@ -16,6 +16,9 @@ from ductaflow_runtime.project import HIDDEN
 # What cannot be seen from outside, each with its reason.
 UNSEEN = {"mpi4py": "starts MPI, which belongs to the one process that started it"}
 
+ANY_PART = ".*"
+"""After the name of a package: what is imported of it on the way, of which no more is tried."""
+
 
 @dataclass
 class Verdicts:
@@ -63,7 +66,7 @@ class Verdicts:
             if name in self._said:
                 return
             self._said.add(name)
-        module = name.replace(":", ".")
+        module = f"parts of {name.removesuffix(ANY_PART)}" if name.endswith(ANY_PART) else name.replace(":", ".")
         text = f"ductaflow: importing {module} {reason}; so each instance imports it itself"
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
@@ -71,7 +74,7 @@ class Verdicts:
 def is_among(name: str, modules: dict[str, str] | list[str]) -> bool:
     """Whether an import is of one of the modules, or of a part of it."""
     plain = name.replace(":", ".")
-    return any(plain == module or plain.startswith(module + ".") for module in modules)
+    return any(plain == module or plain.startswith(module.removesuffix(ANY_PART) + ".") for module in modules)
 
 
 # Global, for what one sweep has found out serves the next in this process, on a read-only share as well.

@@ -23,7 +23,7 @@ PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 SAVES = """
 import os
 from ductaflow import save_results
-save_results(value=tiny.VALUE, own=tiny.LOADED_BY == os.getpid())
+save_results(n=config["n"], value=tiny.VALUE, own=tiny.LOADED_BY == os.getpid())
 """
 IN_A_WORKER = "import os, sys\nif not os.path.exists('config.json'):\n    "
 AFTERWARDS = f"\n{PACKAGE}"
@@ -107,8 +107,8 @@ def test_what_another_flow_has_imported(project: Project, install: Callable[...,
     name = install()
     project.flow(f"# %%\nimport {name} as tiny{SAVES}", "flow/plain.py")
     project.flow(f"# %%\nimport os\nos.environ['TINY'] = '1'\nimport {name} as tiny{SAVES}", "flow/sets.py")
-    text = f"# %%\nimport sys\nfrom ductaflow import save_results\nsave_results(value={name!r} in sys.modules)"
-    project.flow(text, "flow/without.py")
+    text = "# %%\nimport sys\nfrom ductaflow import save_results\n"
+    project.flow(f"{text}save_results(n=config['n'], value={name!r} in sys.modules)", "flow/without.py")
     for _ in range(2):
         plain = sweep("flow/plain.py")
         assert values(plain) == [None] * 3
@@ -185,3 +185,11 @@ def test_what_cannot_be_seen(project: Project, install: Callable[..., str], caps
     project.flow(f"# %%\nimport mpi4py as tiny{SAVES}")
     assert sweep()["result.own"].tolist() == [True] * 3
     assert capsys.readouterr().err.count("importing mpi4py starts MPI") == 1
+
+
+def test_what_a_library_opens_anew(project: Project, install: Callable[..., str]) -> None:
+    """PROJ has its database open, and opens it anew in a fork: geopandas is imported once."""
+    project.write("share/proj.db", "")
+    name = install(f"kept = open({str(project.root / 'share' / 'proj.db')!r})\n{PACKAGE}")
+    project.flow(f"# %%\nimport {name} as tiny{SAVES}")
+    assert sweep()["result.own"].tolist() == [False] * 3
