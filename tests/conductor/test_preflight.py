@@ -10,7 +10,7 @@ import pytest
 from ductaflow import FlowFileError, plan_instances, run_instances, run_notebook
 from tests.conftest import Project
 
-FRAME = pd.DataFrame({"n": range(5)})
+FRAME = pd.DataFrame({"instance_name": list("abcde")})
 
 
 def refused(project: Project) -> list[str]:
