@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-LAST_CHANCE_S = 120.0
+LAST_CHANCE_S = 600.0
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -78,14 +78,24 @@ def executions(project: Project) -> Counter[str]:
     return Counter((project.root / "executions.txt").read_text().split())
 
 
-@pytest.mark.engines("fork", "spawn")
-@pytest.mark.parametrize("number", [2, pytest.param(5, marks=pytest.mark.slow)])
-def test_conductors_of_the_same_rows_share_the_work(project: Project, number: int) -> None:
+def share_the_work(project: Project, number: int) -> None:
     """Each row is executed once; every frame is complete, and no row has failed."""
     told = Counter(conduct(project, number))
     assert set(executions(project).values()) == {1}
     assert told == {"done": ROWS, "up to date": ROWS * (number - 1)}
     assert not list((project.root / "runs/.ductaflow/locks").rglob("n*"))
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_two_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """Two that are started together execute each row once between them."""
+    share_the_work(project, 2)
+
+
+@pytest.mark.slow
+def test_many_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """So do five."""
+    share_the_work(project, 5)
 
 
 def test_without_locks_a_file_stands_for_them(project: Project, tmp_path: Path) -> None:

@@ -120,10 +120,7 @@ def test_the_keyboard_stays_where_it_was_when_the_page_is_renewed(show: Any, tmp
     browser.execute_script("window.old = true")
     write_instance(tmp_path, "assign_traffic", "zz_late")
     writer.write(running=True)
-    until(
-        lambda: browser.execute_script("return window.old === undefined && document.activeElement !== document.body"),
-        30,
-    )
+    until(lambda: browser.execute_script("return window.old === undefined && document.activeElement !== document.body"))
     assert browser.execute_script(FOCUSED) == before
     writer.write()
 
