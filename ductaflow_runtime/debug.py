@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import read_config
+from ductaflow_runtime.config.values import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.prepare import inject as fill
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow import analyse_notebook, find_flow
 from ductaflow_runtime.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
+from ductaflow_runtime.parameters.inject import given_to
+from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import snapshot
 from ductaflow_runtime.runs.failure import Failure
@@ -59,12 +62,12 @@ def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     """
     case = open_case(run_dir)
     notebook = read_notebook(case.flow, read_bytes(case.flow))
-    kernel = analyse_notebook(case.flow, notebook).kernel
+    code = analyse_notebook(case.flow, notebook)
     mark_failure(case, notebook)
     folder = fresh_folder(case)
     copy_foreign_files(case.record, folder)
-    notebook = inject(case, notebook)
-    if kernel is None:
+    notebook = inject(case, notebook, code.keys)
+    if code.kernel is None:
         notebook.cells.insert(1, _code_cell(preparation(case, folder), "ductaflow-enter"))
     path = folder / f"{case.flow.stem}.ipynb"
     save_notebook(notebook, path)
@@ -162,10 +165,8 @@ def _cause(error: Failure | None) -> str:
     return "\n\n" + "\n".join(f"    {line}" for line in lines)
 
 
-def inject(case: Case, notebook: NotebookNode) -> NotebookNode:
+def inject(case: Case, notebook: NotebookNode, keys: FlowKeys) -> NotebookNode:
     """Put the config after the parameters cell, as an execution does."""
-    from papermill.parameterize import parameterize_notebook
-
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
     metadata = notebook.metadata
@@ -174,12 +175,11 @@ def inject(case: Case, notebook: NotebookNode) -> NotebookNode:
     if "kernelspec" not in metadata:
         metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     kernel, language = metadata["kernelspec"]["name"], metadata["kernelspec"].get("language", "python")
-    filled: NotebookNode = parameterize_notebook(
-        notebook, {"config": case.config}, kernel_name=kernel, language=language
-    )
+    filled = fill(notebook, given_to(case.flow, keys, case.config), kernel, language)
     del filled.metadata["papermill"]
-    injected = next(cell for cell in filled.cells if has_tag(cell, INJECTED))
-    injected["id"] = "ductaflow-config"
+    for cell in filled.cells:
+        if has_tag(cell, INJECTED):
+            cell["id"] = "ductaflow-config"
     return filled
 
 

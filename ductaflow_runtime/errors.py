@@ -75,7 +75,7 @@ class ProjectError(DuctaflowError):
 
 
 class FlowFileError(DuctaflowError):
-    """A flow that is missing, unreadable, or has no parameters cell."""
+    """A flow that is missing, unreadable, or cannot be executed as it stands."""
 
 
 class RecordError(DuctaflowError):

@@ -34,6 +34,7 @@ class FileState(TypedDict, total=False):
     names: str | None
     missing: bool
     changed: bool
+    unseen: bool
     again: bool
 
 
@@ -49,12 +50,19 @@ class Stat:
     mtime_ns: int
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old content or the new one, never a part."""
+def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part.
+
+    `durable`: after a power cut, too.
+    """
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        temporary.unlink(missing_ok=True)  # somebody may have put a link there
+        with open(temporary, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ Cached by the flow's content, because planning should not pay for reading a note
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import hashlib
 import json
@@ -19,15 +20,17 @@ from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.notebook import (
     PARAMETERS,
+    first_parameters_cell,
     foreign_kernel,
     has_tag,
+    is_own,
     language_of,
     read_bytes,
     read_notebook,
     tags_of,
 )
 from ductaflow_runtime.parameters.cell import CONFIG
-from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
+from ductaflow_runtime.parameters.keys import CodeCell, FlowKeys, analyse_keys, from_json
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
 from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
@@ -37,14 +40,14 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
-ANALYSIS_VERSION = f"2-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"3-{sys.version_info[0]}.{sys.version_info[1]}"
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
 class FlowCode:
-    """What a flow's text says, as far as staleness and preloading need it.
+    """What a flow's text says, as far as staleness, preloading and its parameters need it.
 
     `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
     names that its parameters cell may assign, and all `words` of its code.
@@ -56,6 +59,7 @@ class FlowCode:
     literals: tuple[str, ...]
     default_config: str | None
     kernel: str | None
+    keys: FlowKeys
     language: str = PYTHON
     assigned: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -70,26 +74,44 @@ def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     return found
 
 
-def analyse(path: Path, cache: Path | None = None) -> FlowCode:
-    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time."""
+def analyse(path: Path, cache: Path | None = None, *, keep: bool = True) -> FlowCode:
+    """What the flow's text says; `cache` is a folder of answers that can be deleted at any time.
+
+    Without `keep` a new answer is not written there: nothing is made for a call that may yet be refused.
+    """
     content = read_bytes(path)
     key = hashlib.sha256(content + ANALYSIS_VERSION.encode() + path.suffix.encode()).hexdigest()[:24]
     stored = cache / f"{key}.json" if cache else None
-    if stored is not None:
-        try:
-            known: Any = json.loads(stored.read_bytes())
-            lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-            return FlowCode(**{**known, **lists})
-        except (OSError, ValueError, TypeError):
-            pass
-    code = analyse_notebook(path, read_notebook(path, content))
-    if stored is not None:
-        try:
-            stored.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(stored, json.dumps(asdict(code)))
-        except OSError:
-            pass  # a cache that cannot be written (a read-only share) only costs time
-    return code
+    if key not in _known:
+        code = _stored_answer(stored) if stored else None
+        _known.clear()  # one flow at a time: a sweep is of one
+        _known[key] = code or analyse_notebook(path, read_notebook(path, content))
+    if keep and stored is not None and not stored.exists():
+        _store_answer(stored, _known[key])
+    return _known[key]
+
+
+# A call asks several times, and a loop of calls for each row.
+_known: dict[str, FlowCode] = {}
+
+
+def _stored_answer(stored: Path) -> FlowCode | None:
+    try:
+        known: dict[str, Any] = json.loads(stored.read_bytes())
+        lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return FlowCode(**{**known, **lists, "keys": from_json(known["keys"])})
+    except OSError:
+        return None
+    except (ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError):
+            stored.unlink()  # it is damaged, and gets written anew
+        return None
+
+
+def _store_answer(stored: Path, code: FlowCode) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written (a read-only share) only costs time
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(stored, json.dumps(asdict(code)))
 
 
 def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
@@ -99,12 +121,16 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         return _analyse_foreign(notebook, language)
     cells: list[str] = []
     trees: list[ast.Module] = []
+    own: list[CodeCell] = []
+    declaring = first_parameters_cell(notebook)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source)
         if tree is not None:
             trees.append(tree)
+        if is_own(cell):
+            own.append(CodeCell(cell.source, tree, cell is declaring))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
@@ -115,12 +141,8 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
+        keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
-
-
-def takes_config(path: Path) -> bool:
-    """Whether a flow is given its parameters in `config`, and not each as a variable."""
-    return analyse_keys(_code_cells(path)).takes_config
 
 
 def loads_config_in_vain(path: Path) -> bool:
@@ -148,6 +170,7 @@ def _loads_config(node: ast.AST) -> bool:
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    declaring = first_parameters_cell(notebook)
     meanings = [without_comments(cell.source, language) for cell in cells]
     parameters = next((text for cell, text in zip(cells, meanings, strict=True) if has_tag(cell, PARAMETERS)), "")
     return FlowCode(
@@ -157,6 +180,7 @@ def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
         literals=tuple(sorted({text for code in meanings for text in texts_in(code, language)})),
         default_config=None,
         kernel=foreign_kernel(notebook),
+        keys=analyse_keys([CodeCell(cell.source, None, cell is declaring) for cell in cells], has_cell=bool(declaring)),
         language=language,
         assigned=tuple(dict.fromkeys(assigned_in(parameters, language))),
         words=tuple(sorted({word for code in meanings for word in words_in(code, language)})),

@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import Config, flatten, read_config
+from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
+from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import current, in_kernel
-from ductaflow_runtime.execution.results import clean_results
+from ductaflow_runtime.execution.saved_results import clean_results
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 
@@ -55,7 +56,8 @@ def load_cli_config(default_config: str | os.PathLike[str], description: str = "
     """
     from ductaflow_runtime.execution.script import enter_script
 
-    return enter_script(default_config, description)
+    caller = sys._getframe(2)  # past what looks at the arguments' names
+    return enter_script(default_config, description, caller.f_code.co_filename)
 
 
 def load_cli_parameters(description: str = "") -> None:
@@ -77,7 +79,7 @@ def load_cli_parameters(description: str = "") -> None:
     elif running is None:
         from ductaflow_runtime.execution.script import enter_script
 
-        frame.f_globals.update(enter_script(None, description))
+        frame.f_globals.update(enter_script(None, description, frame.f_code.co_filename))
 
 
 def project_path(*parts: str | os.PathLike[str]) -> Path:
@@ -145,7 +147,7 @@ def _prepare_opened_flow(frame: FrameType) -> None:
     default = _default_named_in(frame.f_code.co_filename)
     if default is None:
         return
-    config.update(read_config(root / default))
+    config.update(read_config_file(root / default))
     print(f"config: {default} (opened as a notebook, nothing injected)")  # noqa: T201
 
 

@@ -28,13 +28,6 @@ _ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
 _MARKER = re.compile(r"^# ?%%+(.*)$")
 _TEXT_CELL = re.compile(r"\[(markdown|md|raw)\]")
 
-PARAMETERS_HELP = """{path} has no parameters cell. Add these three lines near its top:
-
-# %% tags=["parameters"]
-# Parameters cell - injected by papermill
-config = {{}}
-"""
-
 
 def read_bytes(path: Path) -> bytes:
     """The flow's text; raises `FlowFileError` that names the file."""
@@ -78,8 +71,6 @@ def _read_notebook(path: Path, content: bytes) -> NotebookNode:
         if cell.cell_type == "code":
             cell["outputs"], cell["execution_count"] = [], None
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
-    if not any(has_tag(cell, PARAMETERS) for cell in notebook.cells):
-        raise FlowFileError(PARAMETERS_HELP.format(path=path))
     return cast("NotebookNode", notebook)
 
 
@@ -105,6 +96,11 @@ def tags_of(cell: Mapping[str, Any]) -> list[str]:
 def has_tag(cell: Mapping[str, Any], tag: str) -> bool:
     """Whether a cell carries a tag."""
     return tag in tags_of(cell)
+
+
+def first_parameters_cell(notebook: NotebookNode) -> NotebookNode | None:
+    """The cell after which parameters are injected, of whatever type; `None` if none is marked."""
+    return next((cell for cell in notebook.cells if has_tag(cell, PARAMETERS)), None)
 
 
 def is_own(cell: Mapping[str, Any]) -> bool:
@@ -146,18 +142,22 @@ def cell_at_line(text: str, line: int) -> int | None:
 def refreshed(stored: NotebookNode, flow: NotebookNode) -> NotebookNode:
     """The flow's present cells with the stored outputs; code cells correspond one to one, in order."""
     codes = [cell for _, cell in own_code_cells(stored)]
-    expected = sum(cell.cell_type == "code" for cell in flow.cells)
+    flow_cells = [cell for cell in flow.cells if not has_tag(cell, INJECTED)]  # a stored notebook may be a flow
+    expected = sum(cell.cell_type == "code" for cell in flow_cells)
     if len(codes) != expected:
         raise FlowFileError(f"it has {len(codes)} code cells where the flow has {expected}")
     cells = [cell for cell in stored.cells[:1] if has_tag(cell, OURS)]
     injected = [cell for cell in stored.cells if has_tag(cell, INJECTED)]
-    for cell in flow.cells:
+    after = first_parameters_cell(flow)
+    if after is None:
+        cells += injected
+    for cell in flow_cells:
         if cell.cell_type == "code":
             old = codes.pop(0)
             cell.outputs, cell.execution_count = old.outputs, old.execution_count
             cell.metadata = {**{k: v for k, v in old.metadata.items() if k != "tags"}, **cell.metadata}
         cells.append(cell)
-        if has_tag(cell, PARAMETERS):
+        if cell is after:
             cells += injected
     merged = copy.copy(stored)
     merged["cells"] = cells

@@ -15,6 +15,7 @@ from ductaflow_runtime.files import relative_to_root
 
 HIDDEN = ".ductaflow"
 ENGINES = ("fork", "spawn")
+UNKNOWN_KEYS = ("error", "warn", "ignore")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Settings:
     export_html: bool = False
     code: bool = True
     preload: tuple[str, ...] | None = None
+    copy_inputs: bool = False
     ignore: tuple[str, ...] = ()
+    unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
@@ -171,10 +174,12 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
+        "copy_inputs": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
             "a list of module names",
         ),
+        "unknown_keys": (lambda v: v in UNKNOWN_KEYS, " or ".join(f'"{name}"' for name in UNKNOWN_KEYS)),
         "ignore": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
             'a list of paths from the project root, such as ["mlruns/**"]',

@@ -135,7 +135,7 @@ def test_mark_follows_the_cell_when_the_flow_has_changed(project: Path) -> None:
 def test_error_message_stays_text(project: Path) -> None:
     """Markdown and HTML in an error message are shown, not interpreted."""
     (project / "flow/load.py").write_text(
-        '# %% tags=["parameters"]\nconfig = {}\n\n# %%\nraise ValueError("# <b>```\\n# two")\n'
+        '# %% tags=["parameters"]\nconfig = {}\n\n# %%\nconfig.get("lanes")\nraise ValueError("# <b>```\\n# two")\n'
     )
     sweep()
     found = cells(make_debug_notebook("runs/load/none"))

@@ -36,6 +36,7 @@ PUBLIC = [
     "instance_path",
     "is_notebook_execution",
     "load_cli_config",
+    "load_cli_parameters",
     "load_results",
     "plan_instances",
     "project_path",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ductaflow_runtime.config.border import Config, apply_settings, read_config
+from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def instance_options(command: Any) -> Any:
         click.option(
             "--config",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="JSON config (default: the one that the flow names).",
+            help="Config: .json, .yaml or .toml (default: the one that the flow names).",
         ),
         click.argument("flow", type=click.Path(path_type=Path)),
     ):
@@ -76,25 +77,26 @@ def run(
 
 @main.command("plan")
 @instance_options
-def plan_one(flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None) -> None:
+@click.option("--kernel", help="For this Jupyter kernel.")
+def plan_one(
+    flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None, kernel: str | None
+) -> None:
     """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
-    from ductaflow_runtime.conductor.plan import instance_of, make_call, make_plans
+    from ductaflow_runtime.conductor.plan import Options, instance_of, make_call, make_plans
     from ductaflow_runtime.runs.states import Status
 
-    call = make_call(flow, step)
+    call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
     click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
 
 
 def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Config:
     """The config that `--config` and `--set` ask for; without `--config`, the flow's default, as for a script."""
-    from ductaflow_runtime.flow import analyse
-
     if path is None:
-        default, root = analyse(call.flow).default_config, call.project.root
+        default, root = call.code.default_config, call.project.root
         path = root / default if default and (root / default).is_file() else None
-    return apply_settings(read_config(path) if path is not None else {}, settings)
+    return apply_settings(read_config_file(path) if path is not None else {}, settings)
 
 
-for commands in ("status", "accept", "prune", "report"):
+for commands in ("parameters", "status", "accept", "prune", "report"):
     importlib.import_module(f"ductaflow_runtime.cli.{commands}").add_to(main)

@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.config.border import Config, Json, digest, nest, to_json
+from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
+from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.parameters.check import ADVICE
+from ductaflow_runtime.parameters.gate import Expected, Finding, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 
 NAME = "instance_name"
@@ -21,8 +24,11 @@ _MOST_PROBLEMS = 100
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?)?")
 
 
-def read_rows(control_df: pd.DataFrame) -> list[tuple[str, Config]]:
-    """Name and config of each row; raises one `ConfigError` with every problem of every row."""
+def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None = None) -> list[tuple[str, Config]]:
+    """Name and config of each row, on top of `base`; raises one `ConfigError` with every problem of every row.
+
+    What is doubtful of them is printed, once for all rows.
+    """
     if not isinstance(control_df, pd.DataFrame):
         raise ConfigError(f"the control dataframe is a pandas DataFrame, not {type(control_df).__name__}")
     problems = _column_problems(control_df)
@@ -34,15 +40,55 @@ def read_rows(control_df: pd.DataFrame) -> list[tuple[str, Config]]:
     for column in control_df.columns:
         if column != NAME:
             columns[column] = _column(control_df[column], column, found)
-    configs = _configs(columns, len(control_df), found)
+    unknown = examine_columns(expected, columns)
+    if base is not None or not expected.keys.takes_config:
+        _make_whole(columns, control_df, expected.defaults)
+    if base is None:
+        configs = _configs(columns, len(control_df), found)
+    else:
+        configs = _configs_on(base, columns, len(control_df), found)
     if not own:
         names = [digest(config) for config in configs] if not found else []
     found += _name_problems(names, own)
-    if found:
-        shown = [f"row {row}{_label(names, row)}: {text}" for row, text in sorted(found)[:_MOST_PROBLEMS]]
-        more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
-        raise ConfigError("the control dataframe has rows that cannot be run:", [*shown, *more])
+    refused = [finding for finding in unknown if finding.certain]
+    if found or refused:
+        raise _refusal(found, refused, names)
+    warn(expected, [finding.text for finding in unknown])
     return list(zip(names, configs, strict=True))
+
+
+def _refusal(found: list[tuple[int, str]], refused: list[Finding], names: Sequence[Any]) -> ConfigError:
+    """One error for all rows: first what is wrong with columns, then row by row."""
+    all_rows = [f"all rows: {finding.text}" for finding in refused if finding.row is None]
+    in_rows = sorted([*found, *((finding.row, finding.text) for finding in refused if finding.row is not None)])
+    lines = [*all_rows, *(f"row {row}{_label(names, row)}: {text}" for row, text in in_rows)]
+    more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
+    advice = f" {ADVICE}" if refused else ""
+    return ConfigError(
+        f"the control dataframe has rows that cannot be run{'.' if advice else ':'}{advice}",
+        [*lines[:_MOST_PROBLEMS], *more],
+    )
+
+
+def _make_whole(columns: dict[str, list[Json]], frame: pd.DataFrame, defaults: Config) -> None:
+    """Whole numbers again in the columns that a blank cell made floats of, where the default is a whole number."""
+    for column, values in columns.items():
+        if getattr(frame[column].dtype, "kind", "O") == "f" and None in values:
+            default: Json = defaults
+            for key in column.split("."):
+                default = default.get(key) if isinstance(default, dict) else None
+            columns[column] = [whole_numbers(value, default) for value in values]
+
+
+def _configs_on(base: Config, columns: dict[str, list[Json]], rows: int, found: list[tuple[int, str]]) -> list[Config]:
+    configs = []
+    for row in range(rows):
+        cells = ((name, ABSENT if values[row] is None else values[row]) for name, values in columns.items())
+        try:
+            configs.append(merge_base(base, cells))
+        except ConfigError as error:
+            found += [(row, problem) for problem in error.problems]
+    return configs
 
 
 def _column_problems(frame: pd.DataFrame) -> list[str]:

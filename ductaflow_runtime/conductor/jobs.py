@@ -34,6 +34,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
         timeout=options.timeout,
         export_html=options.export_html,
         show_code=project.settings.code,
+        copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
         engine=project.settings.engine,
         preload=list(preload) if preload is not None else None,

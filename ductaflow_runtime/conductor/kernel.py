@@ -14,7 +14,7 @@ from ductaflow_runtime.runs.instance import Instance
 _MOST_PROBLEMS = 20
 
 
-def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instance]) -> Choice:
+def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instance], unknown_keys: str) -> Choice:
     """The flow's kernel; raises `FlowFileError` if it is not installed, `ConfigError` for configs it cannot take."""
     choice = choose_kernel(code, asked)
     if choice.note:
@@ -26,8 +26,8 @@ def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instanc
             for instance in instances
             for problem in parameter_problems(instance.config, code, choice.kernel.name, language)
         ]
-        unread = dict(pair for instance in instances for pair in unread_keys(instance.config, code, language))
-        if reads_indirectly(code):
+        unread = {} if unknown_keys == "ignore" else _unread(code, instances, language)
+        if unknown_keys == "warn" or reads_indirectly(code):
             for line in unread.values():
                 _say(line)
         else:
@@ -36,6 +36,10 @@ def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instanc
             more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
             raise ConfigError(f"configs that a flow in {language} cannot be given:", [*found[:_MOST_PROBLEMS], *more])
     return choice
+
+
+def _unread(code: FlowCode, instances: Sequence[Instance], language: str) -> dict[str, str]:
+    return dict(pair for instance in instances for pair in unread_keys(instance.config, code, language))
 
 
 def _say(text: str) -> None:

@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.conductor.kernel import settle_kernel
-from ductaflow_runtime.config.border import Config, to_config, to_json
+from ductaflow_runtime.config.base import ABSENT, merge_base
+from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.flow import find_flow
-from ductaflow_runtime.project import Project, Settings
+from ductaflow_runtime.flow import FlowCode, analyse, find_flow
+from ductaflow_runtime.parameters.gate import Expected, admit, expect
+from ductaflow_runtime.parameters.languages import PYTHON
+from ductaflow_runtime.project import Project, Settings, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.why_stale import Present
@@ -54,12 +58,31 @@ class Options:
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked for: a flow and its step, in which project, with which options."""
+    """What is asked for: a flow and its step, in which project, with which options.
+
+    `base` is what all configs share, `None` if nothing was said of that.
+    """
 
     project: Project
     flow: Path
+    code: FlowCode
     step: str
     options: Options
+    base: Config | None = None
+
+    @property
+    def expected(self) -> Expected:
+        """What the flow expects to be given."""
+        code, project = self.code, self.project
+        return expect(
+            self.flow,
+            project.root,
+            code.keys,
+            default_config=code.default_config,
+            base=self.base,
+            # Keys of other languages are looked at where their kernel is settled.
+            unknown_keys=project.settings.unknown_keys if code.language == PYTHON else "ignore",
+        )
 
 
 def make_call(
@@ -67,17 +90,40 @@ def make_call(
     step_name: str | None = None,
     runs_dir: PathLike | None = None,
     options: Options | None = None,
+    base_config: PathLike | Config | None = None,
 ) -> Call:
-    """Find project, flow and step, and settle the options; raises for a flow that is not there."""
+    """Find project, flow and step, and settle the options; raises for a flow that is not there or cannot be read."""
     project = Project.find(runs_dir)
     flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
-    return Call(project, flow, step, (options or Options()).with_settings(project.settings))
+    settled = (options or Options()).with_settings(project.settings)
+    code = analyse(flow, project.flow_cache, keep=False)
+    return Call(project, flow, code, step, settled, read_base(base_config, project.root))
+
+
+def read_base(given: PathLike | Config | None, root: Path) -> Config | None:
+    """What all configs share, given as a dict or as the path of a config file; raises `ConfigError`."""
+    if given is None:
+        return None
+    if not isinstance(given, (str, os.PathLike)):
+        return to_config(given, "base_config")
+    places = places_of(given, root)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise ConfigError(f"base_config not found: {' or '.join(map(str, places))}")
+    return read_config_file(found)
 
 
 def instance_of(call: Call, config: Config | None, name: str | int | None = None) -> Instance:
-    """One instance of the flow, named by `name`, else by its config."""
+    """One instance of the flow, named by `name`, else by its config.
+
+    With a base, the config is taken like a row: dotted keys reach into the base, and `None` leaves what the base has.
+    """
     clean = to_config(config)
+    if call.base is not None:
+        row = ((key, ABSENT if value is None else value) for key, value in clean.items())
+        clean = merge_base(call.base, row, "config")
+    admit(call.expected, clean, once=True)
     named = default_name(clean) if name is None else check_name(as_name(name))
     return Instance(call.flow, call.step, named, clean, call.project.runs_dir)
 
@@ -87,7 +133,8 @@ def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
     from ductaflow_runtime.conductor.dataframe import read_rows
 
     runs_dir = call.project.runs_dir
-    return [Instance(call.flow, call.step, name, config, runs_dir) for name, config in read_rows(control_df)]
+    rows = read_rows(control_df, call.expected, call.base)
+    return [Instance(call.flow, call.step, name, config, runs_dir) for name, config in rows]
 
 
 def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
@@ -95,7 +142,8 @@ def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False
     present = Present(call.project)
     options = call.options
     # A flow that cannot be executed is an error before anything runs.
-    choice = settle_kernel(present.code(call.flow), options.kernel_name, instances)
+    unknown_keys = call.project.settings.unknown_keys
+    choice = settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
     present.kernel = choice.name
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]

@@ -13,11 +13,11 @@ from ductaflow_runtime.errors import InstanceBusyError
 from ductaflow_runtime.notebook import read_bytes, read_executed, read_notebook, refreshed, save_notebook
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.look import held
 from ductaflow_runtime.runs.record import Record, write_record
-from ductaflow_runtime.runs.state import held
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
-from ductaflow_runtime.staleness.fingerprint import code_state
+from ductaflow_runtime.staleness.take_fingerprint import code_state
 from ductaflow_runtime.staleness.why_stale import Present
 
 _LONGEST = 120

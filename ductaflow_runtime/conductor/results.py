@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.border import flatten
+from ductaflow_runtime.config.values import flatten
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:

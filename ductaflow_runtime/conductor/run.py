@@ -21,8 +21,8 @@ from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.why_stale import Present
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from ductaflow_runtime.config.border import Config
+    from ductaflow_runtime.config.values import Config
 
     PathLike = str | os.PathLike[str]
 
@@ -52,17 +52,20 @@ def run_notebook(
     timeout: float | None = None,
     export_html: bool = False,
     kernel_name: str | None = None,
+    base_config: PathLike | dict[str, Any] | None = None,
 ) -> Record:
     """Execute one instance of a flow, unless it is up to date, and give its record.
 
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
-    seconds. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError` before anything runs,
-    `InstanceBusyError` if another process executes the instance for longer than the project's setting `wait`.
+    seconds. `base_config`, a dict or a config file, is what several instances share: `config` is laid over it like
+    a row, dotted keys reaching into it. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError`
+    before anything runs, `InstanceBusyError` if another process executes the instance for longer than the project's
+    setting `wait`.
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
     with aside():
-        call = make_call(notebook_file, step_name, runs_dir, options)
+        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
     return run_one(call, config, instance_name).as_record(call.project)
 
 
@@ -109,10 +112,12 @@ def run_instances(
     export_html: bool = False,
     runs_dir: PathLike | None = None,
     kernel_name: str | None = None,
+    base_config: PathLike | dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
-    A column `a.b` becomes nested config; `instance_name` names the row and is not part of the config.
+    A column `a.b` becomes nested config; `instance_name` names the row and is not part of the config. `base_config`, a
+    dict or a config file, is what all rows share: a row's values override it at any depth, a blank cell does not.
     The result has the control dataframe's rows, in order, plus `status`, `reason`, `duration_s` (seconds),
     `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
 
@@ -134,7 +139,7 @@ def run_instances(
         stop=on_error == "stop",
     )
     with aside():
-        call = make_call(notebook_file, step_name, runs_dir, options)
+        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
     project = call.project
     instances = instances_of(control_df, call)
     with aside():
@@ -161,6 +166,7 @@ def plan_instances(
     export_html: bool = False,
     runs_dir: PathLike | None = None,
     kernel_name: str | None = None,
+    base_config: PathLike | dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
 
@@ -168,9 +174,8 @@ def plan_instances(
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
-    call = make_call(
-        notebook_file, step_name, runs_dir, Options(force=force, export_html=export_html, kernel_name=kernel_name)
-    )
+    options = Options(force=force, export_html=export_html, kernel_name=kernel_name)
+    call = make_call(notebook_file, step_name, runs_dir, options, base_config)
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 

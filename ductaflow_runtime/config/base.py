@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from ductaflow_runtime.config.border import Config, Json
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
 
 

@@ -9,11 +9,12 @@ exception: `1e-3` is a number, as in YAML 1.2 and as everybody means it, though 
 from __future__ import annotations
 
 import datetime
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.border import Config, read_config, to_config
+from ductaflow_runtime.config.values import Config, read_config, to_config
 from ductaflow_runtime.errors import ConfigError
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
@@ -30,9 +31,20 @@ def read_config_file(path: Path) -> Config:
         from ductaflow_runtime.config.yaml import parse_yaml
 
         return to_config(parse_yaml(_text_of(path), f"config file {path}"), f"config file {path}")
-    raise ConfigError(
-        f"config file {path}: the ending {path.suffix} is not known; keep a config as .json, .yaml (or .yml) or .toml"
-    )
+    return _read_unknown(path)
+
+
+def _read_unknown(path: Path) -> Config:
+    """Any other ending is JSON, as it always was, or a mistake."""
+    text = _text_of(path)
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"config file {path} is not valid JSON ({error}), and its ending {path.suffix} says nothing else; "
+            "keep a config as .json, .yaml (or .yml) or .toml"
+        ) from None
+    return read_config(path)
 
 
 def _text_of(path: Path) -> str:

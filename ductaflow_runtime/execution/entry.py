@@ -10,43 +10,39 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import shutil
 import sys
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ductaflow_runtime.config import border as configs
+from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.job import Job, command_line
 from ductaflow_runtime.files import FileState, write_atomically
-from ductaflow_runtime.runs.artifacts import (
-    NO_FILE,
-    Snapshot,
-    clear_folders,
-    describe_files,
-    kept_folder,
-    previous_folder,
-    remove_file,
-    set_aside,
-    snapshot,
-)
+from ductaflow_runtime.runs.artifacts import NO_FILE, Snapshot, clear_folders, clear_halves, describe_files, snapshot
 from ductaflow_runtime.runs.failure import Failure, folder_removed
 from ductaflow_runtime.runs.fingerprint import Fingerprint
+from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
 from ductaflow_runtime.runs.lock import host_name
+from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the record says of an execution that has ended; `None` where nobody knows."""
+    """What the record says of an execution that has ended; `None` where nobody knows.
+
+    `made` are the names, in the instance's folder, of what the flow was seen to write or to put there.
+    """
 
     status: Status
     error: Failure | None = None
     warnings: int | None = None
     results: dict[str, Any] | None = None
     fingerprint: Fingerprint | None = None
+    made: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,24 +65,30 @@ class Entry:
         finished = now()
         started = datetime.datetime.fromisoformat(self.record.started or finished)
         duration = (datetime.datetime.fromisoformat(finished) - started).total_seconds()
-        outputs, links = self._written()
+        outputs, links = self._written(conclusion.made)
         final = self.record.but(
             finished=finished,
             duration_s=round(max(duration, 0.0), 3),
             outputs=outputs,
             links=links,
-            **vars(conclusion) | {"fingerprint": _note_repetition(conclusion.fingerprint, self.before)},
+            status=conclusion.status,
+            error=conclusion.error,
+            warnings=conclusion.warnings,
+            results=conclusion.results,
+            fingerprint=_note_repetition(conclusion.fingerprint, self.before),
         )
-        write_record(final)
         if conclusion.status is Status.DONE:
-            shutil.rmtree(previous_folder(self.job.instance), ignore_errors=True)
+            _make_durable(final)
+            drop_previous(self.job.instance, outputs)
+        else:
+            write_record(final)
         return final
 
     def has_written(self, name: str) -> bool:
         """Whether this execution has written a file in the instance's folder, as far as that is known."""
         return name in self._written()[0]
 
-    def _written(self) -> tuple[dict[str, FileState], list[str]]:
+    def _written(self, made: Container[str] = ()) -> tuple[dict[str, FileState], list[str]]:
         """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
         if self.foreign is None:
             # Not knowing whose files these are, claim none: what is claimed, the next execution clears away.
@@ -95,7 +97,7 @@ class Entry:
         found = snapshot(directory, self.record.flow_stem)
         new = {name: seen for name, seen in sorted(found.items()) if tuple(self.foreign.get(name, ())) != seen}
         files = {name: seen for name, seen in new.items() if seen != NO_FILE}
-        return describe_files(directory, files), [name for name, seen in new.items() if seen == NO_FILE]
+        return describe_files(directory, files, made), [name for name, seen in new.items() if seen == NO_FILE]
 
 
 def open_entry(job: Job, started: str | None = None) -> Entry:
@@ -114,6 +116,15 @@ def open_entry(job: Job, started: str | None = None) -> Entry:
     running = running.but(outputs=None)
     write_record(running)
     return Entry(job, running, foreign, before.fingerprint if before is not None else None)
+
+
+def _make_durable(final: Record) -> None:
+    """Say `done` only when all that it speaks of would outlive a power cut."""
+    with open_folder(final.directory) as folder:
+        for name in sorted({*written_by_runtime(final.flow_stem), *(final.outputs or {})} - {FILE_NAME}):
+            folder.sync_file(name)
+        write_record(final, durable=True)
+        folder.sync()
 
 
 def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:
@@ -159,7 +170,6 @@ def _clear(job: Job, before: Record | None, running: Record) -> None:
     if before is not None:
         set_aside(instance, before, running)
         clear_folders(instance.directory)
-        return
-    # No execution of ours wrote these: out of the way they go, but nothing is deleted.
-    for name in written_by_runtime(running.flow_stem) - {FILE_NAME, CONFIG_NAME}:
-        remove_file(instance.directory, name, kept_folder(instance))
+    else:
+        make_way(instance, running.flow_stem)
+    clear_halves(instance.directory, running.flow_stem)

@@ -6,24 +6,26 @@ instance's own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config.border import texts_in
+from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
-from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.context import begin, current
+from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
-from ductaflow_runtime.execution.prepare import prepare_notebook, study
-from ductaflow_runtime.execution.results import RESULTS_NAME, read_results
+from ductaflow_runtime.execution.prepare import given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.capture import close_stdin
@@ -35,12 +37,12 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import now
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
-from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import imported_since
+from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 
@@ -87,9 +89,15 @@ def _execute(given: Assignment) -> None:
         given.observe(Phase.CLOSE)
         entry.close(conclusion)
     except KeyboardInterrupt:
-        entry.close(_broken_off(given.clock))
+        entry.close(replace(_broken_off(given.clock), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        entry.close(Conclusion(Status.FAILED, of_exception(error)))
+        entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
+
+
+def _made() -> frozenset[str]:
+    """What the flow was seen to put into its folder, if it has begun."""
+    running = current()
+    return frozenset() if running is None else frozenset(running.tracker.made)
 
 
 def _broken_off(clock: Clock) -> Conclusion:
@@ -108,18 +116,21 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
 
     given.observe(Phase.ENTER)
     execution = _enter(job, code)
+    execution.tracker.on_made = lambda name: given.journal({"made": [name]})
     if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings()
     prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
+    notebook = inject(notebook, given_by(job, code, choice.language), choice.name, choice.language)
 
     given.observe(Phase.CELLS)
-    ran = _run(given, notebook, code, choice.kernel, execution)
+    with _inputs(job, code, execution):
+        ran = _run(given, notebook, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
     given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
-    status, error = judge(ran, numbers, given.clock, execution.root)
+    status, error = judge(ran, numbers, given.clock, (Path(job.flow), execution.root))
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page
 
@@ -139,7 +150,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         kernel=choice.name,
     )
     if choice.is_python:
-        return Conclusion(status, error, execution.warned.count, execution.results, seen)
+        return Conclusion(status, error, execution.warned.count, execution.results, seen, _made())
     return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
 
 
@@ -175,7 +186,13 @@ def _enter(job: Job, code: FlowCode) -> Execution:
     return execution
 
 
-def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kernel | None, execution: Execution) -> Ran:
+def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.AbstractContextManager[None]:
+    """Where the project wants it, what the flow names from its own folder is there while its cells run."""
+    texts = [*code.literals, *texts_in(job.config)] if job.copy_inputs else []
+    return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
+
+
+def _run(given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
     log = Log(given.job.instance.directory / LOG_NAME)
     try:
@@ -184,7 +201,7 @@ def _run(given: Assignment, notebook: NotebookNode, code: FlowCode, kernel: Kern
         else:
             from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
-            ran = run_on_kernel(given, FlowOnKernel(notebook, code, kernel), execution, log)
+            ran = run_on_kernel(given, FlowOnKernel(notebook, kernel), execution, log)
     finally:
         if given.clock.expired():
             log.feed("stderr", f"ductaflow: {given.clock.failure().message}\n")

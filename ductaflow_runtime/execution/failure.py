@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ductaflow_runtime.execution.assignment import Clock
+from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.kernel.log import plain
 from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell
 from ductaflow_runtime.runs.states import Status
@@ -27,8 +28,11 @@ class Ran:
     modules: Mapping[str, str]
 
 
-def judge(ran: Ran, numbers: dict[str, int], clock: Clock, root: Path) -> tuple[Status, Failure | None]:
-    """What the record says of the cells' execution; `numbers` are those of the flow's own cells, by id."""
+def judge(ran: Ran, numbers: dict[str, int], clock: Clock, places: tuple[Path, Path]) -> tuple[Status, Failure | None]:
+    """What the record says of the cells' execution; `numbers` are those of the flow's own cells, by id.
+
+    `places` are the flow's file and the project's root.
+    """
     error = ran.error
     cell = failed_cell(ran.notebook, numbers)
     ename = getattr(error, "ename", type(error).__name__)
@@ -39,16 +43,25 @@ def judge(ran: Ran, numbers: dict[str, int], clock: Clock, root: Path) -> tuple[
     if ename == "KeyboardInterrupt":
         return Status.INTERRUPTED, interrupted(cell)
     message = plain_text(getattr(error, "evalue", str(error)))
-    return Status.FAILED, advise(of_cell(ename, message, getattr(error, "traceback", []), cell), root)
+    return Status.FAILED, advise(of_cell(ename, message, getattr(error, "traceback", []), cell), *places)
 
 
-def advise(error: Failure, root: Path) -> Failure:
-    """Say what to do where the message alone does not: a file of the project, looked for in the instance's folder."""
+def advise(error: Failure, flow: Path, root: Path) -> Failure:
+    """Say what to do where the message alone does not: a file that its author meant from the flow's folder or the root.
+
+    The flow looked for it in the folder that it works in, the instance's.
+    """
     named = re.search(r"'([^']+)'$", error.message) if error.type == "FileNotFoundError" else None
-    if named is None or os.path.isabs(named[1]) or not (root / named[1]).exists():
+    if named is None or os.path.isabs(named[1]):
         return error
-    advice = f"the project has it, but a flow works in its instance's folder: project_path({named[1]!r}) finds it"
-    return replace(error, message=f"{error.message} ({advice})")
+    for base, where in ((root, "the project has it"), (flow.parent, "seen from the flow's folder it is there")):
+        found = Path(os.path.normpath(base / named[1]))
+        if found.exists():
+            inside = relative_to_root(found, root)
+            finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
+            advice = f"{where}, but a flow works in its instance's folder: {finds} finds it"
+            return replace(error, message=f"{error.message} ({advice})")
+    return error
 
 
 def plain_text(text: str) -> str:

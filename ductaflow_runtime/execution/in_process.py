@@ -51,7 +51,7 @@ def _name_error(error: Any, reply: dict[str, Any]) -> None:
 
 
 def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> BaseException | None:
-    """Execute the notebook through papermill; gives the error that ended it, if any.
+    """Execute the notebook, parameters and all, through papermill; gives the error that ended it, if any.
 
     These are the steps of `papermill.execute_notebook` without those that write the whole notebook as text
     once before and once after, for a caller that asked for no file.
@@ -59,10 +59,8 @@ def run_cells(job: Job, notebook: NotebookNode, watch: Watch) -> BaseException |
     from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillExecutionError
     from papermill.execute import prepare_notebook_metadata, raise_for_execution_errors
-    from papermill.parameterize import parameterize_notebook
 
     kernel = {"kernel_name": "python3", "engine_name": "ductaflow"}
-    parameterize_notebook(notebook, {"config": job.config}, language="python", **kernel)
     prepare_notebook_metadata(
         notebook, job.project.relative(job.flow), f"{Path(job.flow).stem}.ipynb", report_mode=False
     )

@@ -33,6 +33,7 @@ class Job:
     timeout: float | None = None
     export_html: bool = False
     show_code: bool = True
+    copy_inputs: bool = False
     kernel_name: str | None = None
     engine: str = "fork"
     preload: list[str] | None = None

@@ -20,8 +20,6 @@ from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel
 from ductaflow_runtime.execution.running import Execution
-from ductaflow_runtime.execution.translation import register_translators, variables_of
-from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.kernel.cells import tidy_streams
 from ductaflow_runtime.parameters.languages import PROJECT_VARIABLE, PYTHON
 from ductaflow_runtime.runs.failure import describe_exit
@@ -38,10 +36,9 @@ _WITHOUT_PORTS = frozenset((PYTHON, "r", "julia", "bash"))
 
 @dataclass(frozen=True)
 class FlowOnKernel:
-    """A flow's notebook and what its code says, with the kernel that executes it."""
+    """A flow's notebook, parameters and all, with the kernel that executes it."""
 
     notebook: NotebookNode
-    code: FlowCode
     kernel: Kernel
 
 
@@ -185,12 +182,10 @@ def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: L
     from papermill.engines import papermill_engines
 
     papermill_engines.register("ductaflow-kernel", run.engine_class)
-    register_translators()
     target = str(job.instance.directory / f"{Path(job.flow).stem}.ipynb")
     papermill.execute.execute_notebook(
         flow.notebook,
         target.replace("{", "{{").replace("}", "}}"),  # papermill formats the path
-        parameters=_parameters(job, flow),
         engine_name="ductaflow-kernel",
         kernel_name=flow.kernel.name,
         language=flow.kernel.language,
@@ -200,13 +195,6 @@ def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: L
         kernel_manager_class=run.manager_class,
         on_cell_executed=run.look_at,
     )
-
-
-def _parameters(job: Job, flow: FlowOnKernel) -> dict[str, Any]:
-    """What is injected: `config` into Python, variables into another language."""
-    if flow.kernel.language == PYTHON:
-        return {"config": job.config}
-    return variables_of(job.config, flow.code, flow.kernel.language)
 
 
 def _has_new_shell(cell: NotebookNode) -> bool:

@@ -31,6 +31,11 @@ class Choice:
         return self.kernel.name if self.kernel is not None else HERE
 
     @property
+    def language(self) -> str:
+        """The language that it executes."""
+        return self.kernel.language if self.kernel is not None else PYTHON
+
+    @property
     def is_python(self) -> bool:
         """Whether the flow can call ductaflow."""
         return self.kernel is None or self.kernel.language == PYTHON

@@ -7,8 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.config.values import Config
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.translation import register_translators, variables_of
 from ductaflow_runtime.flow import FlowCode, analyse_notebook
 from ductaflow_runtime.notebook import read_notebook
+from ductaflow_runtime.parameters.inject import given_to
+from ductaflow_runtime.parameters.languages import PYTHON
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -30,6 +35,25 @@ def _studied(flow: Path, content: bytes) -> tuple[str, FlowCode]:
     notebook = read_notebook(flow, content)
     code = analyse_notebook(flow, notebook)
     return json.dumps(load_notebook_node(notebook)), code
+
+
+def given_by(job: Job, code: FlowCode, language: str) -> Config:
+    """What a job injects: `config` or variables; raises `ConfigError` if the flow can be given nothing."""
+    given = given_to(Path(job.flow), code.keys, job.config)
+    if language == PYTHON or not code.keys.has_cell:
+        return given
+    register_translators()
+    return variables_of(job.config, code, language)
+
+
+def inject(notebook: NotebookNode, given: Config, kernel_name: str, language: str) -> NotebookNode:
+    """The notebook with the cell of injected parameters, as papermill writes it; without one if nothing is given."""
+    from papermill.parameterize import parameterize_notebook
+
+    if not given:
+        return notebook
+    filled: NotebookNode = parameterize_notebook(notebook, given, kernel_name=kernel_name, language=language)
+    return filled
 
 
 def prepare_notebook(notebook: NotebookNode, command: str, own_kernel: bool) -> None:

@@ -49,7 +49,7 @@ class ScriptEnd:
 
         def hook(kind: Any, error: Any, trace: Any) -> None:
             self._interrupted = issubclass(kind, KeyboardInterrupt)
-            self._error = advise(of_script(error, trace, _cell_of(self._flow, trace)), self._root)
+            self._error = advise(of_script(error, trace, _cell_of(self._flow, trace)), Path(self._flow), self._root)
             show(kind, error, trace)
 
         sys.excepthook = hook

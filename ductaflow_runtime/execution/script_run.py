@@ -8,9 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config, texts_in
+from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
@@ -25,8 +26,8 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
-from ductaflow_runtime.staleness.fingerprint import fingerprint
 from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 
@@ -43,7 +44,10 @@ def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) ->
     tracker.name_all([*code.literals, *texts_in(config)])
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
     begin(execution)
-    ScriptRun(entry, code, execution).start()
+    inputs = contextlib.ExitStack()
+    if project.settings.copy_inputs:
+        inputs.enter_context(copied_inputs([*code.literals, *texts_in(config)], flow, directory, tracker))
+    ScriptRun(entry, code, execution, inputs).start()
 
 
 def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> Job:
@@ -79,8 +83,9 @@ def _open(job: Job, busy: bool) -> Entry:
 class ScriptRun:
     """Sees the script to its end: output into the log, then the record."""
 
-    def __init__(self, entry: Entry, code: FlowCode, execution: Execution) -> None:
+    def __init__(self, entry: Entry, code: FlowCode, execution: Execution, inputs: contextlib.ExitStack) -> None:
         self.entry = entry
+        self.inputs = inputs
         self.code = code
         self.execution = execution
         self.end = ScriptEnd(entry.job.flow, execution.root)
@@ -111,6 +116,7 @@ class ScriptRun:
         settle_files("flush", open_files())
         self.capture.stop()
         self.log.close()
+        self.inputs.close()
         status, error = self.end.judge()
         seen = fingerprint(
             self.code,
@@ -121,7 +127,8 @@ class ScriptRun:
             started=self.entry.record.started or "",
             modules=local_modules(job.root),
         )
-        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen))
+        made = frozenset(tracker.made)
+        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen, made))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before."""

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
-from ductaflow_runtime.config.border import Config, Json
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.flow import FlowCode
 
 CONFIG = "config"

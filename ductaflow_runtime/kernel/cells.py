@@ -111,6 +111,7 @@ class CellRunner:
         self.outputs.tell()
         reply = await self._execute(cell.source)
         self.outputs.flush()
+        self.outputs.answer()
         self.outputs.stamp("shell.execute_reply", "iopub.status.idle")
         tidy_streams(cell)
         if reply["status"] == "error" and "raises-exception" not in tags:

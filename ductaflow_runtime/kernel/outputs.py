@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nbclient import NotebookClient
@@ -78,6 +79,12 @@ class Outputs:
         self.client = client
         self.session = kernel.session
         self.capture = Capture(self.print, watch.pipes)
+        self._comms: Any = kernel.comm_manager
+        self._replies: list[dict[str, Any]] = []
+        # What nbclient says as a frontend, for one that shows an `Output` widget tells the kernel what is in it.
+        client.kc = SimpleNamespace(  # type: ignore[assignment]
+            session=kernel.session, shell_channel=SimpleNamespace(send=self._replies.append)
+        )
         self._printed = PrintedText()
         self._cell: NotebookNode | None = None
         self._index = 0
@@ -141,6 +148,17 @@ class Outputs:
                 self.watch.log.feed("stderr", "\n".join(message["content"]["traceback"]) + "\n")
             self._file(message)
             self._tell_now_and_then()
+
+    def answer(self) -> None:
+        """Let the kernel have what the frontend has said meanwhile: between two cells, as a busy kernel would."""
+        receiver, self.session.receiver = self.session.receiver, None  # it belongs to no cell, and a client drops it
+        try:
+            while self._replies:
+                reply = self._replies.pop(0)
+                content = self.session.carried(reply["content"])
+                self._comms.comm_msg(None, None, {**reply, "content": content, "buffers": []})
+        finally:
+            self.session.receiver = receiver
 
     def broken_off(self) -> dict[str, Any]:
         """The reply to a cell that was interrupted before or after its own code ran."""

@@ -50,12 +50,12 @@ class DirectSession(Session):
         else:
             message = self.msg(msg_or_type, content=content, parent=parent, header=header, metadata=metadata)
         if self.receiver is not None:
-            message["content"] = self._as_carried(message["content"])
+            message["content"] = self.carried(message["content"])
             message["buffers"] = [bytes(memoryview(buffer)) for buffer in buffers or ()]
             self.receiver(message)
         return message
 
-    def _as_carried(self, content: Any) -> Any:
+    def carried(self, content: Any) -> Any:
         """To JSON and back: tuples become lists, keys become text, and nobody shares the object."""
         try:
             return self.unpack(self.pack(content))

@@ -11,7 +11,8 @@ that, a key is one of these:
 - *out of sight*: an object that holds the key is iterated over, unpacked, passed on, or looked up with a key made at
   run time. Then a key that is a name or a text anywhere in the code, the project's own modules included, is fine,
   and any other is a warning.
-- *in plain sight*, and not read: an error. Only if the code does have that name, in another place, a warning.
+- *in plain sight*, and not read: an error. Only if the code does have that name, in another place, a warning. So is
+  a whole object without any key like one that is read: a section that another step reads.
 
 What cannot be followed counts as out of sight, never as unread: a row that could run right is not refused. The price
 is a warning where the code is too clever. Texts that nobody executes (comments, markdown, docstrings) do not count.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ductaflow_runtime.config.border import Config, Json, to_json
+from ductaflow_runtime.config.values import Config, Json, to_json
 from ductaflow_runtime.parameters.scopes import pairs_of
 
 CONFIG = "config"

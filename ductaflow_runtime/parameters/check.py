@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ductaflow_runtime.config.border import Config, Json, nest
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames
 from ductaflow_runtime.parameters.trail import Part
@@ -38,23 +38,20 @@ class KeyProblem:
         return f"unknown parameter `{self.key}`{meant} {self.why}".rstrip()
 
 
-def check_keys(
-    keys: FlowKeys,
-    config: Config,
-    *,
-    known: Sequence[Config] = (),
-    modules: Callable[[], ModuleNames] = ModuleNames,
-) -> list[KeyProblem]:
-    """The keys of `config` that the flow is not seen to read.
+class KeyChecks:
+    """Holds configs against the keys that a flow reads.
 
     `known` are configs whose keys count as read: the default that the CLI cell names, and `base_config`. `modules`
-    is called only for a key that the flow's own code does not settle.
+    is called once, and only for a key that the flow's own code does not settle.
     """
-    return list(_Check(keys, known, modules).problems((), config))
 
-
-class _Check:
-    def __init__(self, keys: FlowKeys, known: Sequence[Config], modules: Callable[[], ModuleNames]) -> None:
+    def __init__(
+        self,
+        keys: FlowKeys,
+        *,
+        known: Sequence[Config] = (),
+        modules: Callable[[], ModuleNames] = ModuleNames,
+    ) -> None:
         self._keys = keys
         self._names = frozenset(keys.names)
         declared = {part for declared in [keys.defaults, *known] for part in _parts(declared, ())}
@@ -65,18 +62,28 @@ class _Check:
         self._modules = modules
         self._read_modules: ModuleNames | None = None
 
-    def problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
+    def problems(self, config: Config) -> list[KeyProblem]:
+        """The keys of `config` that the flow is not seen to read."""
+        return list(self._problems((), config))
+
+    def _problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
         for key, value in config.items():
             here = (*part, key)
             if here in self._known or (not part and key in _OF_THE_ROW):
-                if isinstance(value, dict):
-                    yield from self.problems(here, value)
+                if isinstance(value, dict) and not self._is_idle(here):
+                    yield from self._problems(here, value)
                 continue
-            problem = self._judge(here)
+            problem = self._judge(here, value)
             if problem is not None:
                 yield problem
 
-    def _judge(self, part: Part) -> KeyProblem | None:
+    def _is_idle(self, part: Part) -> bool:
+        """Whether nothing reads a variable that the parameters cell declares: then no key in it is a misspelt one."""
+        if len(part) > 1 or self._keys.takes_config or isinstance(self._keys.defaults.get(part[0]), dict):
+            return False
+        return not any(read[0] == part[0] for read in self._keys.reads)
+
+    def _judge(self, part: Part, value: Json) -> KeyProblem | None:
         key, above = part[-1], part[:-1]
         variable = not above and not self._keys.takes_config
         hidden = self._keys.why_hidden(above)
@@ -100,7 +107,14 @@ class _Check:
             return KeyProblem(dotted, True, suggestion, why)
         if named:
             return KeyProblem(dotted, False, suggestion, "The code has the name, but is not seen to read it there.")
-        return KeyProblem(dotted, True, suggestion, "" if suggestion else self._what_is_read(above))
+        certain = suggestion is not None or not isinstance(value, dict) or self._resembles(value)
+        return KeyProblem(dotted, certain, suggestion, "" if suggestion else self._what_is_read(above))
+
+    def _resembles(self, section: Config) -> bool:
+        """Whether an object holds a key like one that the flow reads somewhere; else it may be another step's."""
+        known = sorted({key for part in self._known for key in part})
+        inside = {key for part in _parts(section, ()) for key in part}
+        return any(nearest(key, known, _ALIKE) is not None for key in inside)
 
     def _why_no_variable(self, key: str) -> str:
         if key in self._names:
@@ -157,44 +171,10 @@ def _plain(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 
-def check_columns(
-    keys: FlowKeys,
-    columns: Mapping[str, Sequence[Json]],
-    *,
-    known: Sequence[Config] = (),
-    modules: Callable[[], ModuleNames] = ModuleNames,
-) -> list[KeyProblem]:
-    """The same for all rows of a control dataframe, given as dotted columns: each key is spoken of once."""
-    check = _Check(keys, known, modules)
-    found: dict[str, KeyProblem] = {}
-    for _, config in samples(columns):
-        for problem in check.problems((), config):
-            found.setdefault(problem.key, problem)
-    return list(found.values())
-
-
-def samples(columns: Mapping[str, Sequence[Json]]) -> Iterator[tuple[int, Config]]:
-    """The cells that show all there is to check, each as a config of its own with the number of its row.
-
-    Of each column the first of each type, and of objects the first with each set of keys: a sweep of 100,000 rows is
-    looked at by its columns.
-    """
-    for column, values in columns.items():
-        kinds = set(map(type, values))
-        seen: set[object] = set()
-        for number, value in enumerate(values):
-            if dict not in kinds and len(seen) == len(kinds):
-                break
-            shape = _shape(value)
-            if shape not in seen:
-                seen.add(shape)
-                yield number, nest([(column, value)], [])
-
-
-def _shape(value: Json) -> object:
+def shape_of(value: Json) -> object:
     """What the checks look at in a value: its type, and the keys of an object."""
     if isinstance(value, dict):
-        return tuple((key, _shape(item)) for key, item in value.items())
+        return tuple((key, shape_of(item)) for key, item in value.items())
     return type(value)
 
 

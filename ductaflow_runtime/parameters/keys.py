@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, default_values, list_parameters
 from ductaflow_runtime.parameters.follow import follow
 from ductaflow_runtime.parameters.magics import open_magics
@@ -32,13 +32,17 @@ class CodeCell:
 class FlowKeys:
     """Which keys a flow reads, as far as its code says.
 
-    `takes_config` tells how it is given them: in `config`, or each as a variable. `parameters` are the names in the
-    parameters cell, `defaults` those of their values that are plain JSON (what `config` is there, if it takes one).
+    `has_cell` tells whether anything can be given to it, `takes_config` how: in `config`, or each as a variable.
+    `is_python` is false for one in another language.
+    `parameters` are the names in the parameters cell, `defaults` those of their values that are plain JSON (what
+    `config` is there, if it takes one).
     `free` are variables that the code reads and does not assign. `reads` are the paths of keys that the code reads;
     below the paths in `hidden` it may read others, for the reason given. `names` are all names and texts in the code;
     `imports` what it imports.
     """
 
+    has_cell: bool
+    is_python: bool
     takes_config: bool
     parameters: tuple[str, ...]
     defaults: Config
@@ -60,6 +64,8 @@ class FlowKeys:
 def from_json(stored: dict[str, Any]) -> FlowKeys:
     """The value that `as_json` gave; raises `KeyError` or `TypeError` for anything else."""
     return FlowKeys(
+        has_cell=stored["has_cell"],
+        is_python=stored["is_python"],
         takes_config=stored["takes_config"],
         parameters=tuple(stored["parameters"]),
         defaults=stored["defaults"],
@@ -71,14 +77,17 @@ def from_json(stored: dict[str, Any]) -> FlowKeys:
     )
 
 
-def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None) -> FlowKeys:
-    """Read a flow's code cells; `default_config` is the path that its CLI cell names."""
+def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None, *, has_cell: bool = True) -> FlowKeys:
+    """Read a flow's code cells; `default_config` is the path that its CLI cell names.
+
+    `has_cell` tells whether a cell is marked as that of the parameters, be it one without code.
+    """
     placed = [(f"cell {number}", cell) for number, cell in enumerate(cells, 1)]
     trees = [(where, open_magics(cell.tree)) for where, cell in placed if cell.tree is not None]
     code = [tree for _, tree in trees]
     parameters, defaults = _declared(cells)
     free = free_names(code)
-    takes_config = bool({CONFIG} & {*parameters, *free}) or not {*parameters, *free}
+    takes_config = _takes_config(parameters, free, code)
     start: dict[str, Part] = {CONFIG: ()} if takes_config else {name: (name,) for name in [*parameters, *free]}
     trail = follow(trees, start, takes_config)
     ways = [(where, hidden_way(tree, default_config)) for where, tree in trees]
@@ -90,6 +99,8 @@ def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None) -
     names |= {word for cell in cells if cell.tree is None for word in words_in(_COMMENT.sub("", cell.source))}
     found_defaults = defaults.get(CONFIG) if takes_config else defaults
     return FlowKeys(
+        has_cell=has_cell,
+        is_python=bool(trees) or not cells,
         takes_config=takes_config,
         parameters=tuple(name for name in parameters if name != CONFIG),
         defaults=found_defaults if isinstance(found_defaults, dict) else {},
@@ -99,6 +110,13 @@ def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None) -
         names=tuple(sorted(names)),
         imports=tuple(sorted({name for tree in code for name in imports_in(tree)})),
     )
+
+
+def _takes_config(parameters: Sequence[str], free: Iterable[str], code: Sequence[ast.Module]) -> bool:
+    """Whether the parameters cell assigns `config`, or the code expects one that nothing assigns for it."""
+    if CONFIG in {*parameters, *free} or not {*parameters, *free}:
+        return True
+    return not parameters and any(CONFIG in names_in(tree) for tree in code)
 
 
 def _declared(cells: Sequence[CodeCell]) -> tuple[list[str], Config]:

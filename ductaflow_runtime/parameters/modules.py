@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ductaflow_runtime.parameters.names import hidden_way, imports_in, names_in
@@ -21,6 +22,15 @@ class ModuleNames:
     hidden: str | None = None
 
 
+@dataclass(frozen=True)
+class _Module:
+    """What one module's text says."""
+
+    names: frozenset[str]
+    hidden: str | None
+    imports: tuple[str, ...]
+
+
 def names_in_modules(imports: Iterable[str], folders: Sequence[Path]) -> ModuleNames:
     """The names in the modules under `folders` (the flow's, the project's) that are imported, one by the other too."""
     todo = [found for name in imports for found in _files_of(name, folders)]
@@ -32,15 +42,14 @@ def names_in_modules(imports: Iterable[str], folders: Sequence[Path]) -> ModuleN
         if path in seen:
             continue
         seen.add(path)
-        tree = _parse(path)
-        if tree is None or len(seen) > _MOST:
-            ways.append(f"module {path.name} cannot be read" if tree is None else "it imports very many modules")
-            continue
-        names |= names_in(tree)
-        way = hidden_way(tree)
-        ways.append(way and f"module {path.name} {way}")
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        todo += [found for module in imports_in(tree, package) for found in _files_of(module, folders)]
+        read = _read(path, package)
+        if read is None or len(seen) > _MOST:
+            ways.append(f"module {path.name} cannot be read" if read is None else "it imports very many modules")
+            continue
+        names |= read.names
+        ways.append(read.hidden and f"module {path.name} {read.hidden}")
+        todo += [found for module in read.imports for found in _files_of(module, folders)]
     return ModuleNames(frozenset(names), next((way for way in ways if way), None))
 
 
@@ -60,8 +69,15 @@ def _star(name: str, folders: Sequence[Path]) -> str | None:
     return None
 
 
-def _parse(path: Path) -> ast.Module | None:
+def _read(path: Path, package: str) -> _Module | None:
     try:
-        return ast.parse(path.read_bytes())
+        return _analyse(path.read_bytes(), package)
     except (OSError, SyntaxError, ValueError):
         return None
+
+
+@lru_cache(maxsize=_MOST)
+def _analyse(content: bytes, package: str) -> _Module:
+    # Remembered, for a loop over `run_notebook` asks the same for each row.
+    tree = ast.parse(content)
+    return _Module(frozenset(names_in(tree)), hidden_way(tree), tuple(imports_in(tree, package)))

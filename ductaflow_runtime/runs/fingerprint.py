@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.files import FileState
 from ductaflow_runtime.runs.stored import Stored
 
 
 @dataclass(frozen=True)
 class CodeState(Stored):
-    """The flow's code: a digest for each code cell, and one of the whole text, comments and markdown included."""
+    """The flow's code: a digest for each code cell, and one of the whole text, comments and markdown included.
+
+    `defaults` are the plain values in the parameters cell; `None` in the records of 0.1.0, which did not note them.
+    """
 
     cells: list[str] = field(default_factory=list)
     text: str | None = None
+    defaults: Config | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint:
     code = stored.get("code") or {}
     return Fingerprint(
         config=stored.get("config"),
-        code=CodeState(code.get("cells") or [], code.get("text")),
+        code=CodeState(code.get("cells") or [], code.get("text"), code.get("defaults")),
         modules=stored.get("modules") or {},
         inputs=stored.get("inputs") or {},
         packages=stored.get("packages") or {},

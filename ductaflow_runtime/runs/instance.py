@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ductaflow_runtime.config.border import Config, digest, to_json
+from ductaflow_runtime.config.values import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.project import HIDDEN as HIDDEN
 from ductaflow_runtime.runs.record import FILE_NAME

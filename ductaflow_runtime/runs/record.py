@@ -159,12 +159,12 @@ def from_json(stored: object, directory: Path) -> Record:
     return Record(directory=directory, **known)
 
 
-def write_record(record: Record) -> None:
-    """Replace the record on disk."""
+def write_record(record: Record, *, durable: bool = False) -> None:
+    """Replace the record on disk; `durable`: for good once this has returned."""
     text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     path = record.directory / FILE_NAME
     try:
-        write_atomically(path, text + "\n")
+        write_atomically(path, text + "\n", durable=durable)
     except OSError:
         if path.is_dir():
             raise RecordError(_IS_FOLDER.format(path=path)) from None

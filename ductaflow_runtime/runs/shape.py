@@ -108,6 +108,8 @@ def _is_code(value: Any) -> bool:
         return True
     if not isinstance(value, dict) or not isinstance(value.get("text"), (str, type(None))):
         return False
+    if not _is_plain_object(value.get("defaults")):
+        return False
     cells = value.get("cells") or []
     return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 

@@ -10,11 +10,11 @@ from ductaflow_runtime.files import FileState, stat_file
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import list_instances
+from ductaflow_runtime.runs.look import held
 from ductaflow_runtime.runs.record import Record, now, write_record
-from ductaflow_runtime.runs.state import held
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.fingerprint import fingerprint_now
 from ductaflow_runtime.staleness.inventory import Found
+from ductaflow_runtime.staleness.take_fingerprint import fingerprint_now
 from ductaflow_runtime.staleness.tracking import describe_input
 from ductaflow_runtime.staleness.why_stale import Present
 
@@ -53,9 +53,11 @@ def accept(found: Found, present: Present) -> Record:
 def _present_outputs(record: Record) -> dict[str, FileState]:
     contents = Contents()
     outputs: dict[str, FileState] = {}
-    for name in record.outputs or {}:
+    for name, stored in (record.outputs or {}).items():
         path = str(record.directory / name)
         stat = stat_file(path)
         if stat is not None:
             outputs[name] = describe_input(path, stat, contents)
+            if stored.get("unseen"):
+                outputs[name]["unseen"] = True
     return outputs

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.lock import host_name
+from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import Record
-from ductaflow_runtime.runs.state import Seen, look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.why_stale import Present, why_stale
 

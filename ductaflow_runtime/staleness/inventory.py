@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ductaflow_runtime.config.border import read_config
+from ductaflow_runtime.config.values import read_config
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances
+from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import Seen, look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.why_stale import Present

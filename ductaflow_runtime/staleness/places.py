@@ -42,6 +42,16 @@ class Places:
                 return not is_packaged(os.path.relpath(self._as_written_in_project(written), base))
         return False
 
+    def inside_own(self, given: object) -> str | None:
+        """The name in the instance's folder of what was given to `open` and the like, if it lies there."""
+        if isinstance(given, bytes):
+            given = os.fsdecode(given)
+        if not isinstance(given, (str, os.PathLike)):
+            return None
+        path = str(os.path.abspath(os.fspath(given)))
+        folder = next((each for each in (self._own, self.own) if is_below(path, each)), None)
+        return None if folder is None else path[len(folder) :].strip(os.sep).replace(os.sep, "/")
+
     def find(self, given: object, anywhere: bool = False) -> str | None:
         """The absolute path of what was given to `open` and the like, if it may count; else `None`.
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.files import relative_to_root
-from ductaflow_runtime.runs.artifacts import NO_FILE, previous_folder, snapshot_of
+from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import Instance, written_by_runtime
+from ductaflow_runtime.runs.look import held, look
+from ductaflow_runtime.runs.previous import drop_previous
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import held, look
 from ductaflow_runtime.runs.states import Status
 
 
@@ -64,13 +65,18 @@ def _is_ours(name: str, path: str, record: Record, contents: Contents) -> bool:
 
 
 def remove(removal: Removal) -> None:
-    """Delete the files that executions wrote, the record last, and the folders that this leaves empty."""
-    directory = removal.instance.directory
+    """Delete the files that executions wrote, the record last, and the folders that this leaves empty.
+
+    What has been edited since it was looked at stays.
+    """
+    instance = removal.instance
     assert removal.record is not None
-    with held(directory, removal.record):
+    with held(instance.directory, removal.record) as record, open_folder(instance.directory) as folder:
+        contents = Contents()
         for name in sorted(removal.ours, key=lambda name: name == FILE_NAME):
-            (directory / name).unlink(missing_ok=True)
-        for folder, _, _ in os.walk(directory, topdown=False):
+            if _is_ours(name, os.path.join(instance.directory, name), record, contents):
+                folder.remove(name)
+        for path, _, _ in os.walk(instance.directory, topdown=False):
             with contextlib.suppress(OSError):
-                os.rmdir(folder)
-    shutil.rmtree(previous_folder(removal.instance), ignore_errors=True)
+                os.rmdir(path)
+        drop_previous(instance, ())

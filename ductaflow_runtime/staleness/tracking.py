@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,8 @@ from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts
 from ductaflow_runtime.staleness.places import Places
 
 _LISTINGS = ("os.listdir", "os.scandir")
-_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS))
+_PUTTING = ("os.rename", "os.link", "os.symlink")
+_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS, *_PUTTING))
 
 
 @dataclass
@@ -33,7 +34,8 @@ class Tracker:
     """Collects the files read and the folders listed while it is `active`.
 
     `files` maps a path to its state when the execution first looked, `folders` to a digest of the names in it.
-    `written` are files that the execution made itself, `sources` files whose code it ran, `instances` maps
+    `written` are files that the execution made itself, `sources` files whose code it ran, `made` are names
+    of what it has put into the instance's folder, each told to `on_made` at once. `instances` maps
     the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
     size of the bytes that were compiled, of each file of code. `late`: the process has imported modules of the project
     before this tracker was made.
@@ -48,6 +50,8 @@ class Tracker:
     folders: dict[str, str | None] = field(default_factory=dict)
     written: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    on_made: Callable[[str], object] = lambda _name: None
     instances: dict[str, set[str]] = field(default_factory=dict)
     compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
     _flows: set[str] = field(default_factory=set)  # of those instances
@@ -115,7 +119,14 @@ class Tracker:
             if isinstance(args[0], bytes) and isinstance(args[1], str) and args[1].endswith(".py"):
                 self._note_compiled(args[1], text_state(args[0]))
             return
+        if event in _PUTTING:
+            self._note_made(args[1])
+            return
         given = args[0] if args and args[0] is not None else "."
+        if event == "sqlite3.connect":
+            self._note_database_made(_database(given))
+        elif event == "open" and len(args) > 2 and isinstance(args[2], int) and _is_writing(args[2]):
+            self._note_made(given)
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
         if path is None or asked_by_import(path, event in _LISTINGS, asking):
             return
@@ -125,6 +136,18 @@ class Tracker:
             self._note_database(path)
         else:
             self._note_opening(path, args[2] if len(args) > 2 and isinstance(args[2], int) else 0)
+
+    def _note_made(self, given: object) -> None:
+        name = self._places.inside_own(given)
+        if name is not None and name not in self.made:
+            self.made.add(name)
+            self.on_made(name)
+
+    def _note_database_made(self, given: object) -> None:
+        """SQLite opens its files itself."""
+        for ending in ("", "-journal", "-wal", "-shm"):
+            if isinstance(given, (str, os.PathLike)):
+                self._note_made(f"{os.fspath(given)}{ending}")
 
     def _note_code(self, code: Any) -> None:
         """A file of code that is executed, also one that is loaded by its path and leaves no module behind."""
@@ -184,6 +207,7 @@ class Tracker:
             "compiled": compiled,
             "instances": {path: sorted(digests) for path, digests in self.instances.items()},
             "flows": sorted(self._flows),
+            "made": sorted(self.made),
         }
 
     def take_over(self, told: dict[str, Any]) -> None:
@@ -195,6 +219,7 @@ class Tracker:
         for path, stat in told["files"].items():
             self.files.setdefault(path, Stat(*stat) if stat else None)
         self.folders.update(told["folders"])
+        self.made.update(told["made"])
         for path, states in told["compiled"].items():
             self.compiled.setdefault(path, set()).update(map(tuple, states))
 
@@ -216,6 +241,10 @@ class Tracker:
     def place(self, path: object, anywhere: bool = False) -> str | None:
         """The absolute path if it may count as an input."""
         return self._places.find(path, anywhere)
+
+
+def _is_writing(flags: int) -> bool:
+    return bool(flags & os.O_ACCMODE or flags & (os.O_CREAT | os.O_TRUNC))
 
 
 def _database(given: object) -> object:

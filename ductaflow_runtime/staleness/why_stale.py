@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
@@ -21,8 +21,8 @@ from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
 
@@ -30,6 +30,7 @@ _MOST_CAUSES = 8
 _MISSING = object()
 _DURING = " (it changed during the last execution)"
 _LONGEST = 60
+GIVEN_UNREAD = "parameters: ductaflow 0.1.0 put them into `config`, which this flow does not read"
 # What a kernel is called that is this very Python, with its packages.
 HERE = "python3"
 
@@ -121,10 +122,12 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
     if record.flow != flow:
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
-        yield from config_changes(was.config or {}, instance.config)
+        yield from value_changes("config", was.config or {}, instance.config)
     if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
         yield f"kernel: {was.kernel} -> {present.kernel}"
     yield from _code_changes(was.code, present.code(instance.flow))
+    if _was_given_config_unread(was, present.code(instance.flow)):
+        yield GIVEN_UNREAD
     for path, stored in was.modules.items():
         if not present.contents.is_same(present.project.absolute(path), stored):
             exists = present.contents.stat(present.project.absolute(path)) is not None
@@ -141,19 +144,19 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield from _output_changes(instance, record)
 
 
-def config_changes(old: Config, new: Config, prefix: str = "") -> Iterator[str]:
-    """Each config key that differs, with its old and its new value."""
+def value_changes(what: str, old: Config, new: Config, prefix: str = "") -> Iterator[str]:
+    """Each key that differs, with its old and its new value; `what` kind of values they are."""
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name, _MISSING), new.get(name, _MISSING)
         key = f"{prefix}{name}"
         if isinstance(before, dict) and isinstance(after, dict):
-            yield from config_changes(before, after, f"{key}.")
+            yield from value_changes(what, before, after, f"{key}.")
         elif before is _MISSING:
-            yield f"config: {key} added ({_show(after)})"
+            yield f"{what}: {key} added ({_show(after)})"
         elif after is _MISSING:
-            yield f"config: {key} removed (was {_show(before)})"
+            yield f"{what}: {key} removed (was {_show(before)})"
         elif not same_types(before, after) or before != after:
-            yield f"config: {key} {_show_pair(before, after)}"
+            yield f"{what}: {key} {_show_pair(before, after)}"
 
 
 def same_types(old: object, new: object) -> bool:
@@ -189,6 +192,13 @@ def _code_changes(was: CodeState, code: FlowCode) -> Iterator[str]:
     if old != list(code.cells):
         cells = changed_cells(old, list(code.cells)) if old else []
         yield f"code: {', '.join(cells[:5])}{' and more' if len(cells) > 5 else ''}" if cells else "code"
+        if was.defaults is not None:
+            yield from value_changes("default", was.defaults, code.keys.defaults)
+
+
+def _was_given_config_unread(was: Fingerprint, code: FlowCode) -> bool:
+    """Whether 0.1.0 executed it, which put a variable `config` into a flow that takes each key as a variable."""
+    return was.code.defaults is None and bool(was.code.cells) and bool(was.config) and not code.keys.takes_config
 
 
 def _input_change(path: str, stored: FileState, present: Present) -> str | None:

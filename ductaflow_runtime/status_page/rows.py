@@ -1,4 +1,4 @@
-"""The rows of the page: each instance's record as `runs.state.look` sees it, and what lies beside it.
+"""The rows of the page: each instance's record as `runs.look` sees it, and what lies beside it.
 
 A sweep rewrites the page every few seconds, so a record is looked at again only when its file changed or it may
 have changed without: while it says `running`, and where there is none.
@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.border import flatten, read_config
+from ductaflow_runtime.config.values import flatten, read_config
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_steps
+from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
-from ductaflow_runtime.runs.state import Seen, look
 from ductaflow_runtime.runs.states import Status
 
 Order = tuple[tuple[int, int, str], ...]

@@ -65,7 +65,7 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     log.close()
     if told.notebook is not None:
         error = _save_notebook(told.notebook, left, error)
-    return Entry(job, left, told.foreign).close(replace(conclusion, error=error))
+    return Entry(job, left, told.foreign).close(replace(conclusion, error=error, made=told.made))
 
 
 def _save_notebook(stored: dict[str, object], left: Record, error: Failure) -> Failure:

@@ -32,7 +32,8 @@ class Told:
 
     `foreign` are the files that were there before it: with them it tells that the folder is its own from now on.
     `started` is what its own record says. `up_to_date`: another process had executed the instance meanwhile.
-    `notebook` is as it last was, `fatal` why there is no record, `imported` the modules that it imported.
+    `notebook` is as it last was, `fatal` why there is no record, `imported` the modules that it imported,
+    `made` the names of what it has put into the folder.
     """
 
     foreign: Snapshot | None = None
@@ -41,6 +42,7 @@ class Told:
     notebook: dict[str, Any] | None = None
     fatal: Failure | None = None
     imported: list[str] = field(default_factory=list)
+    made: frozenset[str] = frozenset()
 
 
 def read_journal(path: Path) -> Told:
@@ -51,6 +53,7 @@ def read_journal(path: Path) -> Told:
     notebook: Any = None
     fatal: Failure | None = None
     imported: list[str] = []
+    made: set[str] = set()
     for entry in _entries(path):
         if "foreign" in entry:
             foreign = {name: tuple(stat) for name, stat in entry["foreign"].items()}
@@ -59,10 +62,11 @@ def read_journal(path: Path) -> Told:
         started = entry.get("started", started)
         up_to_date = up_to_date or "up to date" in entry
         imported += entry.get("imported", ())
+        made.update(entry.get("made", ()))
         notebook = entry.get("notebook", notebook)
         if notebook is not None and entry.get("cell"):
             notebook["cells"][entry["index"]] = entry["cell"]
-    return Told(foreign, started, up_to_date, notebook, fatal, imported)
+    return Told(foreign, started, up_to_date, notebook, fatal, imported, frozenset(made))
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

@@ -23,8 +23,8 @@ from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.lock import is_free
+from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
-from ductaflow_runtime.runs.state import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present

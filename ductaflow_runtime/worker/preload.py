@@ -21,7 +21,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import read_bytes
-from ductaflow_runtime.staleness.fingerprint import packages
+from ductaflow_runtime.staleness.take_fingerprint import packages
 
 # Their import starts threads or takes hold of devices, which a fork does not survive.
 FORK_UNSAFE = frozenset(
@@ -53,6 +53,9 @@ FORK_UNSAFE = frozenset(
 )
 # Their import changes the terminal settings that every later child would see.
 _NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))
+# Importing this shows figures inline from then on, unless the flow has chosen another backend before.
+_INLINE = "matplotlib_inline"
+_NEEDED_INLINE = ("matplotlib.backends.backend_agg", "IPython.core.pylabtools")
 _MODULE_ENDINGS = tuple(importlib.machinery.all_suffixes())
 _ALWAYS = (
     "ductaflow_runtime.flow_api",
@@ -111,12 +114,13 @@ class Preloader:
         local = {top for folder in folders for top in _modules_in(folder)}
         avoided = FORK_UNSAFE | local
         for name in names:
-            if name not in sys.modules and _top(name) not in avoided and _is_installed(name):
+            if name not in sys.modules and _top(name) != _INLINE and _top(name) not in avoided and _is_installed(name):
                 with _quietly(), contextlib.suppress(BaseException):
                     importlib.import_module(name)
         if "matplotlib" in sys.modules:
             with contextlib.suppress(ImportError):
-                importlib.import_module("matplotlib_inline.backend_inline")
+                for name in _NEEDED_INLINE:
+                    importlib.import_module(name)
         if export_html:
             from ductaflow_runtime.html_export.export import warm_up
 

@@ -5,29 +5,23 @@
 # executed.
 
 # %%
-import json
-
 import pandas as pd
 from ductaflow import project_path, run_instances
 
 # %%
-# What all rows share comes from config/, what is their own from the rows.
-# A dotted column such as `minutes.bus` changes a nested part of the config.
-base_config = json.loads(project_path("config", "my_analysis.json").read_text(encoding="utf-8"))
-
-rows = pd.DataFrame(
+# What is the rows' own. A dotted column such as `minutes.bus` changes a nested part of the config.
+control_df = pd.DataFrame(
     {
         "instance_name": ["free", "today", "fast_bus"],
         "fare": [0.0, 2.5, 2.5],
         "minutes.bus": [35, 35, 25],
     }
 )
-shared = pd.json_normalize([base_config] * len(rows)).drop(columns=rows.columns, errors="ignore")
-control_df = rows.join(shared)
 control_df
 
 # %%
-results = run_instances(control_df, "flow/my_analysis.py")
+# What all rows share comes from config/.
+results = run_instances(control_df, "flow/my_analysis.py", base_config="config/my_analysis.json")
 
 # %%
 print(results[["instance_name", "fare", "minutes.bus", "status", "result.bus_share"]].to_string(index=False))

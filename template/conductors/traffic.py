@@ -9,8 +9,6 @@
 # `control_df` is one instance: run the file again, and only rows whose inputs changed are executed.
 
 # %%
-import json
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from ductaflow import project_path, run_instances
@@ -18,18 +16,16 @@ from ductaflow import project_path, run_instances
 # %% [markdown]
 # ## The rows: network x demand
 #
-# The base config holds what all rows share, each row what is its own. The dotted columns of the
-# control dataframe become the nested parts of the config.
+# Each row holds what is its own; what all rows share stands in `config/assign_traffic.json`. A dotted column
+# such as `assignment.max_iterations` would change a nested part of it.
 
 # %%
-base_config = json.loads(project_path("config", "assign_traffic.json").read_text(encoding="utf-8"))
 networks = ["braess_base", "braess_shortcut"]  # folders in data/networks/
 demand_factors = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.25, 2.5]  # 1.0 is 4,000 vehicles
 
-control_df = pd.json_normalize(
+control_df = pd.DataFrame(
     [
         {
-            **base_config,
             "instance_name": f"{network}_x{factor:.2f}",
             "network": network,
             "demand_factor": factor,
@@ -44,7 +40,7 @@ control_df
 # ## The sweep
 
 # %%
-assignments = run_instances(control_df, "flow/assign_traffic.py")
+assignments = run_instances(control_df, "flow/assign_traffic.py", base_config="config/assign_traffic.json")
 
 # %% [markdown]
 # ## The comparison: one instance for each demand

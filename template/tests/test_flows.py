@@ -22,9 +22,9 @@ def read_json(path):
 
 
 def default_config(flow):
-    """The config that the flow's CLI block names; without such a block, an empty one."""
+    """The config file that the flow's CLI block names; without such a block, an empty config."""
     named = re.search(r"load_cli_config\(\s*[\"']([^\"']+)", flow.read_text(encoding="utf-8"))
-    return read_json(ROOT / named[1]) if named else {}
+    return ROOT / named[1] if named else {}
 
 
 @pytest.fixture(scope="session")
@@ -44,5 +44,5 @@ def runs_dir(tmp_path_factory):
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda path: path.stem)
 def test_flow_runs_on_its_default_config(flow, runs_dir, monkeypatch):
     monkeypatch.chdir(ROOT)
-    record = run_notebook(flow, default_config(flow), instance_name="default", runs_dir=runs_dir)
+    record = run_notebook(flow, base_config=default_config(flow), instance_name="default", runs_dir=runs_dir)
     assert record.status == "done"

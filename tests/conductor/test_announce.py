@@ -48,7 +48,7 @@ def test_the_line(reasons: list[str | None], refreshed: int, line: str) -> None:
 
 def test_a_sweep_that_only_refreshes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows that got new text around their outputs are called what their status is."""
-    flow = project.flow("# %%\n# one\nprint(config)\n")
+    flow = project.flow("# %%\n# one\nprint(config['n'])\n")
     frame = pd.DataFrame({"n": range(3)})
     run_instances(frame, "flow/step.py")
     assert capsys.readouterr().err.startswith("step: 3 to run (3 new), 0 up to date\n")

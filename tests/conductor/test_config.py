@@ -175,7 +175,7 @@ def test_an_empty_control_dataframe_is_an_empty_result(project: Project) -> None
 
 def test_numbers_of_numpy_may_be_names(project: Project) -> None:
     """A name that is a whole number, of whatever kind, is taken as its text."""
-    project.flow("# %%\npass\n")
+    project.flow("# %%\nn = config['n']\n")
     frame = pd.DataFrame({"instance_name": np.array([np.int64(5), "x"], dtype=object), "n": [1, 2]})
     assert [Path(folder).name for folder in run_instances(frame, "flow/step.py")["directory"]] == ["5", "x"]
     assert run_notebook("flow/step.py", {"n": 1}, instance_name=np.int64(5)).skipped

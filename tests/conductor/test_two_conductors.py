@@ -15,7 +15,7 @@ import pytest
 from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs import state
+from ductaflow_runtime.runs import look as state
 from ductaflow_runtime.runs.lock import host_name, locked
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.accept import accept

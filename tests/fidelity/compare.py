@@ -80,7 +80,8 @@ def run_engine(probe_file: ProbeFile, project: Path, engine: str) -> list[Cell]:
     """The cells as this project's engine leaves them. The working directory must be `project`."""
     from ductaflow import FlowError, run_notebook
 
-    (project / "pyproject.toml").write_text(f'[tool.ductaflow]\nengine = "{engine}"\n', encoding="utf-8")
+    settings = f'[tool.ductaflow]\nengine = "{engine}"\nunknown_keys = "ignore"\n'  # few probes read their config
+    (project / "pyproject.toml").write_text(settings, encoding="utf-8")
     flow = project / "flow" / f"{probe_file.name}.py"
     flow.parent.mkdir()
     flow.write_text(probe_file.text, encoding="utf-8")

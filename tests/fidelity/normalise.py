@@ -27,6 +27,7 @@ RULES: tuple[tuple[str, str], ...] = (
         r"| \1 [<rate>]",
     ),  # tqdm, its bar as long as the rate allows
     (r"in \d+\.\d{3} seconds", "in <time> seconds"),  # %prun
+    (r"\b[0-9a-f]{32}\b", "<id>"),  # a widget's
     (r"Ran (\d+) tests? in \d+\.\d{3}s", r"Ran \1 in <time>"),  # unittest
     (r"(Process|Worker)-\d+", r"\1-<n>"),  # how many processes were made before
 )

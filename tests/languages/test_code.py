@@ -20,7 +20,7 @@ def code_of(*assigned: str, language: str = "r") -> FlowCode:
         ("r", "# head\nx <- 1  # why\ny <- 'a # b'\n", "x <- 1\ny <- 'a # b'"),
         ("r", 'x <- "two\n# lines"', 'x <- "two\n# lines"'),
         ("bash", 'echo "# no" # yes', 'echo "# no"'),
-        ("bash", "echo a#b # c", "echo a#b # c"),
+        ("bash", "echo a#b # c", "echo a#b"),
         ("bash", "echo ${#x} $# ${x#pre} $((16#ff))", "echo ${#x} $# ${x#pre} $((16#ff))"),
         ("bash", "cat <<EOT\n# text\nEOT", "cat <<EOT\n# text\nEOT"),
         ("bash", "echo a\\ # no comment", "echo a\\ # no comment"),

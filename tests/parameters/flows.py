@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ductaflow_runtime.flow import default_config_in, parse
-from ductaflow_runtime.parameters.check import KeyProblem, check_keys
+from ductaflow_runtime.parameters.check import KeyChecks, KeyProblem
 from ductaflow_runtime.parameters.keys import CodeCell, FlowKeys, analyse_keys
 from ductaflow_runtime.parameters.modules import names_in_modules
 
@@ -55,4 +55,4 @@ def problems(text: str, config: dict[str, object], root: Path, *known: dict[str,
     """What is wrong with a config for a flow in a project at `root`."""
     keys = keys_of(text)
     modules = partial(names_in_modules, keys.imports, [root / "flow", root])
-    return check_keys(keys, config, known=known, modules=modules)
+    return KeyChecks(keys, known=known, modules=modules).problems(config)

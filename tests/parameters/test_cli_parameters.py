@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from ductaflow import FlowFileError, load_cli_parameters, load_results
-from tests.conftest import Project
+from ductaflow import FlowFileError, load_cli_parameters, load_results, run_notebook
+from tests.conftest import ENGINES, Project
 
 FLOW = """\
 # %% tags=["parameters"]
@@ -92,6 +93,48 @@ def test_a_wrong_argument_ends_the_script(variables: Project) -> None:
     """Exit code 2 and a message, before anything is computed."""
     assert "config file not found" in script(variables, "--config", "config/none.json", code=2)
     assert "--set alpha: write it as key=value" in script(variables, "--set", "alpha", code=2)
+    assert not (variables.root / "flow/out.txt").exists()
+
+
+def test_a_sweep_and_a_script_give_the_same(variables: Project) -> None:
+    """The conductor injects what the script sets: same outputs, same config, and each finds the other's up to date."""
+    config = {"alpha": 0.7, "nothing": None, "grid": {"n": 5}}
+    script(variables, "--config", "config/other.json", "--set", "grid.n=5", "--output-dir", "runs/step/a")
+    assert run_notebook("flow/step.py", config, instance_name="a").skipped
+    other = run_notebook("flow/step.py", config, instance_name="b")
+    assert written(variables, "runs/step/a") == written(variables, "runs/step/b")
+    scripted, swept = (variables.record("step", name) for name in "ab")
+    for part in ("config", "code", "modules", "packages"):
+        assert scripted["fingerprint"][part] == swept["fingerprint"][part]
+    assert scripted["results"] == swept["results"] == other.results == {"alpha": 0.7}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_in_a_sweep_the_line_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    """What is injected stays, in each engine."""
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, engine)
+    project.write("flow/neighbour.py", "LABEL = 'beside the flow'\n")
+    project.write_flow("flow/step.py", FLOW)
+    assert run_notebook("flow/step.py", {"alpha": 0.7}, instance_name="a").results == {"alpha": 0.7}
+    assert written(project, "runs/step/a") == "0.7 Zürich {'n': 3} 1 beside the flow/flow"
+
+
+def test_a_changed_default_makes_scripts_and_sweeps_stale(variables: Project) -> None:
+    """It is code, so what was computed with the old one is not up to date."""
+    script(variables, "--set", "name=Bern", "--output-dir", "runs/step/a")
+    variables.write("flow/step.py", FLOW.replace("alpha = 0.1", "alpha = 0.2"))
+    record = run_notebook("flow/step.py", {"name": "Bern"}, instance_name="a")
+    assert record.reason is not None
+    assert "alpha 0.1 -> 0.2" in record.reason
+    assert record.results == {"alpha": 0.2}
+
+
+def test_a_misspelt_parameter_ends_the_script(variables: Project) -> None:
+    """On the command line and in a config file, before anything is computed, with the nearest name."""
+    variables.write("config/wrong.json", '{"alhpa": 1}')
+    for given in (["--set", "alhpa=1"], ["--config", "config/wrong.json"]):
+        assert "unknown parameter `alhpa`; did you mean `alpha`?" in script(variables, *given, code=2)
     assert not (variables.root / "flow/out.txt").exists()
 
 

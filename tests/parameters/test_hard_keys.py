@@ -189,3 +189,18 @@ def test_a_config_with_values_in_the_parameters_cell_names_its_keys(tmp_path: Pa
     assert problems(text, {"toll": 2}, tmp_path) == []
     text = '# %% tags=["parameters"]\nconfig: dict = dict(toll=1)\n\n# %%\nprint(1)\n'
     assert problems(text, {"toll": 2}, tmp_path) == []
+
+
+def test_an_object_for_a_variable_that_nothing_reads(tmp_path: Path) -> None:
+    """Notebooks declare what their runner hands them, and need not use it; nothing in it is misspelt then."""
+    declared = '# %% tags=["parameters"]\nproduct = None\nn = 1\n\n# %%\nprint(n)\n'
+    assert problems(declared, {"product": {"nb": "a.html", "data": {"to": "d.csv"}}}, tmp_path) == []
+
+
+@pytest.mark.parametrize("default", ["None", "{'nb': 1}"])
+def test_an_object_for_a_variable_whose_keys_are_known(tmp_path: Path, default: str) -> None:
+    """Where the code reads a key of it, or the default has some, another key is found."""
+    read = "" if default != "None" else 'print(product["nb"])\n'
+    text = f'# %% tags=["parameters"]\nproduct = {default}\n\n# %%\n{read}print(1)\n'
+    (problem,) = problems(text, {"product": {"nbb": "a.html"}}, tmp_path)
+    assert (problem.key, problem.suggestion) == ("product.nbb", "product.nb")

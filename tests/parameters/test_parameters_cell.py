@@ -6,12 +6,14 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ductaflow_runtime.parameters.cell import Parameter, list_parameters
-from ductaflow_runtime.parameters.check import check_columns, samples, type_warnings
+from ductaflow_runtime.parameters.check import type_warnings
+from ductaflow_runtime.parameters.gate import Expected, examine_columns
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys, from_json
 from tests.parameters.flows import body, keys_of
 
@@ -167,18 +169,17 @@ def test_a_value_of_another_type_than_the_default_is_told() -> None:
     assert type_warnings({"f": {"g": 1}}, {"f": 2}) == ["`f` is a number (2), its default is an object ({'g': 1})"]
 
 
-def test_a_sweep_is_looked_at_by_its_columns() -> None:
-    """Of each column the first cell of each type, and of objects with other keys, is checked; each key told once."""
+def test_a_sweep_is_looked_at_by_its_columns(tmp_path: Path) -> None:
+    """Of each column one cell of each type, and of objects with other keys, is checked; each row with one is told."""
     columns: dict[str, list[Any]] = {"a": [1] * 1000, "m.b": [None] * 1000, "o": [{"x": 1}] * 1000}
     columns["a"][500] = "x"
-    columns["o"][700] = {"x": 1, "y": {"z": 2}}
-    assert list(samples(columns)) == [
-        (0, {"a": 1}),
-        (500, {"a": "x"}),
-        (0, {"m": {"b": None}}),
-        (0, {"o": {"x": 1}}),
-        (700, {"o": {"x": 1, "y": {"z": 2}}}),
+    columns["o"][700] = columns["o"][900] = {"x": 1, "y": {"z": 2}}
+    keys = keys_of(body('print(config["a"], config["m"]["c"], config["o"]["x"])'))
+    expected = Expected(tmp_path / "flow.py", tmp_path, keys, {"a": 2}, {})
+    found = examine_columns(expected, columns)
+    assert [(finding.row, finding.certain, finding.text[:25]) for finding in found] == [
+        (None, False, "`a` is text ('x'), its de"),
+        (None, True, "unknown parameter `m.b`. "),
+        (700, True, "unknown parameter `o.y`. "),
+        (900, True, "unknown parameter `o.y`. "),
     ]
-    keys = keys_of(body('print(config["a"], config["m"], config["o"]["x"])'))
-    found = check_columns(keys, columns)
-    assert [(problem.key, problem.certain) for problem in found] == [("m.b", True), ("o.y", True)]

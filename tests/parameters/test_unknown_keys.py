@@ -45,6 +45,7 @@ REFUSED = {
     "below an object": (SIMPLE, {"assignment": {"max_iteration": 5}}, "assignment.max_iterations"),
     "below an object, other case": (SIMPLE, {"assignment": {"maxIterations": 5}}, "assignment.max_iterations"),
     "one object too deep": (SIMPLE, {"settings": {"toll": 1}}, None),
+    "another object's name": (SIMPLE, {"solver": {"max_iterations": 5}}, None),
     "a dotted name that was not nested": (SIMPLE, {"assignment.max_iterations": 5}, None),
     "only in markdown": (
         body('x = config["x"]\n\n# %% [markdown]\n# The `price` of a trip\n\n# %%\nprint(x)\n'),
@@ -94,6 +95,7 @@ WARNED = {
         None,
     ),
     "in the wrong object": (SIMPLE, {"max_iterations": 5}, "assignment.max_iterations"),
+    "a section of another step": (SIMPLE, {"report": {"title": "A", "pages": {"first": 1}}}, None),
     "below an object that is passed on": (body('model(**config["model"])\n'), {"model": {"dept": 3}}, None),
 }
 

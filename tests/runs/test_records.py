@@ -8,7 +8,7 @@ import pickle
 import pandas as pd
 import pytest
 
-from ductaflow import FlowError, FlowFileError, InstancesFailed, load_results, run_instances, run_notebook
+from ductaflow import ConfigError, FlowError, FlowFileError, InstancesFailed, load_results, run_instances, run_notebook
 from tests.conftest import Project
 
 KEYS = [
@@ -139,8 +139,8 @@ def test_continue_gives_the_frame_and_stop_starts_nothing_more(project: Project)
 def test_a_flow_without_parameters_cell_is_told_the_lines_to_add(project: Project) -> None:
     """The error shows the three lines, and nothing is made."""
     project.write("flow/plain.py", "# %%\nprint(1)\n")
-    with pytest.raises(FlowFileError, match='# %% tags=\\["parameters"\\]') as caught:
-        run_notebook("flow/plain.py", {})
+    with pytest.raises(ConfigError, match='# %% tags=\\["parameters"\\]') as caught:
+        run_notebook("flow/plain.py", {"n": 1})
     assert "config = {}" in str(caught.value)
     assert not list((project.root / "runs").glob("plain"))
     with pytest.raises(FlowFileError, match="not found"):
@@ -164,6 +164,7 @@ def test_an_ipynb_flow_runs_too(project: Project) -> None:
 
 def test_results_come_back_typed(project: Project) -> None:
     """load_results gives a row an instance with typed config and results; damaged records are listed."""
+    project.settings(unknown_keys="ignore")  # the day is a label that the flow does not read
     project.flow(WORK)
     frame = FRAME.assign(**{"deep.flag": [True, False, True, False], "day": pd.Timestamp("2026-01-01")})
     run_instances(frame, "flow/step.py", on_error="continue")

@@ -36,6 +36,7 @@ from lib.costs import cost
 if Path.cwd().parents[3].joinpath("broken_" + Path.cwd().name).exists():
     raise RuntimeError("broken")
 links = pd.read_csv(project_path(config["links"]))
+told = config.get("year"), config.get("note"), config["fare"].get("peak")
 
 # %% tags=["cost"]
 total = cost(links["length"].sum(), config["fare"]["base"])

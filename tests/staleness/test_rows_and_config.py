@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ductaflow_runtime.staleness.why_stale import config_changes
+from ductaflow_runtime.staleness.why_stale import value_changes
 from tests.staleness.cases import COSTS, Case, check, each, parameters
 from tests.staleness.sample import Sample
 
@@ -136,4 +136,4 @@ def test_rows_and_config(sample: Sample, case: Case) -> None:
 )
 def test_values_that_look_alike(old: object, new: object, shown: str) -> None:
     """A reason shows what differs, even if it is the type or the end of a long list."""
-    assert list(config_changes({"a": old}, {"a": new})) == [f"config: a {shown}"]
+    assert list(value_changes("config", {"a": old}, {"a": new})) == [f"config: a {shown}"]

@@ -157,9 +157,9 @@ def test_minimal_conductor_takes_its_rows_from_a_table(released, generate):
     assert run_python(project, "conductor.py").returncode == 0
     readme = (project / "README.md").read_text(encoding="utf-8")
     (project / "control_df.csv").write_text(re.search(r"```csv\n(.+?)```", readme, re.DOTALL)[1], encoding="utf-8")
-    line = re.search(r"^rows = .+$", readme, re.MULTILINE)[0]
+    line = re.search(r"^control_df = pd\.read_csv.+$", readme, re.MULTILINE)[0]
     text = (project / "conductor.py").read_text(encoding="utf-8")
-    changed = re.sub(r"^rows = pd\.DataFrame\(\n.+?^\)$", line, text, flags=re.DOTALL | re.MULTILINE)
+    changed = re.sub(r"^control_df = pd\.DataFrame\(\n.+?^\)$", line, text, flags=re.DOTALL | re.MULTILINE)
     assert changed != text
     (project / "conductor.py").write_text(changed, encoding="utf-8")
     done = run_python(project, "conductor.py")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.border import Config, to_json
+from ductaflow_runtime.config.values import Config, to_json
 from ductaflow_runtime.errors import ConfigError
 
 RESULTS_NAME = "results.json"

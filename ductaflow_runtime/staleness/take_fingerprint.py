@@ -15,7 +15,7 @@ import time
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from ductaflow_runtime.config.border import Config, texts_in
+from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow import FlowCode, imported_names
 from ductaflow_runtime.runs.contents import Contents, hash_instance
@@ -27,7 +27,7 @@ from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 def code_state(code: FlowCode) -> CodeState:
     """The `code` part: what a flow's text says, as records keep it."""
-    return CodeState(list(code.cells), code.text)
+    return CodeState(list(code.cells), code.text, code.keys.defaults)
 
 
 def fingerprint(

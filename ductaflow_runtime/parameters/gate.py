@@ -1,0 +1,178 @@
+"""Before anything runs: what a flow is to be given, held against what it can read, as the project's settings say."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from keyword import iskeyword
+from pathlib import Path
+
+from ductaflow_runtime.config.base import merge_base
+from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import Config, Json
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, shape_of, type_warnings
+from ductaflow_runtime.parameters.inject import given_to
+from ductaflow_runtime.parameters.keys import FlowKeys
+from ductaflow_runtime.parameters.modules import ModuleNames, names_in_modules
+
+Columns = Mapping[str, Sequence[Json]]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a flow expects to be given.
+
+    `default` is the content of the config file that its CLI cell names, `base` what all rows share. `unknown_keys` is
+    the project's setting; `in_doubt` makes warnings of what would be errors.
+    """
+
+    flow: Path
+    root: Path
+    keys: FlowKeys
+    default: Config
+    base: Config
+    unknown_keys: str = "error"
+    in_doubt: bool = False
+
+    @cached_property
+    def defaults(self) -> Config:
+        """What stands where nothing is given: the parameters cell, the default config on top, then the base."""
+        found = self.keys.defaults
+        for upper in (self.default, self.base):
+            found = _laid_over(found, upper)
+        return found
+
+    @cached_property
+    def checks(self) -> KeyChecks:
+        """The checks of keys, which remember what they have looked up."""
+        return KeyChecks(self.keys, known=[self.default, self.base], modules=self._modules)
+
+    def _modules(self) -> ModuleNames:
+        return names_in_modules(self.keys.imports, [self.flow.parent, self.root])
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line about what is given: an error if `certain`, of one row or, with `row=None`, of all."""
+
+    text: str
+    certain: bool
+    row: int | None = None
+
+
+def expect(
+    flow: Path, root: Path, keys: FlowKeys, *, default_config: str | None, base: Config | None, unknown_keys: str
+) -> Expected:
+    """What a flow in a project expects; `default_config` is the file that its CLI cell names."""
+    default: Config = {}
+    if default_config is not None:
+        with contextlib.suppress(ConfigError):  # it is not what is used here; whoever runs the flow with it is told
+            default = read_config_file(root / default_config)
+    return Expected(flow, root, keys, default, base or {}, unknown_keys)
+
+
+def _laid_over(lower: Config, upper: Config) -> Config:
+    """Two objects as one, what the upper says counting; unlike a row's, its values may be of another kind."""
+    merged = dict(lower)
+    for key, value in upper.items():
+        old = merged.get(key)
+        merged[key] = _laid_over(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def examine(expected: Expected, config: Config) -> list[Finding]:
+    """What is to be said of one config; raises `ConfigError` if the flow can be given nothing at all."""
+    given_to(expected.flow, expected.keys, config)
+    return list(_findings(expected, config))
+
+
+def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
+    """The same for the dotted columns of a control dataframe: what a column's name shows is said once.
+
+    Of each column the first cell of each type is looked at, and of objects the first with each set of keys; what is
+    wrong within an object is said of each row that holds one of the kind.
+    """
+    given_to(expected.flow, expected.keys, dict.fromkeys(columns))
+    found: dict[Finding, None] = {}
+    doubted: set[str] = set()
+    for column, values in columns.items():
+        for rows, config in _kinds_of(column, values):
+            for finding, key in _told(expected, config):
+                if not finding.certain and key in doubted:
+                    continue
+                doubted.add(key)
+                whole = not finding.certain or column == key or column.startswith(f"{key}.")
+                places = [None] if whole else rows
+                found.update((Finding(finding.text, finding.certain, row), None) for row in places)
+    return list(found)
+
+
+def _kinds_of(column: str, values: Sequence[Json]) -> Iterator[tuple[list[int], Config]]:
+    """A column's cells of each kind: the rows of those, and the first as a config."""
+    kinds = set(map(type, values))
+    if dict not in kinds:
+        for kind in kinds:
+            row = next(number for number, value in enumerate(values) if type(value) is kind)
+            yield [row], nested(column, values[row])
+        return
+    rows: dict[object, list[int]] = {}
+    for number, value in enumerate(values):
+        rows.setdefault(shape_of(value), []).append(number)
+    for numbers in rows.values():
+        yield numbers, nested(column, values[numbers[0]])
+
+
+def nested(column: str, value: Json) -> Config:
+    """The config that holds one dotted key."""
+    return merge_base({}, [(column, value)])
+
+
+def _findings(expected: Expected, config: Config) -> Iterator[Finding]:
+    yield from (finding for finding, _ in _told(expected, config))
+
+
+def _told(expected: Expected, config: Config) -> Iterator[tuple[Finding, str]]:
+    """Each finding with the dotted key that it is about."""
+    keys = expected.keys
+    unusable = [key for key in config if not keys.takes_config and keys.is_python and not _is_variable(key)]
+    for key in unusable:
+        yield Finding(f"`{key}` cannot be a variable of Python, and this flow takes each key as one", True), key
+    problems = [] if expected.unknown_keys == "ignore" else expected.checks.problems(config)
+    for problem in problems:
+        if problem.key not in unusable:
+            certain = problem.certain and expected.unknown_keys == "error" and not expected.in_doubt
+            yield Finding(problem.message, certain), problem.key
+    for text in type_warnings(expected.defaults, config):
+        yield Finding(text, False), f"type of {text.split('`')[1]}"
+
+
+def _is_variable(key: str) -> bool:
+    return key.isidentifier() and not iskeyword(key)
+
+
+def admit(expected: Expected, config: Config, *, once: bool = False) -> None:
+    """Raise one `ConfigError` for the keys of a config that its flow cannot use; print a line for each doubt."""
+    found = examine(expected, config)
+    errors = [finding.text for finding in found if finding.certain]
+    if errors:
+        raise ConfigError(f"{expected.flow} cannot be run with this config. {ADVICE}", errors)
+    warn(expected, [finding.text for finding in found], once=once)
+
+
+def warn(expected: Expected, texts: Iterable[str], *, once: bool = False) -> None:
+    """A line on stderr for each text; with `once`, for each that this process has not printed yet."""
+    for text in dict.fromkeys(texts):
+        line = f"ductaflow: {expected.flow.name}: {text}"
+        if once:
+            _print_once(str(expected.flow), line)
+        else:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@cache
+def _print_once(_flow: str, line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,174 @@
+"""How the results of the last execution make room for the next one, and what is kept of them.
+
+The last good results are whole in one place at every moment: in the instance's folder until they have, all of them, a
+second place in `runs/.ductaflow/previous/`; there until the next good ones are durable. Broken off anywhere, the next
+execution takes up from what it finds. What somebody has edited, and what nobody saw the flow write, is never deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+
+from ductaflow_runtime.config import values as configs
+from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
+from ductaflow_runtime.runs.contents import Contents
+from ductaflow_runtime.runs.folder import Folder, open_below, open_folder
+from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
+from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_record, write_record
+from ductaflow_runtime.runs.states import Status
+
+_EDITED = Path(HIDDEN, "edited")
+
+
+def set_aside(instance: Instance, before: Record, running: Record) -> None:
+    """Clear away what the previous execution wrote; keep it if it was good.
+
+    The `running` record still lists the files: broken off from there on, the next execution knows whose they are.
+    """
+    good = before.status is Status.DONE
+    with open_folder(instance.directory) as folder, Edited(instance) as edited:
+        ours = [*written_by_runtime(before.flow_stem), *(before.outputs or {})]
+        changed = set(_edited_in(folder, before))
+        unseen = {name for name, stored in (before.outputs or {}).items() if stored.get("unseen") and not good}
+        for name in sorted(changed | unseen):
+            edited.save(folder, name)
+        if good:
+            _keep(instance, folder, [name for name in ours if name not in changed], edited)
+        elif before.status is Status.RUNNING and before.outputs is not None:
+            _complete(instance, folder, [name for name in ours if name not in changed and name != FILE_NAME])
+        write_record(running)
+        for name in sorted({*ours} - {FILE_NAME}):
+            folder.remove(name)
+        for name in before.links or ():
+            if snapshot_of(os.path.join(instance.directory, name)) == NO_FILE:
+                folder.remove(name)
+
+
+def make_way(instance: Instance, flow_stem: str) -> None:
+    """Move away what would be overwritten, of which nobody knows who wrote it: nothing is deleted."""
+    with open_folder(instance.directory) as folder, Edited(instance) as edited:
+        for name in written_by_runtime(flow_stem) - {FILE_NAME, CONFIG_NAME}:
+            edited.save(folder, name)
+            folder.remove(name)
+
+
+def drop_previous(instance: Instance, written: Container[str]) -> None:
+    """Delete the results kept from before; what nobody saw written stays, unless it was `written` again."""
+    with _previous(instance) as (place, name), Edited(instance) as edited:
+        if place is not None:
+            _retire(place, name, written, edited)
+            _bury(place, name)
+
+
+class Edited:
+    """Where files go that the runtime never deletes: one folder of its own for each time, made when it is needed."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._stack = contextlib.ExitStack()
+        self._folder: Folder | None = None
+
+    def __enter__(self) -> Edited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def save(self, source: Folder, name: str) -> None:
+        """Give a file a place there, before it is removed where it is."""
+        if not source.holds(name):
+            return
+        if self._folder is None:
+            self._folder = self._make()
+        source.copy_to(name, self._folder)
+
+    def _make(self) -> Folder:
+        base = self._instance.runs_dir
+        above = self._stack.enter_context(open_below(base, _EDITED / _address(self._instance), make=True))
+        assert above is not None
+        while True:
+            stamp = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
+            if not above.has(stamp):
+                above.make(stamp)
+                return self._stack.enter_context(above.enter(stamp))
+
+
+def _edited_in(folder: Folder, before: Record) -> Iterator[str]:
+    """The outputs that do not hold any more what the execution left."""
+    contents = Contents()
+    for name, stored in (before.outputs or {}).items():
+        path = os.path.join(folder.path, name)
+        if contents.stat(path) is not None and not contents.is_same(path, stored):
+            yield name
+
+
+def _keep(instance: Instance, folder: Folder, names: Iterable[str], edited: Edited) -> None:
+    """Give good results a second place, all of them at once."""
+    with _previous(instance, make=True) as (place, name):
+        assert place is not None
+        new = f".{name}.new"
+        place.remove_tree(new)
+        place.make(new)
+        with place.enter(new) as target:
+            for each in names:
+                folder.copy_to(each, target)
+            target.sync()
+        _retire(place, name, (), edited)
+        _bury(place, name)
+        place.rename(new, name)
+        place.sync()
+
+
+def _complete(instance: Instance, folder: Folder, names: Iterable[str]) -> None:
+    """Versions before this one moved file by file: bring together what was broken off."""
+    with _previous(instance) as (place, name):
+        if place is not None and place.has(name):
+            with place.enter(name) as target:
+                for each in names:
+                    folder.copy_to(each, target)
+
+
+def _retire(place: Folder, name: str, written: Container[str], edited: Edited) -> None:
+    if not place.has(name):
+        return
+    try:
+        record = read_record(place.path / name)
+    except RecordError:
+        record = None
+    with contextlib.suppress(NotADirectoryError), place.enter(name) as kept:
+        for each, stored in ((record.outputs if record is not None else None) or {}).items():
+            if stored.get("unseen") and each not in written:
+                edited.save(kept, each)
+
+
+def _bury(place: Folder, name: str) -> None:
+    """Delete a folder that is not to be seen half deleted."""
+    grave = f".{name}.old"
+    place.remove_tree(grave)
+    if place.has(name):
+        place.rename(name, grave)
+        place.remove_tree(grave)
+
+
+@contextlib.contextmanager
+def _previous(instance: Instance, *, make: bool = False) -> Iterator[tuple[Folder | None, str]]:
+    address = _address(instance)
+    if not make and not instance.runs_dir.is_dir():
+        yield None, address.name
+        return
+    if make:
+        instance.runs_dir.mkdir(parents=True, exist_ok=True)
+    with open_below(instance.runs_dir, PREVIOUS / address.parent, make=make) as place:
+        yield place, address.name
+
+
+def _address(instance: Instance) -> Path:
+    if instance.folder is None:
+        return Path(instance.step, instance.name)
+    return Path("elsewhere", configs.digest({"folder": str(instance.folder)}))

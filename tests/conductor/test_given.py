@@ -1,0 +1,213 @@
+"""What rows and configs may give: only keys that the flow reads, on top of what all rows share."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from ductaflow import ConfigError, load_results, plan_instances, run_instances, run_notebook
+from tests.conftest import Project
+
+TOLL = """
+# %%
+from ductaflow import display_config_summary, save_results
+display_config_summary(config, "Toll")
+model = config["model"]
+save_results(toll=config["toll"], depth=model["depth"], whole=type(config["toll"]).__name__)
+"""
+BASE = {"toll": 2, "model": {"depth": 3, "rate": 0.5}}
+
+
+@pytest.fixture
+def toll(project: Project) -> Project:
+    """A project with a flow that reads `toll` and `model.depth`, and its default config."""
+    project.flow(TOLL)
+    project.write("config/base.json", json.dumps(BASE))
+    return project
+
+
+def refusal(frame: pd.DataFrame, **options: object) -> ConfigError:
+    """The error that planning and running both raise for a control dataframe."""
+    with pytest.raises(ConfigError) as planned:
+        plan_instances(frame, "flow/step.py", **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as caught:
+        run_instances(frame, "flow/step.py", **options)  # type: ignore[arg-type]
+    assert str(planned.value) == str(caught.value)
+    return caught.value
+
+
+def test_a_column_that_nobody_reads_is_refused_once(toll: Project) -> None:
+    """A misspelt column is one line for all rows, with the name that was meant; nothing is made."""
+    error = refusal(pd.DataFrame({"tol": range(1000), "model.depth": 3}))
+    assert error.problems == ("all rows: unknown parameter `tol`; did you mean `toll`?",)
+    assert "take the key out" in str(error)
+    assert not (toll.root / "runs").exists()
+
+
+def test_a_key_inside_a_cell_is_an_error_of_its_row(toll: Project) -> None:
+    """Of 1000 rows the two with an odd key are named, beside what else is wrong with rows."""
+    cells = [{"depth": 3} for _ in range(1000)]
+    cells[700] = cells[900] = {"depth": 3, "dept": 4}
+    names = [f"r{number}" for number in range(1000)]
+    names[5] = "a/b"
+    error = refusal(pd.DataFrame({"instance_name": names, "toll": 1, "model": cells}))
+    unknown = "unknown parameter `model.dept`; did you mean `model.depth`?"
+    assert error.problems == (
+        "row 5: instance name 'a/b' contains a path separator",
+        f"row 700 (r700): {unknown}",
+        f"row 900 (r900): {unknown}",
+    )
+
+
+def test_a_single_config_is_checked_too(toll: Project) -> None:
+    """`run_notebook` and the command refuse the same key."""
+    from ductaflow_runtime.cli.main import main
+
+    with pytest.raises(ConfigError, match=r"unknown parameter `tol`; did you mean `toll`\?"):
+        run_notebook("flow/step.py", {"tol": 1, "model": {"depth": 1}})
+    for command in ("run", "plan"):
+        ended = CliRunner().invoke(main, [command, "flow/step.py", "--set", "model.dept=4"])
+        assert ended.exit_code == 2
+        assert "unknown parameter `model.dept`; did you mean `model.depth`?" in ended.output
+    toll.write("other.toml", "tool = 1\n[model]\ndepth = 3\n")
+    ended = CliRunner().invoke(main, ["run", "flow/step.py", "--config", "other.toml"])
+    assert "unknown parameter `tool`; did you mean `toll`?" in ended.output
+    assert len(load_results()) == 0
+
+
+@pytest.mark.parametrize("choice", ["warn", "ignore"])
+def test_the_project_decides_about_unknown_keys(toll: Project, choice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column that labels the rows runs with a warning for all of them, or with none."""
+    toll.settings(unknown_keys=choice)
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "toll": [1, 2], "model.depth": 3, "note": ["x", "y"]})
+    assert run_instances(frame, "flow/step.py")["status"].tolist() == ["done", "done"]
+    told = [line for line in capsys.readouterr().err.splitlines() if "unknown parameter" in line]
+    assert told == ([WARNING] if choice == "warn" else [])
+
+
+WARNING = "ductaflow: step.py: unknown parameter `note`. Nothing in the flow reads it; it reads `model`, `toll`."
+
+
+def test_what_cannot_be_seen_is_a_warning(toll: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flow that iterates over its config runs, with a line for a key that it does not name; once for a loop."""
+    toll.flow("# %%\nfor key, value in config.items():\n    print(key, value)\n")
+    run_instances(pd.DataFrame({"instance_name": ["a", "b"], "x": [1, 2]}), "flow/step.py")
+    assert capsys.readouterr().err.count("unknown parameter `x`. The flow may use it all the same: cell 3") == 1
+    for number in range(3):
+        run_notebook("flow/step.py", {"x": number}, instance_name=number)
+    assert capsys.readouterr().err.count("unknown parameter `x`") == 1
+
+
+def test_a_value_of_another_type_is_a_warning(toll: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text for a number is told once for the column, with both values."""
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "toll": ["1", "2"], "model.depth": 3})
+    run_instances(frame, "flow/step.py")
+    told = [line for line in capsys.readouterr().err.splitlines() if "default" in line]
+    assert told == ["ductaflow: step.py: `toll` is text ('1'), its default is a number (2)"]
+
+
+def test_keys_that_a_module_reads_are_fine(toll: Project) -> None:
+    """The project's modules that a flow imports may read its config."""
+    toll.write("lib/__init__.py", "")
+    toll.write("lib/model.py", "def depth(config):\n    return config['model']['depth']\n")
+    toll.flow("# %%\nfrom lib.model import depth\nprint(depth(config))\n")
+    frame = pd.DataFrame({"instance_name": ["a"], "model.depth": [3]})
+    assert run_instances(frame, "flow/step.py")["status"].tolist() == ["done"]
+
+
+# --- what all rows share
+
+
+def test_rows_override_what_they_share(toll: Project) -> None:
+    """A row's values count at any depth, a blank cell leaves the base's, and whole numbers stay whole."""
+    frame = pd.DataFrame({"instance_name": ["a", "b", "c"], "toll": [5, None, 7], "model.depth": [None, 4, None]})
+    results = run_instances(frame, "flow/step.py", base_config="config/base.json")
+    assert results["result.toll"].tolist() == [5, 2, 7]
+    assert set(results["result.whole"]) == {"int"}
+    assert results["result.depth"].tolist() == [3, 4, 3]
+    stored = json.loads((toll.root / "runs/step/b/config.json").read_text())
+    assert stored == {"toll": 2, "model": {"depth": 4, "rate": 0.5}}
+    assert plan_instances(frame, "flow/step.py", base_config=BASE)["reason"].isna().all()
+
+
+def test_only_a_base_fills_blanks(toll: Project) -> None:
+    """Without `base_config` a blank cell is null, and a number is what pandas has."""
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "toll": [5, None], "model.depth": 3})
+    run_instances(frame, "flow/step.py")
+    assert [json.loads((toll.root / f"runs/step/{name}/config.json").read_text())["toll"] for name in "ab"] == [
+        5.0,
+        None,
+    ]
+
+
+def test_a_single_config_is_laid_over_the_base(toll: Project) -> None:
+    """A row taken as a dict gives the same instance as in a control dataframe."""
+    row = {"toll": 5, "model.depth": None, "model.rate": 0.25}
+    record = run_notebook("flow/step.py", row, base_config=BASE, instance_name="a")
+    stored = json.loads((record.directory / "config.json").read_text())
+    assert stored == {"toll": 5, "model": {"depth": 3, "rate": 0.25}}
+    frame = pd.DataFrame([{"instance_name": "a", **row}])
+    assert plan_instances(frame, "flow/step.py", base_config=BASE)["reason"].tolist() == [None]
+    assert run_notebook("flow/step.py", base_config="config/base.json", instance_name="b").results["toll"] == 2
+    assert BASE == {"toll": 2, "model": {"depth": 3, "rate": 0.5}}
+
+
+def test_the_base_counts_by_its_values(toll: Project) -> None:
+    """A changed base runs the rows that take the changed value from it, with its key as the one reason."""
+    toll.write("config/shared.yaml", "toll: 2\nmodel:\n  depth: 3\n")
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "model.depth": [None, 4]})
+    run_instances(frame, "flow/step.py", base_config="config/shared.yaml")
+    assert toll.record("step", "a")["fingerprint"]["inputs"] == {}
+    toll.write("config/shared.yaml", "# new text\nmodel: {depth: 3}\ntoll: 2\n")
+    assert plan_instances(frame, "flow/step.py", base_config="config/shared.yaml")["reason"].isna().all()
+    toll.write("config/shared.yaml", "toll: 2\nmodel:\n  depth: 5\n")
+    planned = plan_instances(frame, "flow/step.py", base_config="config/shared.yaml")["reason"].tolist()
+    assert planned == ["config: model.depth 3 -> 5", None]
+
+
+def test_a_row_that_does_not_fit_its_base(toll: Project) -> None:
+    """Conflicts are listed with their rows."""
+    error = refusal(
+        pd.DataFrame({"instance_name": ["a", "b"], "toll": 1, "model": [{"depth": 1}, 3]}), base_config=BASE
+    )
+    assert error.problems == ("row 1 (b): model: an object with keys of its own in base_config, and 3 in the row",)
+
+
+@pytest.mark.parametrize(
+    ("base", "told"),
+    [
+        ("config/absent.json", "base_config not found"),
+        ("config/broken.yaml", "broken.yaml"),
+        ([1], "base_config: a config is a dict"),
+        ({"toll": {1, 2}}, "toll: set is not a JSON value"),
+    ],
+)
+def test_a_base_that_cannot_be_read(toll: Project, base: object, told: str) -> None:
+    """The message says what was given and why it cannot be."""
+    toll.write("config/broken.yaml", "a: [1\n")
+    assert told in str(refusal(pd.DataFrame({"toll": [1]}), base_config=base))
+
+
+def test_whole_numbers_of_a_parameters_cell(project: Project) -> None:
+    """Where the parameters cell has a whole number, a blank elsewhere in the column does not make it a float."""
+    cell = '# %% tags=["parameters"]\nn = 1\nshare = 0.5\n\n# %%\nprint(n, share)\n'
+    project.write_flow("flow/step.py", cell)
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "n": [3, None], "share": [1.0, None]})
+    run_instances(frame, "flow/step.py")
+    assert json.dumps(json.loads((project.root / "runs/step/a/config.json").read_text())) == '{"n": 3, "share": 1.0}'
+
+
+@pytest.mark.parametrize("ending", ["json", "yaml", "yml", "toml"])
+def test_a_config_file_goes_by_its_ending(toll: Project, ending: str) -> None:
+    """The same config from each kind of file is the same instance, for the command and as a base."""
+    from ductaflow_runtime.cli.main import main
+
+    text = {"json": '{"toll": 4, "model": {"depth": 1}}', "toml": "toll = 4\n[model]\ndepth = 1\n"}
+    toll.write(f"my.{ending}", text.get(ending, "toll: 4\nmodel:\n  depth: 1\n"))
+    ended = CliRunner().invoke(main, ["run", "flow/step.py", "--config", f"my.{ending}", "--name", "a"])
+    assert ended.exit_code == 0, ended.output
+    assert run_notebook("flow/step.py", {"toll": 4, "model": {"depth": 1}}, instance_name="a").skipped
+    assert run_notebook("flow/step.py", base_config=f"my.{ending}", instance_name="a").skipped

@@ -1,0 +1,90 @@
+"""Files that a flow's author named from the flow's own folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ductaflow import FlowError, run_notebook
+from tests.conftest import HEAD, Project
+
+READS = """\
+# %%
+from pathlib import Path
+from ductaflow import save_results
+
+save_results(n=len(Path("data/x.csv").read_text()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("named", "where", "advice"),
+    [
+        ("x.csv", "flow/x.csv", "project_path('flow/x.csv')"),
+        ("../data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
+        ("data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
+        ("../../x.csv", "../x.csv", "its full path"),
+    ],
+)
+def test_a_missing_file_that_is_elsewhere(project: Project, named: str, where: str, advice: str) -> None:
+    """The error says where the file is and how to name it."""
+    project.write(where, "a\n")
+    project.flow(f'open("{named}")')
+    with pytest.raises(FlowError) as raised:
+        run_notebook("flow/step.py", instance_name="x")
+    assert advice in str(raised.value)
+
+
+def test_a_missing_file_that_is_nowhere(project: Project) -> None:
+    """Nothing is added to the error then."""
+    project.flow('open("x.csv")')
+    with pytest.raises(FlowError):
+        run_notebook("flow/step.py", instance_name="x")
+    assert project.record("step", "x")["error"]["message"] == "[Errno 2] No such file or directory: 'x.csv'"
+
+
+def test_inputs_are_copied_for_a_flow_that_is_not_to_be_changed(project: Project) -> None:
+    """It finds them while it runs; they are inputs, no outputs, and what it writes stays in its own folder."""
+    project.settings(copy_inputs=True)
+    original = project.write("flow/data/x.csv", "abc")
+    project.write("flow/out.txt", "of the author")
+    project.flow(READS + 'open("out.txt", "a").write("!")\n')
+    record = run_notebook("flow/step.py", instance_name="x")
+    assert record.results == {"n": 3}
+    assert set(project.record("step", "x")["outputs"]) == {"out.txt"}
+    assert (record.directory / "out.txt").read_text() == "of the author!"
+    assert (project.root / "flow" / "out.txt").read_text() == "of the author"
+    assert not (record.directory / "data").exists()
+    assert run_notebook("flow/step.py", instance_name="x").skipped
+    original.write_text("abcd")
+    again = run_notebook("flow/step.py", instance_name="x")
+    assert (again.reason, again.results) == ("input: flow/data/x.csv", {"n": 4})
+    original.unlink()
+    with pytest.raises(FlowError):
+        run_notebook("flow/step.py", instance_name="x")
+
+
+def test_a_file_that_is_there_already_is_left_alone(project: Project) -> None:
+    """What somebody has put into the instance's folder is neither written over nor removed."""
+    project.settings(copy_inputs=True)
+    project.write("flow/data/x.csv", "abc")
+    project.write("runs/step/x/data/x.csv", "theirs")
+    project.flow(READS)
+    record = run_notebook("flow/step.py", instance_name="x")
+    assert record.results == {"n": 6}
+    assert (record.directory / "data" / "x.csv").read_text() == "theirs"
+
+
+def test_a_script_with_an_output_directory_finds_them_too(project: Project) -> None:
+    """The three modes agree."""
+    project.settings(copy_inputs=True)
+    project.write("config/base.json", "{}")
+    project.write("flow/data/x.csv", "abc")
+    project.write("flow/step.py", HEAD + READS)
+    subprocess.run([sys.executable, "flow/step.py", "--output-dir", "runs/step/x"], check=True)
+    record = project.record("step", "x")
+    assert (record["status"], record["results"]) == ("done", {"n": 3})
+    assert record["outputs"] == {}
+    assert run_notebook("flow/step.py", instance_name="x").skipped

@@ -1,0 +1,231 @@
+"""Nothing finished is lost: an execution that is killed at any of its steps on disk, and files that are not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ductaflow import run_instances, run_notebook
+from ductaflow_runtime.execution.entry import Conclusion, open_entry
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.record import read_record
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.prune import plan_removal, remove
+from tests.conftest import Project
+
+WRITTEN = ("out.txt", "sub/b.txt", "step.ipynb", "run.log")
+STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.utime", "shutil.rmtree"}
+STEPS |= {"os.truncate", "os.listdir", "os.scandir"}
+
+
+def job_in(root: Path) -> Job:
+    flow, runs_dir = str(root / "flow/step.py"), str(root / "runs")
+    return Job(root=str(root), runs_dir=runs_dir, flow=flow, step="step", name="one", config={})
+
+
+def attempt(root: Path, status: Status, text: str) -> None:
+    """As an execution does: make the folder ready, write files, say how it ended."""
+    entry = open_entry(job_in(root))
+    for name in WRITTEN:
+        path = entry.record.directory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    entry.close(Conclusion(status, made=frozenset({"out.txt", "sub/b.txt"})))
+
+
+def killed_at(step: int, root: Path, status: Status, text: str) -> bool:
+    """Make an attempt in a process that is killed before its nth step; false if it came to its end."""
+    child = os.fork()
+    if not child:
+        left = [step]
+
+        def hook(event: str, _: object) -> None:
+            if event in STEPS:
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        attempt(root, status, text)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
+
+
+def good(folder: Path, text: str, names: tuple[str, ...] = WRITTEN) -> bool:
+    """Whether a folder holds the whole results of an execution that succeeded."""
+    record = read_record(folder) if folder.is_dir() else None
+    whole = all((folder / name).is_file() and (folder / name).read_text() == text for name in names)
+    return record is not None and record.status is Status.DONE and whole and (folder / "config.json").is_file()
+
+
+def texts_below(root: Path) -> list[str]:
+    return [path.read_text() for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["as-written", "edited"])
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DONE])
+def test_a_kill_at_any_step_leaves_the_last_good_results_whole(tmp_path: Path, status: Status, edited: bool) -> None:
+    """They are in the instance's folder or in `previous/`, a failure keeps them, and the next success is clean."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    base = tmp_path / "base"
+    (base / "runs").mkdir(parents=True)
+    attempt(base, Status.DONE, "one")
+    names = WRITTEN
+    if edited:
+        (base / "runs/step/one/out.txt").write_text("by hand")
+        names = WRITTEN[1:]
+    (base / "runs/step/one/mine.txt").write_text("mine")
+    step, steps = 0, 0
+    while True:
+        step += 1
+        root = tmp_path / "copy"
+        shutil.copytree(base, root)
+        runs, here = root / "runs", root / "runs/step/one"
+        previous = runs / ".ductaflow/previous/step/one"
+        was_killed = killed_at(step, root, status, "two")
+        second = good(here, "two")
+        assert second or good(here, "one", names) or good(previous, "one", names), f"lost at step {step}"
+        assert not edited or "by hand" in texts_below(runs), f"edited file lost at step {step}"
+        attempt(root, Status.FAILED, "three")
+        assert good(previous, "two") if second else good(previous, "one", names), f"lost after step {step}"
+        attempt(root, Status.DONE, "four")
+        assert good(here, "four"), f"not good after step {step}"
+        assert not edited or "by hand" in texts_below(runs)
+        assert (here / "mine.txt").read_text() == "mine"
+        assert sorted(path.name for path in here.iterdir()) == sorted(
+            ["config.json", "mine.txt", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
+        )
+        assert not list((runs / ".ductaflow/previous/step").iterdir())
+        shutil.rmtree(root)
+        if not was_killed:
+            break
+        steps += 1
+    assert steps > 30
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+ONE = pd.DataFrame({"instance_name": ["one"]})
+FOLDER = Path("runs/step/one")
+EDITED = Path("runs/.ductaflow/edited/step/one")
+
+
+def test_a_file_that_somebody_saves_during_a_run_is_not_deleted(project: Project) -> None:
+    """Nobody saw the flow write it; the next success moves it away, and what programs of the flow write again goes."""
+    project.flow("""
+        import subprocess
+        open("seen.txt", "w").write("seen")
+        subprocess.run("echo native > native.txt; test -e ../../../twice || echo mine > note.txt", shell=True)
+        """)
+    run_instances(ONE, "flow/step.py")
+    outputs = project.record("step", "one")["outputs"]
+    assert {name: told.get("unseen") for name, told in outputs.items()} == {
+        "native.txt": True, "note.txt": True, "seen.txt": None,
+    }  # fmt: skip
+    (project.root / "twice").touch()
+    run_instances(ONE, "flow/step.py", force=True)
+    assert set(files(FOLDER)) >= {"seen.txt", "native.txt"}
+    assert "note.txt" not in files(FOLDER)
+    assert list(files(EDITED).values()) == ["mine\n"]
+
+
+def test_edited_files_of_a_failed_instance_are_kept(project: Project) -> None:
+    """As those of a good one."""
+    project.flow("open('out.txt', 'w').write('x')\nassert config['good']")
+    row = ONE.assign(good=False)
+    run_instances(row, "flow/step.py", on_error="continue")
+    (FOLDER / "out.txt").write_text("by hand")
+    run_instances(row, "flow/step.py", on_error="continue")
+    assert list(files(EDITED).values()) == ["by hand"]
+
+
+def test_each_edited_file_has_a_place_of_its_own(project: Project) -> None:
+    """However fast one follows the other."""
+    project.flow("open('out.txt', 'w').write('x')")
+    for number in range(12):
+        run_instances(ONE, "flow/step.py")
+        (FOLDER / "out.txt").write_text(f"edit {number}")
+    assert sorted(files(EDITED).values()) == sorted(f"edit {number}" for number in range(11))
+
+
+def test_a_record_does_not_lead_out_of_the_folder(project: Project, tmp_path: Path) -> None:
+    """A link in the folder of results is nobody's way to other files."""
+    secret = tmp_path / "home/secret.txt"
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    project.flow("open('out.txt', 'w').write('x')")
+    run_instances(ONE, "flow/step.py")
+    (FOLDER / "l").symlink_to(secret.parent)
+    record = project.record("step", "one")
+    told = {"size": 6, "sha256": "0" * 64, "mtime_ns": secret.stat().st_mtime_ns}
+    record["outputs"]["l/secret.txt"] = told
+    record["links"] = ["l/secret.txt"]
+    (FOLDER / "run.json").write_text(json.dumps(record))
+    run_instances(ONE, "flow/step.py", force=True)
+    assert secret.read_text() == "secret"
+    assert not EDITED.exists()
+
+
+@pytest.mark.parametrize("link", [".ductaflow/previous", ".ductaflow/previous/step", ".ductaflow/edited"])
+def test_a_link_in_the_hidden_folder_is_refused(project: Project, tmp_path: Path, link: str) -> None:
+    """With a message; nothing behind it is touched, and the good results stay as they are."""
+    project.flow("open('out.txt', 'w').write('x')")
+    run_instances(ONE, "flow/step.py")
+    outside = tmp_path / "home"
+    for name in ("step/one", "one"):
+        (outside / name).mkdir(parents=True)
+        (outside / name / "dear.txt").write_text("dear")
+    path = project.root / "runs" / link
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(outside)
+    (FOLDER / "out.txt").write_text("by hand")
+    row = run_instances(ONE, "flow/step.py", on_error="continue").iloc[0]
+    assert (row["status"], "is a link" in row["error"]) == ("failed", True)
+    assert (outside / "one/dear.txt").read_text() == (outside / "step/one/dear.txt").read_text() == "dear"
+    assert (FOLDER / "out.txt").read_text() == "by hand"
+    assert project.record("step", "one")["status"] == "done"
+
+
+def test_results_on_another_disk_are_kept(project: Project) -> None:
+    """Where a file cannot have a second place, it is copied."""
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == project.root.stat().st_dev:
+        pytest.skip("needs a second file system")
+    place = other / f"ductaflow-test-{os.getpid()}"
+    place.mkdir()
+    try:
+        (project.root / "runs").mkdir()
+        (project.root / "runs/step").symlink_to(place)
+        project.flow("open('out.txt', 'w').write(str(config['x']))\nassert config['x'] != 2")
+        for x in (1, 2, 2):
+            run_instances(ONE.assign(x=x), "flow/step.py", on_error="continue")
+        assert (project.root / "runs/.ductaflow/previous/step/one/out.txt").read_text() == "1"
+        run_instances(ONE.assign(x=3), "flow/step.py")
+        assert (FOLDER / "out.txt").read_text() == "3"
+        assert not (project.root / "runs/.ductaflow/previous/step/one").exists()
+    finally:
+        shutil.rmtree(place)
+
+
+def test_pruning_leaves_what_is_edited_after_the_list(project: Project) -> None:
+    """Between the list and the answer somebody may have worked on it."""
+    project.flow("open('out.txt', 'w').write('x')\nopen('other.txt', 'w').write('x')")
+    run_notebook("flow/step.py", {}, instance_name="one")
+    removal = plan_removal(project.root / "runs", "step", "one")
+    assert "out.txt" in removal.ours
+    (FOLDER / "out.txt").write_text("by hand")
+    remove(removal)
+    assert files(FOLDER) == {"out.txt": "by hand"}
