@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ductaflow import FlowFileError, load_cli_parameters, load_results, run_notebook
-from tests.conftest import ENGINES, Project
+from tests.conftest import Project
 
 FLOW = """\
 # %% tags=["parameters"]
@@ -109,7 +109,7 @@ def test_a_sweep_and_a_script_give_the_same(variables: Project) -> None:
     assert scripted["results"] == swept["results"] == other.results == {"alpha": 0.7}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_in_a_sweep_the_line_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
     """What is injected stays, in each engine."""
     monkeypatch.chdir(tmp_path)

@@ -122,6 +122,7 @@ FOLDER = Path("runs/step/one")
 EDITED = Path("runs/.ductaflow/edited/step/one")
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_file_that_somebody_saves_during_a_run_is_not_deleted(project: Project) -> None:
     """Nobody saw the flow write it; the next success moves it away, and what programs of the flow write again goes."""
     project.flow("""
