@@ -16,6 +16,7 @@ import pytest
 
 import ductaflow
 from ductaflow import InstancesFailed, plan_instances, run_instances
+from tests.waiting import LAST_CHANCE_S
 
 from .helpers import ROOT, commit_all, git, isolation, run_python, tree
 
@@ -115,7 +116,7 @@ def run_as_notebook(conductor):
     """What the cells of a conductor print in a Jupyter kernel that runs in the project."""
     notebook = jupytext.read(conductor)
     kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": str(conductor.parent)}}}
-    nbclient.NotebookClient(notebook, timeout=300, **kernel).execute()
+    nbclient.NotebookClient(notebook, timeout=LAST_CHANCE_S, **kernel).execute()
     return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.get("text"))
 
 
