@@ -112,7 +112,7 @@ def test_a_dead_process_of_another_conductor_is_not_waited_for(project: Project)
     """What a killed conductor was executing is executed by the other."""
     project.flow(FLOW.replace("0.05", "0 if ductaflow.project_path('second').exists() else open('begun', 'w') and 600"))
     first = start(project)
-    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2, by=first)
     (project.root / "second").touch()
     second = start(project)
     waits(second)
@@ -141,7 +141,7 @@ def test_waiting_is_told(project: Project) -> None:
         """
     other = start(project, command)
     path = project.root / "runs/step/one/run.json"
-    wait_for(path.exists)
+    wait_for(path.exists, by=other)
     there = json.loads(path.read_text())["environment"]
     mine = start(project, command)
     told = waits(mine)

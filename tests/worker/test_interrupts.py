@@ -41,7 +41,7 @@ LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handle
 @pytest.mark.parametrize("begun", [0, 1, 2])
 def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     """Whenever it comes, Ctrl-C starts nothing more, and what ran says interrupted."""
-    project.flow("# %%\nimport time\ntime.sleep(600)\n")
+    project.flow("# %%\nimport time\ntime.sleep(600 + config['n'])\n")
     script = project.write(
         "conductor.py",
         LISTENS + "import pandas as pd\nfrom ductaflow import run_instances\nprint('ready', flush=True)\n"
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     )
     assert conductor.stdout is not None
     conductor.stdout.readline()
-    wait_for(lambda: len(list(project.root.glob("runs/step/*/run.json"))) >= begun)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/run.json"))) >= begun, by=conductor)
     conductor.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in conductor.communicate(timeout=LAST_CHANCE_S)[1]
     folders = list(project.root.glob("runs/step/*/run.json"))
@@ -145,9 +145,9 @@ def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project)
     script = project.write(
         "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
     )
-    other = subprocess.Popen([sys.executable, script], cwd=project.root)
+    other = subprocess.Popen([sys.executable, script], cwd=project.root, text=True)
     here = project.root / "runs/step/x/here"
-    wait_for(here.is_file)
+    wait_for(here.is_file, by=other)
     runs = str(project.root / "runs")
     with pytest.raises(InstanceBusyError):
         run_job(Job(root=str(project.root), runs_dir=runs, flow=str(flow), step="step", name="x", config={}))
