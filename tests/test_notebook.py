@@ -18,7 +18,7 @@ from ductaflow_runtime.notebook import (
 )
 from tests.conftest import HEAD, Project
 
-FLOW = HEAD + "# %% [markdown]\n# Text\n\n# %%\nfirst = 1\n\n# %% tags=['last']\nlast = 2\n"
+FLOW = HEAD + "# %% [markdown]\n# Text\n\n# %%\nfirst = config['n']\n\n# %% tags=['last']\nlast = 2\n"
 
 
 def test_an_executed_notebook_has_the_flows_cells_with_their_numbers(project: Project) -> None:

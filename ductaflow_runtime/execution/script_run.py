@@ -126,6 +126,7 @@ class ScriptRun:
             config=job.config,
             started=self.entry.record.started or "",
             modules=local_modules(job.root),
+            kernel=None,
         )
         made = frozenset(tracker.made)
         self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen, made))

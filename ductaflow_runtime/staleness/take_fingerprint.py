@@ -40,12 +40,13 @@ def fingerprint(
     started: str,
     modules: Mapping[str, str],
     with_packages: bool = True,
-    kernel: str = HERE,
+    kernel: str | None = HERE,
 ) -> Fingerprint:
     """The fingerprint of an execution that has just ended, begun at `started` (ISO).
 
     `modules` maps the absolute paths of the project's modules that it imported to their names. `with_packages` is for
-    a process whose third-party packages are this one's; `kernel` is the name of the Jupyter kernel that executed it.
+    a process whose third-party packages are this one's; `kernel` is the name of the Jupyter kernel that executed
+    it, `None` for a script, which is as good as any.
     """
     places = map(tracker.place, [*modules, *tracker.sources])
     paths = {path for path in places if path is not None and path != flow}

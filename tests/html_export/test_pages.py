@@ -96,7 +96,7 @@ def test_page_without_code_keeps_what_it_shows(project: Path) -> None:
 def test_warnings_of_page_making_are_not_the_flows(project: Path) -> None:
     """An output that a page cannot show, or an image without a description, counts as no warning."""
     (project / "flow/volumes.py").write_text(
-        '# %% tags=["parameters"]\nconfig = {}\n\n# %%\nfrom IPython.display import display\n\n'
+        '# %% tags=["parameters"]\nconfig = {}\n\n# %%\nfrom IPython.display import display\n\nprint(config["n"])\n'
         'display({"application/x-unknown": "x"}, raw=True)\ndisplay({"image/png": "iVBORw0KGgo="}, raw=True)\n'
     )
     run_instances(rows(1), "flow/volumes.py", workers=1, export_html=True)

@@ -63,9 +63,9 @@ def nested_as_object(sample: Sample) -> None:
 
 def negative_zero(sample: Sample) -> None:
     for row in sample.rows["cost"]:
-        row["bias"] = 0.0
+        row["note"] = 0.0
     sample.run("cost")
-    sample.row("cost", "a")["bias"] = -0.0
+    sample.row("cost", "a")["note"] = -0.0
 
 
 def back_again(sample: Sample) -> None:
@@ -94,7 +94,7 @@ CASES = [
         {"cost/b": "config: fare.base 2 -> 5", "sum/b": "input: runs/cost/b/cost.csv"},
     ),
     Case("type 1 to 1.0", column("year", 2020.0, "a"), {"cost/a": "config: year 2020 -> 2020.0"}),
-    Case("negative zero", negative_zero, {"cost/a": "config: bias 0.0 -> -0.0"}),
+    Case("negative zero", negative_zero, {"cost/a": "config: note 0.0 -> -0.0"}),
     Case("type number to text", column("year", "2020", "a"), {"cost/a": 'config: year 2020 -> "2020"'}),
     Case("type number to true", column("year", True, "a"), {"cost/a": "config: year 2020 -> true"}),
     Case("value gone missing", column("year", float("nan"), "c"), {"cost/c": "config: year 2020 -> null"}),

@@ -115,7 +115,7 @@ def test_a_dead_worker_claims_nothing(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn")
 def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     """A worker that is killed between two calls costs no row."""
-    project.flow("# %%\nprint(1)\n")
+    project.flow("# %%\nprint(config['n'])\n")
     frame = pd.DataFrame({"n": range(2)})
     run_instances(frame, "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():

@@ -142,7 +142,7 @@ def test_an_expected_error_is_no_failure(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn")
 def test_a_conductor_needs_no_main_guard(project: Project) -> None:
     """A script that calls run_instances at its top level runs once, with two workers."""
-    project.flow("# %%\nprint(config)\n")
+    project.flow("# %%\nprint(config['n'])\n")
     ended = python(
         project,
         """
@@ -159,7 +159,9 @@ def test_a_conductor_needs_no_main_guard(project: Project) -> None:
 @pytest.mark.engines("fork", "spawn")
 def test_the_parent_is_left_as_it_was(project: Project) -> None:
     """Working directory, import path, environment, threads and descriptors are the same after a sweep."""
-    project.flow("# %%\nimport os, sys\nos.environ['X_SET'] = '1'\nsys.path.append('/x')\nos.chdir('/')\n")
+    project.flow(
+        "# %%\nimport os, sys\nprint(config['n'])\nos.environ['X_SET'] = '1'\nsys.path.append('/x')\nos.chdir('/')\n"
+    )
     frame = pd.DataFrame({"n": range(8)})
     run_instances(frame, "flow/step.py", workers=4)
     pool().close()
