@@ -52,6 +52,11 @@ class Folder:
         """Make a folder directly in it."""
         os.mkdir(self._at(name), dir_fd=self.handle)
 
+    def make_common(self, name: str) -> None:
+        """The same for one that several instances use, which another process may make at this moment."""
+        with contextlib.suppress(FileExistsError):
+            self.make(name)
+
     @contextlib.contextmanager
     def enter(self, name: str) -> Iterator[Folder]:
         """A folder directly in it; `OSError` if it is none, or a link."""
@@ -65,7 +70,7 @@ class Folder:
             folder, (*above, leaf) = self, name.split("/")
             for each in above:
                 if make and not folder.has(each):
-                    folder.make(each)
+                    folder.make_common(each)
                 folder = stack.enter_context(folder.enter(each))
             yield folder, leaf
 
@@ -152,7 +157,7 @@ def open_below(base: Path, inside: Path, *, make: bool = False) -> Iterator[Fold
                 folder = None
                 break
             if kind is None:
-                folder.make(name)
+                folder.make_common(name)
             folder = stack.enter_context(folder.enter(name))
         yield folder
 
