@@ -162,7 +162,7 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
     project.flow(
         "# %%\nimport os, sys\nprint(config['n'])\nos.environ['X_SET'] = '1'\nsys.path.append('/x')\nos.chdir('/')\n"
     )
-    frame = pd.DataFrame({"n": range(8)})
+    frame = pd.DataFrame({"n": range(6)})
     run_instances(frame, "flow/step.py", workers=4)
     pool().close()
 
