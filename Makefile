@@ -19,7 +19,9 @@ demo: demo/.copier-answers.yml ## a project in demo/, and its sweep: Braess's pa
 	@echo "  make demo                            runs nothing again, for nothing changed"
 	@echo "  . .venv/bin/activate && cd demo      then edit flow/ or conductor.py: python conductor.py"
 
+# Compiled once, also where Python may not do so itself: the tests start hundreds of interpreters.
 test: $(VENV)/.installed ## all tests
+	$(BIN)/python -m compileall -q ductaflow.py ductaflow_runtime
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.installed ## lint, format, types, documentation

@@ -1,4 +1,4 @@
-"""The project: the state of its git repository, as records hold it."""
+"""The project: the state of its git repository, as records hold it, and settings that cannot be read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from ductaflow import ProjectError, plan_instances
 from ductaflow_runtime.project import Project
 
 WHO = ("-c", "user.name=x", "-c", "user.email=x@example.org")
@@ -107,3 +109,32 @@ def test_without_git(tmp_path: Path, repository: Path, monkeypatch: pytest.Monke
     assert Project.at(outside).git_state() == {"git_commit": None, "git_dirty": False}
     monkeypatch.setenv("PATH", "")
     assert Project.at(repository).git_state() == unknown
+
+
+CONFLICT = """\
+[tool.ductaflow]
+workers = 1
+
+[tool.ruff]
+<<<<<<< before updating
+line-length = 120
+=======
+line-length = 100
+>>>>>>> after updating
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(CONFLICT, r"pyproject\.toml, line 5: an update or a merge left a conflict here\. ", id="conflict"),
+        pytest.param("[tool.ductaflow\n", r"pyproject\.toml cannot be read: .*line 1", id="not TOML"),
+    ],
+)
+def test_settings_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    """The message says which line is wrong, and what an update has to do with it."""
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "step.py").write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProjectError, match=said):
+        plan_instances(pd.DataFrame({"instance_name": ["a"]}), "step.py")

@@ -80,22 +80,24 @@ def executions(project: Project) -> Counter[str]:
     return Counter((project.root / "executions.txt").read_text().split())
 
 
-@pytest.mark.engines("fork", "spawn")
-def test_two_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
-    """Each row is executed once; both frames are complete, and no row has failed."""
-    share_the_work(project, 2)
-
-
-def test_five_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
-    """However many there are."""
-    share_the_work(project, 5)
-
-
 def share_the_work(project: Project, number: int) -> None:
+    """Each row is executed once; every frame is complete, and no row has failed."""
     told = Counter(conduct(project, number))
     assert set(executions(project).values()) == {1}
     assert told == {"done": ROWS, "up to date": ROWS * (number - 1)}
     assert not list((project.root / "runs/.ductaflow/locks").rglob("n*"))
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_two_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """Two that are started together execute each row once between them; both frames are complete."""
+    share_the_work(project, 2)
+
+
+@pytest.mark.slow
+def test_many_conductors_of_the_same_rows_share_the_work(project: Project) -> None:
+    """So do five."""
+    share_the_work(project, 5)
 
 
 def test_without_locks_a_file_stands_for_them(project: Project, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_dead_process_of_another_conductor_is_not_waited_for(project: Project)
     """What a killed conductor was executing is executed by the other."""
     project.flow(FLOW.replace("0.05", "0 if ductaflow.project_path('second').exists() else open('begun', 'w') and 600"))
     first = start(project)
-    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2, by=first)
     (project.root / "second").touch()
     second = start(project)
     waits(second)
@@ -141,7 +143,7 @@ def test_waiting_is_told(project: Project) -> None:
         """
     other = start(project, command)
     path = project.root / "runs/step/one/run.json"
-    wait_for(path.exists)
+    wait_for(path.exists, by=other)
     there = json.loads(path.read_text())["environment"]
     mine = start(project, command)
     told = waits(mine)

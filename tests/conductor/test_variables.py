@@ -48,6 +48,7 @@ def injected(project: Project, name: str) -> list[str]:
     return ["".join(cells[number]["source"]) for number in at]
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_each_value_arrives_as_a_variable(project: Project, flow: str) -> None:
     """A sweep over `alpha` computes with the row's alpha, in `run_instances`, `run_notebook` and the command."""
     frame = pd.DataFrame({"instance_name": ["a", "b"], "alpha": [0.7, 0.9], "options.seed": [2, 3]})
@@ -66,6 +67,7 @@ def test_each_value_arrives_as_a_variable(project: Project, flow: str) -> None:
     assert plan_instances(frame, flow)["reason"].isna().all()
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_nothing_given_means_the_defaults(project: Project, flow: str) -> None:
     """An empty config injects nothing, as papermill does."""
     assert run_notebook(flow, {}, instance_name="a").results == {"alpha": 0.1, "ratio": 0.5, "seed": 1}
@@ -96,6 +98,7 @@ def test_a_changed_comment_keeps_the_injected_cell(project: Project, flow: str) 
     assert injected(project, "b") == []
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize("kind", ["ipynb", "py"])
 def test_a_flow_without_parameters_cell_takes_nothing(project: Project, kind: str) -> None:
     """It runs with an empty config, and refuses another before anything runs, saying what to add."""
@@ -119,6 +122,7 @@ def test_a_flow_without_parameters_cell_takes_nothing(project: Project, kind: st
     assert len(load_results("step")) == 2
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize("kind", ["markdown", "second", "twice"])
 def test_the_tag_counts_wherever_papermill_takes_it(project: Project, kind: str) -> None:
     """On a text cell, further down, and on several cells, of which the first counts."""
@@ -136,6 +140,7 @@ def test_the_tag_counts_wherever_papermill_takes_it(project: Project, kind: str)
     assert run_notebook(flow, {"alpha": 0.7}, instance_name="a").results == {"alpha": 0.7, "ratio": 0.5, "seed": 1}
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_notebook_that_papermill_has_executed_is_a_flow(project: Project) -> None:
     """Its injected cell is replaced, as papermill replaces it, and the stored notebook can be refreshed."""
     cells = [(CELL, ["parameters"]), ("# Parameters\nalpha = 0.9", ["injected-parameters"]), (CODE, [])]

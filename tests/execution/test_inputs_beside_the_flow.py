@@ -19,6 +19,7 @@ save_results(n=len(Path("data/x.csv").read_text()))
 """
 
 
+@pytest.mark.engines("fork", "spawn")
 @pytest.mark.parametrize(
     ("named", "where", "advice"),
     [
@@ -37,6 +38,7 @@ def test_a_missing_file_that_is_elsewhere(project: Project, named: str, where: s
     assert advice in str(raised.value)
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_missing_file_that_is_nowhere(project: Project) -> None:
     """Nothing is added to the error then."""
     project.flow('open("x.csv")')
@@ -45,6 +47,7 @@ def test_a_missing_file_that_is_nowhere(project: Project) -> None:
     assert project.record("step", "x")["error"]["message"] == "[Errno 2] No such file or directory: 'x.csv'"
 
 
+@pytest.mark.engines("fork", "spawn", "kernel")
 def test_inputs_are_copied_for_a_flow_that_is_not_to_be_changed(project: Project) -> None:
     """It finds them while it runs; they are inputs, no outputs, and what it writes stays in its own folder."""
     project.settings(copy_inputs=True)
@@ -66,6 +69,7 @@ def test_inputs_are_copied_for_a_flow_that_is_not_to_be_changed(project: Project
         run_notebook("flow/step.py", instance_name="x")
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_file_that_is_there_already_is_left_alone(project: Project) -> None:
     """What somebody has put into the instance's folder is neither written over nor removed."""
     project.settings(copy_inputs=True)

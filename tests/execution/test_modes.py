@@ -193,14 +193,6 @@ def test_the_command_that_a_record_names_reproduces_it(same: Project) -> None:
     assert (record.directory / "costs.csv").read_bytes() == before
 
 
-def test_a_config_shown_in_a_terminal_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
-    """display_config_summary prints nested keys, dotted and aligned."""
-    from ductaflow import display_config_summary
-
-    display_config_summary({"network": "base", "params": {"factor": 0.5}}, "Mine")
-    assert capsys.readouterr().out == "Mine\n  network        base\n  params.factor  0.5\n"
-
-
 def test_the_command_takes_the_same_default_as_the_script(same: Project) -> None:
     """`ductaflow run` and `plan` without --config use the file that the flow's CLI cell names."""
     from click.testing import CliRunner

@@ -62,12 +62,17 @@ def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     share = len(wanted) * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     start = share // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     common = common_folder(tmp_path_factory)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        futures = {
-            name: executor.submit(cells_once, common, name, "kernel") for name in wanted[start:] + wanted[:start]
-        }
-        yield lambda name: futures[name].result()
-        executor.shutdown(cancel_futures=True)
+    processes = partial(ProcessPoolExecutor, 1, mp_context=multiprocessing.get_context("spawn"))
+    with processes() as ahead, processes() as at_once:
+        futures = {name: ahead.submit(cells_once, common, name, "kernel") for name in wanted[start:] + wanted[:start]}
+
+        def cells(name: str) -> list[Cell]:
+            if futures[name].cancel():  # its turn has not come yet
+                futures[name] = at_once.submit(cells_once, common, name, "kernel")
+            return futures[name].result()
+
+        yield cells
+        ahead.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")

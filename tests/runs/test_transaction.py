@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,7 @@ import pytest
 from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.execution.entry import Conclusion, open_entry
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.folder import open_below
 from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.prune import plan_removal, remove
@@ -122,6 +125,7 @@ FOLDER = Path("runs/step/one")
 EDITED = Path("runs/.ductaflow/edited/step/one")
 
 
+@pytest.mark.engines("fork", "spawn")
 def test_a_file_that_somebody_saves_during_a_run_is_not_deleted(project: Project) -> None:
     """Nobody saw the flow write it; the next success moves it away, and what programs of the flow write again goes."""
     project.flow("""
@@ -229,3 +233,17 @@ def test_pruning_leaves_what_is_edited_after_the_list(project: Project) -> None:
     (FOLDER / "out.txt").write_text("by hand")
     remove(removal)
     assert files(FOLDER) == {"out.txt": "by hand"}
+
+
+def test_instances_that_begin_together_make_their_common_folder_together(tmp_path: Path) -> None:
+    """None of a step's rows fails because another one was first to make a folder that both need."""
+    together = threading.Barrier(4)
+
+    def make(number: int) -> bool:
+        together.wait()
+        with open_below(tmp_path, Path(f"{number // 4}/previous/cost"), make=True) as folder:
+            return folder is not None
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(200):
+            assert all(threads.map(make, range(4 * number, 4 * number + 4)))

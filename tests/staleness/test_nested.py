@@ -100,10 +100,9 @@ def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change
 
 
 @pytest.mark.engines("spawn", "kernel")
-@pytest.mark.parametrize("change", ["data", "module"])
-def test_the_same_on_other_engines(project: Project, change: str) -> None:
+def test_the_same_on_other_engines(project: Project) -> None:
     """An inner instance is told by whatever process the flows above it run in."""
-    changes_run_the_outer(project, "two-deep", change)
+    changes_run_the_outer(project, "two-deep", "module")
 
 
 @pytest.mark.parametrize("way", OUTER)

@@ -128,10 +128,8 @@ WAYS = {
 NAMES = {"load_results": "up/one/run.json"}
 
 
-@pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize("where", ["link", "outside"])
-def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
-    """Another instance's output is an input also where `runs` is a link, or another folder than the project's."""
+def kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
+    """What is read of the results of another instance counts, whichever way it is read."""
     elsewhere = tmp_path / "scratch"
     elsewhere.mkdir()
     if where == "link":
@@ -156,6 +154,18 @@ def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where
     for way in WAYS:
         run(way)
         assert plan(way) is None
+
+
+@pytest.mark.parametrize("where", ["link", "outside"])
+def test_results_that_are_kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
+    """Another instance's output is an input also where `runs` is a link, or another folder than the project's."""
+    kept_elsewhere(project, tmp_path, where)
+
+
+@pytest.mark.engines("spawn", "kernel")
+def test_results_that_are_kept_elsewhere_on_other_engines(project: Project, tmp_path: Path) -> None:
+    """So it is, whatever executed the flows."""
+    kept_elsewhere(project, tmp_path, "link")
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import LAST_CHANCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_TAG = "v0.1.0"
 
@@ -41,7 +43,7 @@ def commit_all(folder, message="Change", tag=None, env=None):
 def run_python(project, *arguments):
     """Run this Python in the project, as an analyst would in a terminal."""
     return subprocess.run(
-        [sys.executable, *arguments], cwd=project, check=False, capture_output=True, text=True, timeout=300
+        [sys.executable, *arguments], cwd=project, check=False, capture_output=True, text=True, timeout=LAST_CHANCE_S
     )
 
 

@@ -16,6 +16,10 @@ import pytest
 
 import ductaflow
 from ductaflow import InstancesFailed, plan_instances, run_instances
+from tests.markdown_pages import ROOT as REPOSITORY
+from tests.markdown_pages import blocks_of
+from tests.once import common_folder, once
+from tests.waiting import LAST_CHANCE_S
 
 from .helpers import ROOT, commit_all, git, isolation, run_python, tree
 
@@ -34,11 +38,22 @@ def traffic(released, generate, monkeypatch):
 @pytest.fixture(scope="module")
 def swept(fresh, tmp_path_factory):
     """A committed project with the traffic example whose conductor has run, and what it printed. Tests only read it."""
-    project = shutil.copytree(fresh("traffic"), tmp_path_factory.mktemp("swept") / "project")
-    commit_all(project, env={**os.environ, **isolation(tmp_path_factory.mktemp("home"))})
-    done = run_python(project, "conductor.py")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project, done.stdout
+
+    def sweep(folder):
+        project = shutil.copytree(fresh("traffic"), folder / "project")
+        commit_all(project, env={**os.environ, **isolation(tmp_path_factory.mktemp("home"))})
+        done = run_python(project, "conductor.py")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
+
+    folder = once(common_folder(tmp_path_factory) / "swept", sweep)
+    return folder / "project", (folder / "printed.txt").read_text(encoding="utf-8")
+
+
+def test_the_shown_results_are_the_real_ones(swept):
+    """The README's table is what the example's conductor prints."""
+    (shown,) = [block for block in blocks_of(REPOSITORY / "README.md") if block.directive == "output: conductor.py"]
+    assert shown.text in swept[1]
 
 
 def records(project, step):
@@ -115,7 +130,7 @@ def run_as_notebook(conductor):
     """What the cells of a conductor print in a Jupyter kernel that runs in the project."""
     notebook = jupytext.read(conductor)
     kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": str(conductor.parent)}}}
-    nbclient.NotebookClient(notebook, timeout=300, **kernel).execute()
+    nbclient.NotebookClient(notebook, timeout=LAST_CHANCE_S, **kernel).execute()
     return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.get("text"))
 
 

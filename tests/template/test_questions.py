@@ -9,6 +9,8 @@ import pytest
 import yaml
 from plumbum import local
 
+from tests.waiting import LAST_CHANCE_S
+
 from .helpers import ROOT
 
 SETTINGS = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
@@ -180,9 +182,12 @@ def test_python_that_copier_does_not_run_on_is_told_after_the_copy(released, tmp
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="no version newer than this Python is offered")
 def test_python_that_copier_does_not_run_on_is_told_when_asked(released, tmp_path):
     """The choices say which Python versions are newer than the one at work."""
-    pexpect = pytest.importorskip("pexpect")
+    import pexpect
+
     command = ["-m", "copier", "copy", str(released), str(tmp_path / "project")]
-    asked = pexpect.spawn(sys.executable, command, env=os.environ, encoding="utf-8", dimensions=(50, 150), timeout=60)
+    asked = pexpect.spawn(
+        sys.executable, command, env=os.environ, encoding="utf-8", dimensions=(50, 150), timeout=LAST_CHANCE_S
+    )
     for question in ("Name of the project", "Short name", "What the project finds out", "Who is responsible"):
         asked.expect_exact(question)
         asked.send("\r")

@@ -52,7 +52,7 @@ def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     )
     assert conductor.stdout is not None
     conductor.stdout.readline()
-    wait_for(lambda: len(list(project.root.glob("runs/step/*/run.json"))) >= begun)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/run.json"))) >= begun, by=conductor)
     conductor.send_signal(signal.SIGINT)
     told = conductor.communicate(timeout=LAST_CHANCE_S)[1]
     assert conductor.returncode == -signal.SIGINT, "a shell shows 130"
@@ -152,9 +152,9 @@ def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project)
     script = project.write(
         "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
     )
-    other = subprocess.Popen([sys.executable, script], cwd=project.root)
+    other = subprocess.Popen([sys.executable, script], cwd=project.root, text=True)
     here = project.root / "runs/step/x/here"
-    wait_for(here.is_file)
+    wait_for(here.is_file, by=other)
     runs = str(project.root / "runs")
     with pytest.raises(InstanceBusyError):
         run_job(Job(root=str(project.root), runs_dir=runs, flow=str(flow), step="step", name="x", config={}))

@@ -162,7 +162,7 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
     project.flow(
         "# %%\nimport os, sys\nprint(config['n'])\nos.environ['X_SET'] = '1'\nsys.path.append('/x')\nos.chdir('/')\n"
     )
-    frame = pd.DataFrame({"n": range(8)})
+    frame = pd.DataFrame({"n": range(6)})
     run_instances(frame, "flow/step.py", workers=4)
     pool().close()
 
@@ -189,9 +189,9 @@ def test_workers_end_with_their_parent(project: Project) -> None:
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
-    parent = subprocess.Popen([sys.executable, script], cwd=project.root)
+    parent = subprocess.Popen([sys.executable, script], cwd=project.root, text=True)
     pids = project.root / "runs/step/x/pids"
-    wait_for(lambda: pids.is_file() and len(pids.read_text().split()) == 2)
+    wait_for(lambda: pids.is_file() and len(pids.read_text().split()) == 2, by=parent)
     parent.kill()
     parent.wait()
     wait_for(lambda: not any(is_running(int(pid)) for pid in pids.read_text().split()))
@@ -209,7 +209,7 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
     parent = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
-    wait_for((project.root / "runs/step/x/here").is_file)
+    wait_for((project.root / "runs/step/x/here").is_file, by=parent)
     parent.send_signal(signal.SIGINT)
     assert "KeyboardInterrupt" in parent.communicate(timeout=LAST_CHANCE_S)[1]
     assert project.record("step", "x")["status"] == "interrupted"
@@ -224,9 +224,9 @@ def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
         "conductor.py",
         "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
     )
-    other = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL)
+    other = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL, text=True)
     try:
-        wait_for((project.root / "runs/step/x/here").is_file)
+        wait_for((project.root / "runs/step/x/here").is_file, by=other)
         with pytest.raises(InstanceBusyError, match="is being executed"):
             run_notebook("flow/step.py", {}, instance_name="x")
     finally:
