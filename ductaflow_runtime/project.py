@@ -112,16 +112,22 @@ def _git_status(root: Path, results: str) -> list[str] | None:
 
 def find_root(start: Path | None = None) -> Path:
     """The nearest ancestor of the working directory, else of the running script, with a pyproject.toml."""
-    here = (start or Path.cwd()).resolve()
-    candidates = [here]
+    here = os.path.realpath(start or os.getcwd())
+    root = _root_above(here)
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if start is None and script:
-        candidates.append(Path(script).resolve().parent)
-    for candidate in candidates:
-        for folder in (candidate, *candidate.parents):
-            if (folder / "pyproject.toml").is_file():
-                return folder
-    return here
+    if root is None and start is None and script:
+        root = _root_above(os.path.dirname(os.path.realpath(script)))
+    return Path(root or here)
+
+
+def _root_above(folder: str) -> str | None:
+    """The nearest of a folder and its ancestors that is a project's; with plain texts, for every call asks."""
+    while not os.path.isfile(os.path.join(folder, "pyproject.toml")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
 
 
 def load_settings(root: Path) -> Settings:

@@ -42,8 +42,7 @@ def ahead_of(call: Call) -> Ahead:
     project = call.project
     if project.settings.preload is not None:
         return Ahead(project.settings.preload)
-    order = call.present().code(call.flow).order
-    return imports_ahead(order, dict.fromkeys((call.flow.parent, project.root)))
+    return imports_ahead(call.code.order, dict.fromkeys((call.flow.parent, project.root)))
 
 
 def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: Ahead, text: str) -> Job:

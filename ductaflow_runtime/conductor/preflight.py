@@ -22,8 +22,9 @@ _MOST = 10
 _MOST_MODULES = 1000
 
 
-def check_before_running(call: Call, code: FlowCode) -> None:
+def check_before_running(call: Call) -> None:
     """Raise one `FlowFileError` for all that is certain to fail in every row."""
+    code = call.code
     if code.kernel is not None or call.options.kernel_name is not None:
         return
     flow = call.project.relative(call.flow)

@@ -30,6 +30,7 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,24 +217,25 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
         require_extra()
     jobs = Jobs(call, plans, sweep.threads)
     if jobs:
-        check_before_running(call, call.present().code(call.flow))
-    outcomes = refresh_all(call, plans)
+        check_before_running(call)
+    present = call.present()
+    outcomes = refresh_all(plans, present, options.export_html)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
     try:
-        outcomes |= _with_pages(call, plans, sweep.run(jobs))
+        executed = sweep.run(jobs)
+        outcomes |= _with_pages(plans, executed, present) if options.export_html else executed
     finally:
         for observer in sweep.observers:
             observer.finished()
     return [outcomes[index] for index in range(len(plans))]
 
 
-def _with_pages(call: Call, plans: Sequence[Plan], outcomes: dict[int, Outcome]) -> dict[int, Outcome]:
-    """What another process had executed meanwhile has its page, too, if pages are asked for."""
-    present = call.present()
+def _with_pages(plans: Sequence[Plan], outcomes: dict[int, Outcome], present: Present) -> dict[int, Outcome]:
+    """What another process had executed meanwhile has its page, too."""
     for index, outcome in outcomes.items():
-        if call.options.export_html and outcome.status is Status.UP_TO_DATE and outcome.record is not None:
+        if outcome.status is Status.UP_TO_DATE and outcome.record is not None:
             refresh(plans[index], outcome.record, present, html=True)
     return outcomes
 
@@ -251,11 +253,10 @@ def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
             running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
 
 
-def refresh_all(call: Call, plans: Sequence[Plan]) -> dict[int, Outcome]:
+def refresh_all(plans: Sequence[Plan], present: Present, html: bool) -> dict[int, Outcome]:
     """What became of those that need not run."""
-    present = call.present()
     return {
-        index: refresh(plan, plan.record, present, call.options.export_html)
+        index: refresh(plan, plan.record, present, html)
         for index, plan in enumerate(plans)
         if plan.record is not None and not plan.reason
     }

@@ -40,7 +40,7 @@ class Instance:
     @functools.cached_property
     def directory(self) -> Path:
         """The instance's folder; a script may have been given one outside `runs/`."""
-        return self.folder or self.runs_dir / self.step / self.name
+        return self.folder or self.runs_dir.joinpath(self.step, self.name)
 
 
 def name_problem(name: object, what: str = "instance name") -> str | None:

@@ -94,7 +94,9 @@ class Record:
 
     def without_long_parts(self) -> Record:
         """What a frame shows of it: a sweep may hold 100,000, and the rest is 5 KB each."""
-        return self.but(fingerprint=None, outputs=None, environment=None)
+        short = object.__new__(Record)  # as `but`, in a tenth of the time
+        vars(short).update(vars(self), fingerprint=None, outputs=None, environment=None)
+        return short
 
     def but(self, **changes: Any) -> Record:
         """A copy with some fields changed."""

@@ -5,7 +5,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ductaflow_runtime.flow import FlowCode
 from ductaflow_runtime.runs.instance import Instance
@@ -37,7 +37,8 @@ class Plan:
         """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
         if self.record is None:
             return self
-        return replace(self, record=self.record.without_long_parts())
+        short = self.record.without_long_parts()
+        return Plan(self.instance, short, self.reason, self.only_text_changed, self.busy)
 
 
 def decide(
