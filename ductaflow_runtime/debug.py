@@ -21,8 +21,9 @@ from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.prepare import inject as fill
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.files import relative_to_root
-from ductaflow_runtime.flow import analyse_notebook, find_flow
-from ductaflow_runtime.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
+from ductaflow_runtime.flow.analysis import find_flow
+from ductaflow_runtime.flow.cells import analyse_notebook
+from ductaflow_runtime.flow.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
 from ductaflow_runtime.parameters.inject import given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import find_root, places_of, set_import_path

@@ -153,7 +153,7 @@ def _prepare_opened_flow(frame: FrameType) -> None:
 
 def _default_named_in(filename: str) -> str | None:
     """The default config in the source of a cell; IPython keeps each cell's lines in `linecache`."""
-    from ductaflow_runtime.flow import default_config_in
+    from ductaflow_runtime.flow.syntax import default_config_in
 
     try:
         return default_config_in(ast.parse("".join(linecache.getlines(filename))))

@@ -1,4 +1,4 @@
-"""The project that a call is about: where it is, what its `[tool.ductaflow]` table says, where its results lie."""
+"""The project that a call is about: where it is, where its results lie, what git says of it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,14 @@ import os
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.errors import ProjectError
 from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.settings import Settings, load_settings
 
 HIDDEN = ".ductaflow"
-ENGINES = ("fork", "spawn")
-UNKNOWN_KEYS = ("error", "warn", "ignore")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The defaults that a project may set in `[tool.ductaflow]`."""
-
-    runs_dir: str = "runs"
-    workers: int | None = None
-    timeout: float | None = None
-    wait: float = 86_400.0
-    export_html: bool = False
-    code: bool = True
-    page: bool = True
-    preload: tuple[str, ...] | None = None
-    copy_inputs: bool = False
-    ignore: tuple[str, ...] = ()
-    unknown_keys: str = "error"
-    engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
 
 
 @dataclass(frozen=True)
@@ -42,7 +22,7 @@ class Project:
 
     root: Path
     runs_dir: Path
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     @classmethod
     def find(cls, runs_dir: str | os.PathLike[str] | None = None) -> Project:
@@ -128,76 +108,6 @@ def _root_above(folder: str) -> str | None:
             return None
         folder = above
     return folder
-
-
-def load_settings(root: Path) -> Settings:
-    """`[tool.ductaflow]` of the project; raises `ProjectError` for an unknown name or a wrong type."""
-    path = root / "pyproject.toml"
-    if not path.is_file():
-        return Settings()
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file).get("tool", {}).get("ductaflow", {})
-    except (OSError, ValueError) as error:
-        raise ProjectError(_conflict_in(path) or f"{path} cannot be read: {error}") from None
-    known = {item.name for item in fields(Settings)}
-    unknown = sorted(set(table) - known)
-    if unknown:
-        raise ProjectError(
-            f"{path}: [tool.ductaflow] has no setting {', '.join(unknown)}; it knows {', '.join(sorted(known))}"
-        )
-    _check_types(path, table)
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
-    return Settings(**values)
-
-
-def _conflict_in(path: Path) -> str | None:
-    """Where an update or a merge left its first conflict in a file, and what to do; None if there is none."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    for number, line in enumerate(lines, start=1):
-        if line.startswith("<<<<<<< "):
-            return (
-                f"{path}, line {number}: an update or a merge left a conflict here. From this line to the next one "
-                "with >>>>>>>, keep what is right, delete the lines that begin with <<<<<<<, |||||||, ======= or "
-                ">>>>>>>, and try again"
-            )
-    return None
-
-
-def _check_types(path: Path, table: dict[str, Any]) -> None:
-    def positive(value: object, kind: type | tuple[type, ...]) -> bool:
-        return isinstance(value, kind) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
-
-    wanted = {
-        "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
-        "workers": (lambda v: positive(v, int), "a whole number above 0"),
-        "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
-        "wait": (
-            lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
-            "a number of seconds, 0 or more",
-        ),
-        "export_html": (lambda v: isinstance(v, bool), "true or false"),
-        "code": (lambda v: isinstance(v, bool), "true or false"),
-        "page": (lambda v: isinstance(v, bool), "true or false"),
-        "copy_inputs": (lambda v: isinstance(v, bool), "true or false"),
-        "preload": (
-            lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),
-            "a list of module names",
-        ),
-        "unknown_keys": (lambda v: v in UNKNOWN_KEYS, " or ".join(f'"{name}"' for name in UNKNOWN_KEYS)),
-        "ignore": (
-            lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
-            'a list of paths from the project root, such as ["mlruns/**"]',
-        ),
-        "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
-    }
-    for name, value in table.items():
-        accepts, what = wanted[name]
-        if not accepts(value):
-            raise ProjectError(f"{path}: [tool.ductaflow] {name} must be {what}, not {value!r}")
 
 
 def set_import_path(flow_folder: Path, root: Path) -> None:

@@ -16,11 +16,11 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 
 # From the bottom up. A package imports from lower floors only, at any time: at import, inside a function, for types.
 FLOORS = [
-    {"errors", "files", "syntax"},
-    {"config", "project"},
-    {"parameters"},
-    {"import_order", "notebook"},
-    {"flow", "runs", "kernel"},
+    {"errors", "files"},
+    {"config", "kernel", "settings"},
+    {"project"},
+    {"parameters", "runs"},
+    {"flow"},
     {"staleness", "html_export", "status_page"},
     {"execution"},
     {"worker", "flow_api", "debug"},
@@ -32,7 +32,7 @@ KERNEL_NEEDS = {"errors", "files"}  # a Jupyter kernel without sockets, which kn
 
 # A library is used in the rooms that are about it, so that leaving it changes few files.
 USERS = {
-    "jupytext": {"import_order", "notebook"},
+    "jupytext": {"flow"},
     "papermill": {"debug", "kernel", "execution", "parameters"},
     "yaml": {"config"},
     "nbclient": {"kernel", "execution"},

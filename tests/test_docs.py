@@ -17,8 +17,8 @@ from click.testing import CliRunner
 import ductaflow
 from ductaflow_runtime import errors
 from ductaflow_runtime.cli.main import main
-from ductaflow_runtime.project import Settings
 from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.settings import Settings
 from tests.conftest import Project
 from tests.markdown_pages import (
     PAGES,

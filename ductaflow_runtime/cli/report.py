@@ -38,7 +38,7 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
 
 def write_index(project: Project) -> Path:
     """Write the page of all instances."""
-    from ductaflow_runtime.conductor.upkeep import staleness_of
+    from ductaflow_runtime.conductor.project_staleness import staleness_of
     from ductaflow_runtime.status_page.build import write_page
 
     if not project.runs_dir.is_dir():
@@ -50,8 +50,8 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
     """Write a page from each stored notebook of a step; the count, and the instances that have none."""
     import nbformat
 
+    from ductaflow_runtime.flow.notebook import read_executed
     from ductaflow_runtime.html_export.export import export_page, require_extra
-    from ductaflow_runtime.notebook import read_executed
 
     require_extra()
     names = list_instances(runs_dir, check_name(step, "step name"))

@@ -8,7 +8,7 @@ from typing import Any
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
-from ductaflow_runtime.worker.ahead import Ahead, imports_ahead
+from ductaflow_runtime.worker.import_ahead import Ahead, imports_ahead
 
 
 class Jobs(Mapping[int, Job]):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.kernels import Choice, choose_kernel
 from ductaflow_runtime.execution.translation import parameter_problems, reads_indirectly, unread_keys
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.instance import Instance
 
 _MOST_PROBLEMS = 20

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.conductor.upkeep import staleness_of
+from ductaflow_runtime.conductor.project_staleness import staleness_of
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import Instance

@@ -14,12 +14,14 @@ from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.flow import FlowCode, analyse, find_flow
-from ductaflow_runtime.notebook import read_bytes
+from ductaflow_runtime.flow.analysis import analyse, find_flow
+from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.notebook import read_bytes
 from ductaflow_runtime.parameters.gate import Expected, admit, expect
 from ductaflow_runtime.parameters.languages import PYTHON
-from ductaflow_runtime.project import Project, Settings, places_of
+from ductaflow_runtime.project import Project, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
+from ductaflow_runtime.settings import Settings
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.why_stale import Present
 

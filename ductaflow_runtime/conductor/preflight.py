@@ -15,8 +15,8 @@ from pathlib import Path
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import relative_to_root
-from ductaflow_runtime.flow import FLOW, FlowCode
-from ductaflow_runtime.syntax import finds_modules_itself, syntax_error, unguarded_imports
+from ductaflow_runtime.flow.code import FLOW, FlowCode
+from ductaflow_runtime.flow.syntax import finds_modules_itself, syntax_error, unguarded_imports
 
 _MOST = 10
 _MOST_MODULES = 1000

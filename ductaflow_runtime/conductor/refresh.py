@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import InstanceBusyError
-from ductaflow_runtime.notebook import read_executed, read_notebook, refreshed, save_notebook
+from ductaflow_runtime.flow.notebook import read_executed, read_notebook, refreshed, save_notebook
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import held

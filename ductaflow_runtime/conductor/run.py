@@ -9,12 +9,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.conductor.edited import EditedMeanwhile
+from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
+from ductaflow_runtime.conductor.giving_up import OnError, patience_for
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.conductor.patience import OnError, patience_for
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.preflight import check_before_running
 from ductaflow_runtime.conductor.progress import Progress

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from ductaflow_runtime.conductor.giving_up import Patience
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.conductor.patience import Patience
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception

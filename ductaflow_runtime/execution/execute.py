@@ -27,11 +27,11 @@ from ductaflow_runtime.execution.prepare import given_by, inject, prepare_notebo
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.warning_count import count_warnings
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.notebook import number_cells, save_notebook
 from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.notebook import number_cells, save_notebook
 from ductaflow_runtime.project import HIDDEN, set_import_path
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 from ductaflow_runtime.execution.assignment import Clock
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import relative_to_root, without_escapes
+from ductaflow_runtime.flow.notebook import place_of
 from ductaflow_runtime.kernel.log import plain
-from ductaflow_runtime.notebook import place_of
 from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell
 from ductaflow_runtime.runs.states import Status
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.notebook import read_bytes
+from ductaflow_runtime.flow.notebook import read_bytes
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance
 

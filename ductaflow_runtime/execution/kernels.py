@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ductaflow_runtime.errors import FlowFileError
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.parameters.languages import PYTHON, same_language
 from ductaflow_runtime.staleness.why_stale import HERE
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.translation import register_translators, variables_of
-from ductaflow_runtime.flow import FlowCode, analyse_notebook
-from ductaflow_runtime.notebook import read_notebook
+from ductaflow_runtime.flow.cells import analyse_notebook
+from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.notebook import read_notebook
 from ductaflow_runtime.parameters.inject import given_to
 from ductaflow_runtime.parameters.languages import PYTHON
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
-from ductaflow_runtime.flow import analyse, loads_config_in_vain
+from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import Project, find_root, set_import_path

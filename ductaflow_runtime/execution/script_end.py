@@ -18,7 +18,7 @@ from typing import Any
 
 from ductaflow_runtime.execution.failure import advise, means_success
 from ductaflow_runtime.files import relative_to_root
-from ductaflow_runtime.notebook import cell_at_line
+from ductaflow_runtime.flow.notebook import cell_at_line
 from ductaflow_runtime.runs.failure import Failure, exited, of_script
 from ductaflow_runtime.runs.states import Status
 

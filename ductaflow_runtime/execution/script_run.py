@@ -17,7 +17,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
 from ductaflow_runtime.execution.warning_count import count_warnings
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.kernel.capture import Capture
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shutdown import open_files, settle_files

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from ductaflow_runtime.config.values import Config, Json
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 
 CONFIG = "config"
 

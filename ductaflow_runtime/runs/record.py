@@ -18,7 +18,7 @@ from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
-from ductaflow_runtime.runs.shape import misfit
+from ductaflow_runtime.runs.record_shape import misfit
 from ductaflow_runtime.runs.states import STORED, Status
 from ductaflow_runtime.runs.stored import Stored
 

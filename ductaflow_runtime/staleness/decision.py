@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.look import Seen, look

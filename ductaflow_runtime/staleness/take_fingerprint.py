@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
-from ductaflow_runtime.flow import FlowCode, imported_names
+from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.syntax import imported_names
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance

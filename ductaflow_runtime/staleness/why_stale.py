@@ -16,7 +16,8 @@ from pathlib import Path
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
-from ductaflow_runtime.flow import FlowCode, analyse, changed_cells
+from ductaflow_runtime.flow.analysis import analyse
+from ductaflow_runtime.flow.code import FlowCode, changed_cells
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint

@@ -15,7 +15,7 @@ from ductaflow_runtime.status_page.details import DetailReader
 from ductaflow_runtime.status_page.figures import FigureReader, summary
 from ductaflow_runtime.status_page.html import page_html, script_json
 from ductaflow_runtime.status_page.rows import RowReader
-from ductaflow_runtime.status_page.staleness import Staleness, mark
+from ductaflow_runtime.status_page.stale_marks import Staleness, mark
 
 PAGE_FILE = "index.html"
 PAGE_BUDGET = 13_000_000

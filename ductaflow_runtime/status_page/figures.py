@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.runs.states import STATES
-from ductaflow_runtime.status_page.memory import remember, remembered
+from ductaflow_runtime.status_page.page_cache import remember, remembered
 from ductaflow_runtime.status_page.row import Row
 
 NOTEBOOKS_READ = 2_000

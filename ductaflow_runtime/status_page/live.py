@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ductaflow_runtime.status_page.build import PageWriter
-    from ductaflow_runtime.status_page.staleness import Staleness
+    from ductaflow_runtime.status_page.stale_marks import Staleness
 
     Examine = Callable[[], Staleness]
     """Looks at what is up to date now; asked for the page that stays, not for those during a sweep."""

@@ -18,7 +18,7 @@ from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_st
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.status_page.memory import remember, remembered, row_from_json, row_to_json
+from ductaflow_runtime.status_page.page_cache import remember, remembered, row_from_json, row_to_json
 from ductaflow_runtime.status_page.row import Row, milliseconds, natural_key
 
 Stamp = tuple[int, int, int, int]

@@ -11,8 +11,8 @@ from dataclasses import replace
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.entry import Conclusion, Entry, running_record
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.flow.notebook import cell_at_end, save_notebook
 from ductaflow_runtime.kernel.log import Log
-from ductaflow_runtime.notebook import cell_at_end, save_notebook
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked

@@ -22,9 +22,9 @@ from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.worker.fork_verdicts import Verdicts, verdicts_for
 from ductaflow_runtime.worker.pool import pool
 from ductaflow_runtime.worker.process import Worker, installed_state
-from ductaflow_runtime.worker.verdicts import Verdicts, verdicts_for
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,

@@ -20,9 +20,9 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.staleness.take_fingerprint import packages
-from ductaflow_runtime.worker.ahead import NEVER, is_installed, top_of
-from ductaflow_runtime.worker.evidence import left_behind, look
-from ductaflow_runtime.worker.verdicts import ANY_PART, is_among
+from ductaflow_runtime.worker.fork_evidence import left_behind, look
+from ductaflow_runtime.worker.fork_verdicts import ANY_PART, is_among
+from ductaflow_runtime.worker.import_ahead import NEVER, is_installed, top_of
 
 IMPORT_LIMIT_S = 60.0
 # Importing this shows figures inline from then on, unless the flow has chosen another backend before.

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from ductaflow import ConfigError, InstancesFailed, load_results, run_instances, run_notebook
+from ductaflow_runtime.conductor.giving_up import Patience, patience_for
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.conductor.patience import Patience, patience_for
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ductaflow_runtime.execution.translation import parameter_problems, variables_of
-from ductaflow_runtime.flow import FlowCode
+from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.parameters.languages import assigned_in, texts_in, without_comments
 
 

@@ -1,4 +1,4 @@
-"""What is certain to go wrong with code before it runs: syntax that is none, and imports that nothing guards.
+"""What a syntax tree says: what it imports, and what is certain to go wrong before it runs.
 
 Where code might make up for it (an import in a function, in `try`, behind `if`), nothing is certain.
 """
@@ -14,6 +14,29 @@ _FREE_NAMES = frozenset(
 )
 _OF_SYS = frozenset({"path", "modules"})
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, magics and all; `None` if it is not Python."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
+        pass
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
+    """The full names that `import` statements anywhere in a tree ask for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
 
 
 def syntax_error(source: str, tree: ast.Module | None) -> SyntaxError | None:
@@ -70,3 +93,17 @@ def _is_free_magic(call: ast.Call) -> bool:
     magic = getattr(call.args[0], "value", None) if call.args else None
     named = isinstance(call.func, ast.Attribute) and call.func.attr in ("run_line_magic", "run_cell_magic")
     return not (named and magic in _HARMLESS_MAGICS)
+
+
+def default_config_in(tree: ast.AST) -> str | None:
+    """The path that a CLI block hands to `load_cli_config`."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        given = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "default_config")]
+        if called == "load_cli_config" and given:
+            value = given[0]
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                return value.value
+    return None

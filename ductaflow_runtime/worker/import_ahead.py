@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from ductaflow_runtime.import_order import MAYBE, SETS, import_order
+from ductaflow_runtime.flow.import_order import MAYBE, SETS, import_order
 
 # Their import changes the terminal settings that every later child would see.
 NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))

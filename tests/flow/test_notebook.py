@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ductaflow import run_notebook
-from ductaflow_runtime.notebook import (
+from ductaflow_runtime.flow.notebook import (
     cell_at_end,
     cell_at_line,
     own_code_cells,

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from ductaflow_runtime.flow import parse
-from ductaflow_runtime.import_order import SETS, import_order
+from ductaflow_runtime.flow.import_order import SETS, import_order
+from ductaflow_runtime.flow.syntax import parse
 
 SETTING = [
     'os.environ["A"] = "1"',
