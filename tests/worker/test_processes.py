@@ -200,7 +200,7 @@ def test_workers_end_with_their_parent(project: Project) -> None:
 
 @pytest.mark.engines("fork", "spawn", "kernel")
 def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
-    """Ctrl-C ends the conductor, and the record of what was running says interrupted."""
+    """Ctrl-C ends the conductor with three lines and the usual exit code; the record of what was running says so."""
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
     script = project.write(
         "conductor.py",
@@ -211,7 +211,9 @@ def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     parent = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
     wait_for((project.root / "runs/step/x/here").is_file, by=parent)
     parent.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in parent.communicate(timeout=LAST_CHANCE_S)[1]
+    told = parent.communicate(timeout=LAST_CHANCE_S)[1].splitlines()
+    assert told[:2] == ["step: stopped; 0 of 1 rows done", "broken off: 1 (x); not begun: 0"]
+    assert (len(told), parent.returncode) == (3, -signal.SIGINT)
     assert project.record("step", "x")["status"] == "interrupted"
 
 
