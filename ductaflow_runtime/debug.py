@@ -27,7 +27,7 @@ from ductaflow_runtime.flow.notebook import INJECTED, OURS, has_tag, read_bytes,
 from ductaflow_runtime.parameters.inject import given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import find_root, places_of, set_import_path
-from ductaflow_runtime.runs.artifacts import snapshot
+from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import CONFIG_NAME
 from ductaflow_runtime.runs.record import Record, read_record
@@ -117,7 +117,8 @@ def fresh_folder(case: Case) -> Path:
 
 def copy_foreign_files(record: Record, folder: Path) -> None:
     """Take along what somebody else put into the instance's folder: the flow may read it from there."""
-    for name in snapshot(record.directory, record.flow_stem).keys() - (record.outputs or {}).keys():
+    there = {name for name, seen in snapshot(record.directory, record.flow_stem).items() if seen != NO_FILE}
+    for name in there - (record.outputs or {}).keys():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(record.directory / name, target)

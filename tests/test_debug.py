@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,17 @@ def test_each_call_makes_a_clean_folder_that_git_ignores(project: Path) -> None:
     assert [path.name for path in second.parent.iterdir()] == ["load.ipynb"]
     assert (first.parent / "tried.txt").is_file()
     assert (project / "ductaflow-debug" / ".gitignore").read_text() == "*\n"
+
+
+def test_what_is_no_file_stays_behind(project: Path) -> None:
+    """A link that leads nowhere, and a pipe, are not taken along; other files are."""
+    sweep()
+    folder = project / "runs/load/none"
+    (folder / "latest").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
+    (folder / "notes.txt").write_text("mine")
+    path = make_debug_notebook(folder)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["load.ipynb", "notes.txt"]
 
 
 def test_mark_follows_the_cell_when_the_flow_has_changed(project: Path) -> None:

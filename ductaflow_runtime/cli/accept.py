@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ductaflow_runtime.cli.common import find_present, known_step
+from ductaflow_runtime.cli.report import renew_index
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.states import Status
 
@@ -42,5 +43,7 @@ def accept(step: str, names: tuple[str, ...]) -> None:
             click.echo(f"{one.address}: accepted ({one.reason})")
         except DuctaflowError as error:
             click.echo(f"{one.address}: left as it is ({error})")
+    if any(one.reason is not None for one in chosen):
+        renew_index(present.project)
     if not chosen:
         click.echo(f"{step}: no instance is done, nothing to accept")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ductaflow_runtime.cli.common import count, known_step, local_time, some
+from ductaflow_runtime.cli.report import renew_index
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
 from ductaflow_runtime.project import Project
 
@@ -33,7 +34,8 @@ def prune(step: str, yes: bool) -> None:
     from ductaflow_runtime.runs.control import last_control, not_in_control
     from ductaflow_runtime.staleness.prune import plan_removal
 
-    runs_dir = Project.find().runs_dir
+    project = Project.find()
+    runs_dir = project.runs_dir
     known_step(runs_dir, step)
     control = last_control(runs_dir, step)
     if control is None or not control.whole:
@@ -55,6 +57,7 @@ def prune(step: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove {count(len(doable), 'instance')} from {runs_dir / step}?", abort=True)
     _remove_all(step, doable)
+    renew_index(project)
 
 
 def _remove_all(step: str, removals: Sequence[Removal]) -> None:

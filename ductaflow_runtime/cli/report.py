@@ -36,6 +36,14 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
             click.echo(f"  without a page: {line}")
 
 
+def renew_index(project: Project) -> None:
+    """Write the page anew, if there is one, after a command that changed what it says."""
+    from ductaflow_runtime.status_page.build import PAGE_FILE
+
+    if project.settings.page and (project.runs_dir / PAGE_FILE).is_file():
+        write_index(project)
+
+
 def write_index(project: Project) -> Path:
     """Write the page of all instances."""
     from ductaflow_runtime.conductor.project_staleness import staleness_of

@@ -15,6 +15,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
+from ductaflow_runtime.status_page.stale_marks import marked
 from ductaflow_runtime.worker.pool import pool
 
 _LONGEST = 100
@@ -63,8 +64,8 @@ class SweepPage(Observer):
         self._page: LivePage | None = None
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """A sweep that executes nothing leaves the page alone, and so does one inside a flow."""
-        if self._project.settings.page and current() is None and any(plan.reason for plan in plans):
+        """A sweep that executes nothing leaves a page alone that is right, and one inside a flow any."""
+        if _needs_page(self._project, plans):
             self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
@@ -86,13 +87,23 @@ class PageAtExit(Observer):
         self._wanted = False
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
-        """An instance that need not run leaves the page alone, and so does one inside a flow."""
-        self._wanted = self._project.settings.page and current() is None and any(plan.reason for plan in plans)
+        """An instance that need not run leaves a page alone that is right, and one inside a flow any."""
+        self._wanted = _needs_page(self._project, plans)
 
     def finished(self) -> None:
         """Remember it."""
         if self._wanted:
             write_at_exit(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
+
+
+def _needs_page(project: Project, plans: Sequence[Plan]) -> bool:
+    """Whether something is executed, or the page calls something out of date that is not."""
+    if not project.settings.page or current() is not None:
+        return False
+    if any(plan.reason for plan in plans):
+        return True
+    outdated = marked(project.runs_dir)
+    return bool(outdated) and any((plan.instance.step, plan.instance.name) in outdated for plan in plans)
 
 
 class Waiting(Observer):

@@ -10,7 +10,7 @@ from ductaflow_runtime.config.values import flatten
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
-from ductaflow_runtime.runs.look import look
+from ductaflow_runtime.runs.look import config_of, look
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 
@@ -65,7 +65,7 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
     row["duration_s"] = None if record.duration_s is None else float(record.duration_s)
     row["warnings"] = record.warnings
     row["error"] = None if record.error is None else record.error.line
-    for key, value in flatten((record.fingerprint.config if record.fingerprint is not None else None) or {}).items():
+    for key, value in flatten(config_of(record)).items():
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
     row.update({f"result.{key}": value for key, value in (record.results or {}).items()})
     return row

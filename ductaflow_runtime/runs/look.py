@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.errors import InstanceBusyError, RecordError
+from ductaflow_runtime.config.values import Config, read_config
+from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
+from ductaflow_runtime.runs.instance import CONFIG_NAME
 from ductaflow_runtime.runs.lock import host_name, is_beating, is_free, locked
 from ductaflow_runtime.runs.record import FILE_NAME, Record, read_record
 from ductaflow_runtime.runs.states import Status
@@ -77,6 +79,16 @@ def is_alive_elsewhere(record: Record) -> bool:
     """Whether it goes on on another machine, whose locks may not be seen here: its worker touches the record."""
     there = (record.environment or {}).get("host") != host_name()
     return there and record.status is Status.RUNNING and is_beating(record.directory / FILE_NAME)
+
+
+def config_of(record: Record) -> Config:
+    """The recorded config, else the file beside the record: an execution that died early left only that."""
+    if record.fingerprint is not None and record.fingerprint.config is not None:
+        return record.fingerprint.config
+    try:
+        return read_config(record.directory / CONFIG_NAME)
+    except (ConfigError, RecursionError):
+        return {}
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ductaflow_runtime.status_page.details import DetailReader
 from ductaflow_runtime.status_page.figures import FigureReader, summary
 from ductaflow_runtime.status_page.html import page_html, script_json
 from ductaflow_runtime.status_page.rows import RowReader
-from ductaflow_runtime.status_page.stale_marks import Staleness, mark
+from ductaflow_runtime.status_page.stale_marks import Staleness, mark, remember_marks
 
 PAGE_FILE = "index.html"
 PAGE_BUDGET = 13_000_000
@@ -73,6 +73,8 @@ class PageWriter:
         rows = self._rows.read()
         if self.staleness is not None:
             rows = mark(rows, self.staleness)
+        if not running:
+            remember_marks(self._runs_dir, rows)
         written = now()
         blocks = {
             "page-data": script_json(page_data(rows)),

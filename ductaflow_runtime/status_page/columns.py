@@ -14,6 +14,7 @@ from typing import Any
 
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME
 from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.failures import failure_labels
 from ductaflow_runtime.status_page.row import Row
 
@@ -129,6 +130,13 @@ def where(row: Row) -> str | None:
     return ", ".join(part for part in parts if part) or None
 
 
+def error(row: Row) -> str | None:
+    """What went wrong, as `load_results` tells it."""
+    if row.status is Status.DAMAGED:
+        return row.problem
+    return None if row.record.error is None else row.record.error.line
+
+
 def files(row: Row) -> str:
     """A letter for each artifact that exists, and the stem of the notebook: `nlcr:assign_traffic`."""
     names = {"n": row.notebook, "h": f"{row.flow_stem}.html", "l": LOG_NAME, "c": CONFIG_NAME, "r": FILE_NAME}
@@ -169,8 +177,9 @@ COLUMNS: tuple[Column | Parts, ...] = (
     ),
     Column(
         "failure", "error", failure_labels,
-        Look(table=When.FILLED, search=True, compare=True, axis=True, colour=True, wide=True, csv="error"),
+        Look(table=When.FILLED, search=True, compare=True, axis=True, colour=True, wide=True),
     ),
+    Column("error", "exact error", each(error), Look(search=True, csv="error")),
     Column(
         "warnings", "warnings", each(lambda row: row.record.warnings),
         Look(Format.COUNT, When.NONZERO, fact="warning", compare=True, axis=True, csv="warnings"),

@@ -104,7 +104,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _error(failure: Failure) -> dict[str, Any]:
-    return {"type": failure.type[:200], "message": plain(failure.message)[:2_000], "cell": failure.cell}
+    told = {"type": failure.type[:200], "message": plain(failure.message)[:2_000], "cell": failure.cell}
+    return told | ({"place": plain(failure.place)} if failure.place else {})
 
 
 def _traceback(failure: Failure) -> str:

@@ -44,6 +44,12 @@ def remember(runs_dir: Path, name: str, items: Iterable[Any]) -> None:
             raise
 
 
+def forget(runs_dir: Path, name: str) -> None:
+    """What was kept is no longer so."""
+    with contextlib.suppress(OSError):
+        _path(runs_dir, name).unlink()
+
+
 def remembered(runs_dir: Path, name: str) -> Iterator[Any]:
     """What was kept, up to the first line that is damaged."""
     with contextlib.suppress(OSError, ValueError), _path(runs_dir, name).open(encoding="utf-8") as file:

@@ -10,18 +10,19 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
 
-from ductaflow_runtime.config.values import flatten, read_config
-from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_steps
-from ductaflow_runtime.runs.look import Seen, look
-from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.runs.instance import list_instances, list_steps
+from ductaflow_runtime.runs.look import Seen, config_of, look
+from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.page_cache import remember, remembered, row_from_json, row_to_json
 from ductaflow_runtime.status_page.row import Row, milliseconds, natural_key
 
-Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
+
+_PASSING = (Status.RUNNING, Status.INTERRUPTED, Status.DAMAGED)
+"""Such a row may be another one although no file has changed: what could not be read can be read again."""
 
 _MEMORY = "rows"
 _WORTH_KEEPING = 0.02
@@ -55,7 +56,7 @@ class RowReader:
                 if row is None:
                     continue
                 rows.append(row)
-                if stamp is not None and row.status not in (Status.RUNNING, Status.INTERRUPTED):
+                if stamp is not None and row.status not in _PASSING:
                     kept[directory] = (stamp, row)
         self._read = kept
         return sorted(rows, key=lambda row: row.order)
@@ -82,7 +83,7 @@ def _stamp(directory: str) -> Stamp | None:
         record, folder = os.stat(f"{directory}{os.sep}{FILE_NAME}"), os.stat(directory)
     except OSError:
         return None
-    return record.st_mtime_ns, record.st_size, record.st_ino, folder.st_mtime_ns
+    return record.st_mtime_ns, record.st_size, record.st_ino, record.st_ctime_ns, folder.st_mtime_ns
 
 
 def _row(step: str, directory: Path, seen: Seen) -> Row | None:
@@ -103,7 +104,7 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         Status.WARNED if warned else seen.state,
         _interruption(seen),
         record=record.but(results=None, fingerprint=None),
-        config=flatten(_config_of(record)),
+        config=flatten(config_of(record)),
         results=flatten(record.results or {}),
         files=files,
         flow_stem=record.flow_stem,
@@ -131,13 +132,3 @@ def _file_names(directory: Path) -> frozenset[str]:
         return frozenset(os.listdir(directory))
     except OSError:
         return frozenset()
-
-
-def _config_of(record: Record) -> dict[str, Any]:
-    """The recorded config, else the file beside the record: a child that died early left only that."""
-    if record.fingerprint is not None and record.fingerprint.config is not None:
-        return record.fingerprint.config
-    try:
-        return read_config(record.directory / CONFIG_NAME)
-    except (ConfigError, RecursionError):
-        return {}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import STATES
+from ductaflow_runtime.status_page.page_cache import forget, remember, remembered
 from ductaflow_runtime.status_page.row import Row, milliseconds
+
+_MARKED = "marked"
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,22 @@ def mark(rows: list[Row], staleness: Staleness) -> list[Row]:
         else row
         for row in rows
     ]
+
+
+def remember_marks(runs_dir: Path, rows: Iterable[Row]) -> None:
+    """Keep which rows the page that stays shows as out of date."""
+    marked = [(row.step, row.name) for row in rows if row.stale is not None]
+    if marked:
+        remember(runs_dir, _MARKED, marked)
+    else:
+        forget(runs_dir, _MARKED)
+
+
+def marked(runs_dir: Path) -> set[tuple[str, str]]:
+    """The step and name of each row that the page shows as out of date."""
+    with contextlib.suppress(ValueError, TypeError):
+        return {(step, name) for step, name in remembered(runs_dir, _MARKED)}
+    return set()
 
 
 def _has_result(row: Row) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ductaflow import FlowError, InstanceBusyError, run_instances, run_notebook
+from ductaflow import FlowError, InstanceBusyError, load_results, run_instances, run_notebook
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
@@ -57,10 +57,11 @@ def test_a_death_is_a_failed_record_that_says_so(project: Project, engine: str, 
 
 @pytest.mark.engines("fork", "spawn")
 def test_one_death_does_not_lose_the_sweep(project: Project) -> None:
-    """The rows beside a killed one are done."""
+    """The rows beside a killed one are done; the results know with what it died."""
     project.flow("# %%\nimport os\nif config['n'] == 2: os._exit(9)\n")
     frame = run_instances(pd.DataFrame({"n": [1, 2, 3, 4]}), "flow/step.py", workers=2, on_error="continue")
     assert frame["status"].tolist() == ["done", "failed", "done", "done"]
+    assert sorted(load_results("step")["n"]) == [1, 2, 3, 4]
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")

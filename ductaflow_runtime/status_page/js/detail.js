@@ -82,6 +82,7 @@ function errorSection(error) {
   const where = error.cell === null ? "" : ` in cell ${error.cell}`;
   return el("section", { class: "error" }, el("h3", {}, "Error", where),
     el("p", { class: "message" }, el("b", {}, error.type), error.message ? ": " : "", el("bdi", {}, error.message)),
+    error.place && el("p", {}, el("code", {}, error.place)),
     traceback ? el("pre", { tabindex: "0", "aria-label": "Traceback" }, traceback)
       : el("p", { class: "note" }, "The traceback is in the notebook."));
 }
