@@ -24,12 +24,12 @@ from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
-    parse,
     syntax_error,
     unguarded_imports,
 )
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
+from ductaflow_runtime.parameters.magics import open_magics, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,8 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
             own.append(CodeCell(cell.source, tree, cell is declaring))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
-    trees = [tree for tree in parsed if tree is not None]
+    written = [tree for tree in parsed if tree is not None]
+    trees = [open_magics(tree) for tree in written]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
@@ -74,8 +75,9 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
-        required=None if finds_modules_itself(trees) else tuple(_required(trees)),
-        keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
+        # An error within a magic may go no further, so what is imported there is not required.
+        required=None if finds_modules_itself(trees) else tuple(_required(written)),
+        keys=analyse_keys(own, default, has_cell=declaring is not None),
     )
 
 
