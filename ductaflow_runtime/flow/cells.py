@@ -50,17 +50,20 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
     parsed: list[ast.Module | None] = []
     broken: list[str] = []
     own: list[CodeCell] = []
-    declaring = first_parameters_cell(notebook)
+    declaring, place = first_parameters_cell(notebook), 0
     text = content.decode("utf-8-sig")
     for cell in notebook.cells:
+        if cell is declaring:
+            place = len(own)
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source)
         parsed.append(tree)
-        if _IGNORED.isdisjoint(tags_of(cell)):
+        runs = _IGNORED.isdisjoint(tags_of(cell))
+        if runs:
             broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
         if is_own(cell):
-            own.append(CodeCell(cell.source, tree, cell is declaring))
+            own.append(CodeCell(cell.source, tree, cell is declaring, runs))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
     written = [tree for tree in parsed if tree is not None]
@@ -77,7 +80,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         broken=tuple(broken),
         # An error within a magic may go no further, so what is imported there is not required.
         required=None if finds_modules_itself(trees) else tuple(_required(written)),
-        keys=analyse_keys(own, default, has_cell=declaring is not None),
+        keys=analyse_keys(own, default, has_cell=declaring is not None, place=place),
     )
 
 

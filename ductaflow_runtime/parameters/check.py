@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ductaflow_runtime.config.values import Config, Json
+from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames
+from ductaflow_runtime.parameters.scopes import LOADER
 from ductaflow_runtime.parameters.trail import Part
 
 ADVICE = (
@@ -62,6 +64,16 @@ class KeyChecks:
         self._modules = modules
         self._read_modules: ModuleNames | None = None
 
+    @property
+    def known(self) -> set[str]:
+        """The first keys of what the flow has or reads."""
+        return {part[0] for part in self._known if part}
+
+    @property
+    def hidden_in_modules(self) -> str | None:
+        """How one of the project's modules may get at a flow's config unasked."""
+        return self._in_modules().hidden
+
     def problems(self, config: Config) -> list[KeyProblem]:
         """The keys of `config` that the flow is not seen to read."""
         return list(self._problems((), config))
@@ -96,15 +108,17 @@ class KeyChecks:
         suggestion = self._suggest(part, anywhere=hidden is not None)
         if variable and not hidden:
             return KeyProblem(dotted, True, suggestion, self._why_no_variable(key))
-        if hidden:
-            why = f"The flow may use it all the same: {hidden}."
-            return None if named and not variable else KeyProblem(dotted, False, suggestion, why)
-        if not above and key in self._keys.parameters:
+        if not above and key in self._keys.parameters and (not hidden or key in self._keys.arrival.beside):
             why = (
                 f"`{key}` is a variable of the parameters cell, but this flow is given its parameters in `config`: "
                 f'write {key} = config["{key}"] below that cell, or take `config` out of it.'
             )
-            return KeyProblem(dotted, True, suggestion, why)
+            return KeyProblem(dotted, not hidden, suggestion, why)
+        if hidden:
+            why = f"The flow may use it all the same: {hidden}."
+            return None if named and not variable else KeyProblem(dotted, False, suggestion, why)
+        if named and not above and self._names.isdisjoint((CONFIG, LOADER)):
+            return KeyProblem(dotted, True, suggestion, self._why_no_variable(key))
         if named:
             return KeyProblem(dotted, False, suggestion, "The code has the name, but is not seen to read it there.")
         certain = suggestion is not None or not isinstance(value, dict) or self._resembles(value)

@@ -14,8 +14,9 @@ from ductaflow_runtime.config.base import merge_base
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.parameters.arrival import hindrances
 from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, shape_of, type_warnings
-from ductaflow_runtime.parameters.inject import given_to
+from ductaflow_runtime.parameters.inject import NAME, given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames, names_in_modules
 
@@ -87,7 +88,8 @@ def _laid_over(lower: Config, upper: Config) -> Config:
 def examine(expected: Expected, config: Config) -> list[Finding]:
     """What is to be said of one config; raises `ConfigError` if the flow can be given nothing at all."""
     given_to(expected.flow, expected.keys, config)
-    return list(_findings(expected, config))
+    found = [finding for finding, _ in _told(expected, config)]
+    return [*found, *_hindered(expected, config)]
 
 
 def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
@@ -108,7 +110,22 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
                 whole = not finding.certain or column == key or column.startswith(f"{key}.")
                 places = [None] if whole else rows
                 found.update((Finding(finding.text, finding.certain, row), None) for row in places)
-    return list(found)
+    tops = dict.fromkeys([*(column.partition(".")[0] for column in columns), *expected.base])
+    return [*found, *_hindered(expected, tops)]
+
+
+def _hindered(expected: Expected, given: Iterable[str]) -> Iterator[Finding]:
+    """What keeps the keys that are given from arriving, be they known; that is the same for all rows."""
+    keys = expected.keys
+    if expected.unknown_keys == "ignore":
+        return
+    tops = [key for key in given if key != NAME or key in keys.parameters]
+    found = hindrances(keys.arrival, tops, known=expected.checks.known, takes_config=keys.takes_config)
+    strict = expected.unknown_keys == "error" and not expected.in_doubt
+    for each in found:
+        # A module may read the instance's config file, and give what a cell assigns.
+        certain = each.certain and strict and not expected.checks.hidden_in_modules
+        yield Finding(each.text, certain)
 
 
 def _kinds_of(column: str, values: Sequence[Json]) -> Iterator[tuple[list[int], Config]]:
@@ -129,10 +146,6 @@ def _kinds_of(column: str, values: Sequence[Json]) -> Iterator[tuple[list[int], 
 def nested(column: str, value: Json) -> Config:
     """The config that holds one dotted key."""
     return merge_base({}, [(column, value)])
-
-
-def _findings(expected: Expected, config: Config) -> Iterator[Finding]:
-    yield from (finding for finding, _ in _told(expected, config))
 
 
 def _told(expected: Expected, config: Config) -> Iterator[tuple[Finding, str]]:
