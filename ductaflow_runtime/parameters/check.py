@@ -17,8 +17,9 @@ ADVICE = (
     "Correct the name, take the key out, or have the flow read it. "
     'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
 )
-# Names of the row itself: the runtime reads the first, the script of a plain conductor may the second.
-_OF_THE_ROW = frozenset({"instance_name", "instance"})
+# Names of the row itself: the runtime reads the first; the second is one only where the code has that name too.
+_OF_THE_ROW = "instance_name"
+_MAYBE_OF_THE_ROW = "instance"
 _ALIKE = 0.7
 _VERY_ALIKE = 0.8
 _MOST_NAMED = 8
@@ -81,13 +82,16 @@ class KeyChecks:
     def _problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
         for key, value in config.items():
             here = (*part, key)
-            if here in self._known or (not part and key in _OF_THE_ROW):
+            if here in self._known or (not part and self._is_of_the_row(key)):
                 if isinstance(value, dict) and not self._is_idle(here):
                     yield from self._problems(here, value)
                 continue
             problem = self._judge(here, value)
             if problem is not None:
                 yield problem
+
+    def _is_of_the_row(self, key: str) -> bool:
+        return key == _OF_THE_ROW or (key == _MAYBE_OF_THE_ROW and key in self._names)
 
     def _is_idle(self, part: Part) -> bool:
         """Whether nothing reads a variable that the parameters cell declares: then no key in it is a misspelt one."""
