@@ -12,6 +12,8 @@ from ductaflow_runtime.flow.code import FLOW, FlowCode
 from ductaflow_runtime.flow.import_order import import_order
 from ductaflow_runtime.flow.notebook import (
     PARAMETERS,
+    code_above_mark,
+    code_cells,
     first_parameters_cell,
     foreign_kernel,
     has_tag,
@@ -32,12 +34,13 @@ from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in
 from ductaflow_runtime.parameters.magics import open_magics, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nbformat import NotebookNode
 
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
+_ABOVE_PARAMETERS = "parameters below"
 _LONGEST_PATH = 1024
 
 
@@ -50,13 +53,9 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
     parsed: list[ast.Module | None] = []
     broken: list[str] = []
     own: list[CodeCell] = []
-    declaring, place = first_parameters_cell(notebook), 0
+    declaring, above = first_parameters_cell(notebook), code_above_mark(notebook)
     text = content.decode("utf-8-sig")
-    for cell in notebook.cells:
-        if cell is declaring:
-            place = len(own)
-        if cell.cell_type != "code":
-            continue
+    for cell in code_cells(notebook):
         tree = parse(cell.source)
         parsed.append(tree)
         runs = _IGNORED.isdisjoint(tags_of(cell))
@@ -65,7 +64,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         if is_own(cell):
             own.append(CodeCell(cell.source, tree, cell is declaring, runs))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
-        cells.append(_cell_digest(cell, meaning))
+        cells.append(_cell_digest(cell, meaning, above))
     written = [tree for tree in parsed if tree is not None]
     trees = [open_magics(tree) for tree in written]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
@@ -80,7 +79,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         broken=tuple(broken),
         # An error within a magic may go no further, so what is imported there is not required.
         required=None if finds_modules_itself(trees) else tuple(_required(written)),
-        keys=analyse_keys(own, default, has_cell=declaring is not None, place=place),
+        keys=analyse_keys(own, default, has_cell=declaring is not None, place=sum(map(is_own, above))),
     )
 
 
@@ -98,12 +97,12 @@ def _required(trees: list[ast.Module]) -> Iterator[str]:
 
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells, above = code_cells(notebook), code_above_mark(notebook)
     declaring = first_parameters_cell(notebook)
     meanings = [without_comments(cell.source, language) for cell in cells]
     parameters = next((text for cell, text in zip(cells, meanings, strict=True) if has_tag(cell, PARAMETERS)), "")
     return FlowCode(
-        cells=tuple(_cell_digest(cell, text) for cell, text in zip(cells, meanings, strict=True)),
+        cells=tuple(_cell_digest(cell, text, above) for cell, text in zip(cells, meanings, strict=True)),
         text=_text_digest(notebook),
         imports=(),
         literals=tuple(sorted({text for code in meanings for text in texts_in(code, language)})),
@@ -116,11 +115,17 @@ def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
     )
 
 
-def _cell_digest(cell: NotebookNode, meaning: str) -> str:
-    """What counts of a code cell, whose text without what does not is `meaning`."""
+def _cell_digest(cell: NotebookNode, meaning: str, above: Sequence[NotebookNode]) -> str:
+    """What counts of a code cell, whose text without what does not is `meaning`.
+
+    `above` are the code cells above a text cell below which parameters are put in: the last of them has its place.
+    """
     if cell.source.rstrip().endswith(";"):
         meaning += "\n;"  # it hides the cell's last value
-    return _short_hash(json.dumps([meaning, [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]]))
+    tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
+    if above and cell is above[-1]:
+        tags.append(_ABOVE_PARAMETERS)
+    return _short_hash(json.dumps([meaning, tags]))
 
 
 def _text_digest(notebook: NotebookNode) -> str:

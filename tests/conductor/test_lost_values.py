@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from ductaflow import ConfigError, plan_instances, run_instances, run_notebook
+from ductaflow_runtime.flow.analysis import analyse
 from tests.conductor.test_variables import write_notebook
 from tests.conftest import Project
 
@@ -58,3 +59,30 @@ def test_what_the_parameters_cell_imports_can_be_given(project: Project) -> None
     project.write_flow("flow/step.py", f'# %% tags=["parameters"]\nfrom settings import alpha\n\n# %%\n{SAVE}\n')
     assert run_instances(FRAME, "flow/step.py")["result.alpha"].tolist() == [0.7, 0.9]
     assert run_notebook("flow/step.py", {}, instance_name="c").results == {"alpha": 0.1}
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)])
+def test_a_mark_on_a_text_cell_counts_by_its_place(project: Project, before: int, after: int) -> None:
+    """Where the tag `parameters` stands on a text cell, moving that cell is a change of the code."""
+
+    def write(place: int) -> None:
+        cells = ["# %%\nalpha = config.get('alpha', 1) if 'config' in globals() else 0", f"# %%\n{SAVE}"]
+        cells.insert(place, '# %% [markdown] tags=["parameters"]\n# Parameters')
+        project.write_flow("flow/step.py", "\n\n".join(cells) + "\n")
+
+    write(before)
+    first = run_notebook("flow/step.py", {"alpha": 0.7}, instance_name="a")
+    assert first.results == {"alpha": 0 if before else 0.7}
+    write(after)
+    again = run_notebook("flow/step.py", {"alpha": 0.7}, instance_name="a")
+    assert again.reason is not None
+    assert again.reason.startswith("code: cell ")
+    assert again.results == {"alpha": 0 if after else 0.7}
+
+
+def test_records_of_a_mark_above_all_code_stay(project: Project) -> None:
+    """A text cell at the top changes no digest: what 0.1.0 recorded of such a flow is up to date."""
+    text = "# %%\nprint(config['alpha'])\n"
+    marked = project.write_flow("flow/step.py", f'# %% [markdown] tags=["parameters"]\n# Parameters\n\n{text}')
+    plain = project.write_flow("flow/plain.py", text)
+    assert analyse(marked).cells == analyse(plain).cells
