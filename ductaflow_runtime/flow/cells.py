@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FLOW, FlowCode
 from ductaflow_runtime.flow.import_order import import_order
 from ductaflow_runtime.flow.notebook import (
@@ -42,13 +43,24 @@ _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _ABOVE_PARAMETERS = "parameters below"
 _LONGEST_PATH = 1024
+_TOO_DEEP = (
+    "flow {path} has an expression that is nested too deep to be read, such as a sum of a thousand terms: write it in "
+    "several statements, or as sum([...])"
+)
 
 
 def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
-    """The analysis itself, on a notebook as `read_notebook` gives it of `content`."""
+    """The analysis itself, on a notebook as `read_notebook` gives it of `content`; raises `FlowFileError`."""
     language = language_of(notebook)
     if language != PYTHON:
         return _analyse_foreign(notebook, language)
+    try:
+        return _analyse_python(path, notebook, content)
+    except RecursionError:
+        raise FlowFileError(_TOO_DEEP.format(path=path)) from None
+
+
+def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowCode:
     cells: list[str] = []
     parsed: list[ast.Module | None] = []
     broken: list[str] = []

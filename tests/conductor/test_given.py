@@ -165,6 +165,14 @@ def test_a_single_config_is_laid_over_the_base(toll: Project) -> None:
     assert BASE == {"toll": 2, "model": {"depth": 3, "rate": 0.5}}
 
 
+def test_a_single_config_gives_no_key_twice(toll: Project) -> None:
+    """What a control dataframe may not have as columns, a dict that is laid over a base may not have as keys."""
+    for row in ({"model.depth": 5, "model": {"depth": 7}}, {"model": {"rate": 7}, "model.depth": 5}):
+        with pytest.raises(ConfigError, match="the key is given twice, or is both a value and a parent"):
+            run_notebook("flow/step.py", row, base_config=BASE)
+    assert not (toll.root / "runs").exists()
+
+
 def test_the_base_counts_by_its_values(toll: Project) -> None:
     """A changed base runs the rows that take the changed value from it, with its key as the one reason."""
     toll.write("config/shared.yaml", "toll: 2\nmodel:\n  depth: 3\n")
