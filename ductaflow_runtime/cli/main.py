@@ -94,10 +94,12 @@ def plan_one(
 
 
 def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Config:
-    """The config that `--config` and `--set` ask for; without `--config`, the flow's default, as for a script."""
-    if path is None:
-        default, root = call.code.default_config, call.project.root
-        path = root / default if default and (root / default).is_file() else None
+    """The config that `--config` and `--set` ask for; without `--config`, the flow's default, as for a script.
+
+    Raises `ConfigError` for a file that is not there, be it the default.
+    """
+    if path is None and call.code.default_config:
+        path = call.project.root / call.code.default_config
     return apply_settings(read_config_file(path) if path is not None else {}, settings)
 
 

@@ -13,8 +13,8 @@ from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import first_parameters_cell, language_of, read_bytes, read_notebook
-from ductaflow_runtime.flow.syntax import parse
 from ductaflow_runtime.parameters.cell import list_parameters
+from ductaflow_runtime.parameters.magics import parse
 from ductaflow_runtime.project import Project
 
 _LONGEST = 60

@@ -71,9 +71,12 @@ def _refusal(found: list[tuple[int, str]], refused: list[Finding], names: Sequen
 
 
 def _make_whole(columns: dict[str, list[Json]], frame: pd.DataFrame, defaults: Config) -> None:
-    """Whole numbers again in the columns that a blank cell made floats of, where the default is a whole number."""
+    """Whole numbers again in columns of floats, which a blank cell makes of them, where the default is a whole number.
+
+    Whether a blank is among these very rows does not matter: a part of a frame gives the same configs as the whole.
+    """
     for column, values in columns.items():
-        if getattr(frame[column].dtype, "kind", "O") == "f" and None in values:
+        if getattr(frame[column].dtype, "kind", "O") == "f":
             default: Json = defaults
             for key in column.split("."):
                 default = default.get(key) if isinstance(default, dict) else None

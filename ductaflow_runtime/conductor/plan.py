@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.files import read_config_file
-from ductaflow_runtime.config.values import Config, to_config, to_json
+from ductaflow_runtime.config.values import Config, nest, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
@@ -134,6 +134,10 @@ def instance_of(call: Call, config: Config | None, name: str | int | None = None
     """
     clean = to_config(config)
     if call.base is not None:
+        problems: list[str] = []
+        nest([(key, None) for key in clean], problems)
+        if problems:
+            raise ConfigError("config cannot be laid over base_config:", problems)
         row = ((key, ABSENT if value is None else value) for key, value in clean.items())
         clean = merge_base(call.base, row, "config")
     admit(call.expected, clean, once=True)

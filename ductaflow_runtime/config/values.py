@@ -74,7 +74,8 @@ def _scientific(value: object, key: str, problems: list[str], depth: int) -> Jso
             return to_json(items, key, problems, depth + 1)
         if isinstance(value, numpy.datetime64):
             return str(numpy.datetime_as_string(value, unit="auto"))
-        if isinstance(value, (numpy.bool_, numpy.integer, numpy.floating, numpy.str_)):
+        plain_kinds = (numpy.bool_, numpy.integer, numpy.floating, numpy.str_)
+        if isinstance(value, plain_kinds) and not isinstance(value, numpy.timedelta64):  # to numpy it is an integer
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, depth + 1)
@@ -175,7 +176,7 @@ def read_config(path: Path) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from None
     try:
-        loaded = json.loads(text, object_pairs_hook=_unique_keys(path))
+        loaded = json.loads(text, object_pairs_hook=_unique_keys(f"config file {path}"))
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"config file {path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
@@ -183,12 +184,12 @@ def read_config(path: Path) -> Config:
     return to_config(loaded, f"config file {path}")
 
 
-def _unique_keys(path: Path) -> Callable[[list[tuple[str, Any]]], Config]:
+def _unique_keys(where: str) -> Callable[[list[tuple[str, Any]]], Config]:
     def build(pairs: list[tuple[str, Any]]) -> Config:
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
-            raise ConfigError(f"config file {path} gives a key twice: {', '.join(twice)}")
+            raise ConfigError(f"{where} gives a key twice: {', '.join(twice)}")
         return dict(pairs)
 
     return build
@@ -201,10 +202,7 @@ def apply_settings(config: Config, settings: Iterable[str]) -> Config:
         dotted, separator, text = setting.partition("=")
         if not separator or not all(dotted.split(".")):
             raise ConfigError(f"--set {setting}: write it as key=value or parent.key=value")
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            value = text
+        value = _given_as_text(text, f"--set {setting}")
         *parents, last = dotted.split(".")
         target = changed
         for parent in parents:
@@ -213,6 +211,19 @@ def apply_settings(config: Config, settings: Iterable[str]) -> Config:
                 raise ConfigError(f"--set {setting}: {parent} holds a value, not an object with keys of its own")
         target[last] = value
     return to_config(changed, "--set")
+
+
+def _given_as_text(text: str, where: str) -> Json:
+    """JSON, else the text itself, such as `NaN`, which JSON does not have; raises `ConfigError` for a key twice."""
+    try:
+        value: Json = json.loads(text, object_pairs_hook=_unique_keys(where), parse_constant=_no_json)
+    except ValueError:
+        return text
+    return value
+
+
+def _no_json(name: str) -> Json:
+    raise ValueError(name)
 
 
 def _type_name(value: object) -> str:

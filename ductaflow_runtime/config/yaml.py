@@ -24,6 +24,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _PADDED = re.compile(r"[-+]?0[0-9]+|0o[0-7]+")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
+_TOO_FINE = re.compile(r"\.[0-9]{6}[0-9]*[1-9]")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -177,6 +178,10 @@ def _bool(node: yaml.ScalarNode) -> bool:
 
 
 def _timestamp(node: yaml.ScalarNode) -> str:
+    if _TOO_FINE.search(str(node.value)):
+        raise ValueError(
+            f'{node.value} is finer than a microsecond, which would be cut off; write "{node.value}" for the text'
+        )
     try:
         return str(yaml.SafeLoader("").construct_yaml_timestamp(node).isoformat())
     except ValueError as error:

@@ -20,13 +20,13 @@ from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import PARAMETERS, has_tag, read_bytes, read_notebook
-from ductaflow_runtime.flow.syntax import parse
 from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys, from_json
+from ductaflow_runtime.parameters.magics import parse
 from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
 
-ANALYSIS_VERSION = f"5-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"6-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:

@@ -8,10 +8,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FLOW, FlowCode
 from ductaflow_runtime.flow.import_order import import_order
 from ductaflow_runtime.flow.notebook import (
     PARAMETERS,
+    code_above_mark,
+    code_cells,
     first_parameters_cell,
     foreign_kernel,
     has_tag,
@@ -24,46 +27,58 @@ from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
-    parse,
     syntax_error,
     unguarded_imports,
 )
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
+from ductaflow_runtime.parameters.magics import open_magics, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nbformat import NotebookNode
 
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
+_ABOVE_PARAMETERS = "parameters below"
 _LONGEST_PATH = 1024
+_TOO_DEEP = (
+    "flow {path} has an expression that is nested too deep to be read, such as a sum of a thousand terms: write it in "
+    "several statements, or as sum([...])"
+)
 
 
 def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
-    """The analysis itself, on a notebook as `read_notebook` gives it of `content`."""
+    """The analysis itself, on a notebook as `read_notebook` gives it of `content`; raises `FlowFileError`."""
     language = language_of(notebook)
     if language != PYTHON:
         return _analyse_foreign(notebook, language)
+    try:
+        return _analyse_python(path, notebook, content)
+    except RecursionError:
+        raise FlowFileError(_TOO_DEEP.format(path=path)) from None
+
+
+def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowCode:
     cells: list[str] = []
     parsed: list[ast.Module | None] = []
     broken: list[str] = []
     own: list[CodeCell] = []
-    declaring = first_parameters_cell(notebook)
+    declaring, above = first_parameters_cell(notebook), code_above_mark(notebook)
     text = content.decode("utf-8-sig")
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
+    for cell in code_cells(notebook):
         tree = parse(cell.source)
         parsed.append(tree)
-        if _IGNORED.isdisjoint(tags_of(cell)):
+        runs = _IGNORED.isdisjoint(tags_of(cell))
+        if runs:
             broken += _broken(path, text, cell.source, tree, cell=len(cells) + 1)
         if is_own(cell):
-            own.append(CodeCell(cell.source, tree, cell is declaring))
+            own.append(CodeCell(cell.source, tree, cell is declaring, runs))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
-        cells.append(_cell_digest(cell, meaning))
-    trees = [tree for tree in parsed if tree is not None]
+        cells.append(_cell_digest(cell, meaning, above))
+    written = [tree for tree in parsed if tree is not None]
+    trees = [open_magics(tree) for tree in written]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
@@ -74,8 +89,9 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
-        required=None if finds_modules_itself(trees) else tuple(_required(trees)),
-        keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
+        # An error within a magic may go no further, so what is imported there is not required.
+        required=None if finds_modules_itself(trees) else tuple(_required(written)),
+        keys=analyse_keys(own, default, has_cell=declaring is not None, place=sum(map(is_own, above))),
     )
 
 
@@ -93,12 +109,12 @@ def _required(trees: list[ast.Module]) -> Iterator[str]:
 
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells, above = code_cells(notebook), code_above_mark(notebook)
     declaring = first_parameters_cell(notebook)
     meanings = [without_comments(cell.source, language) for cell in cells]
     parameters = next((text for cell, text in zip(cells, meanings, strict=True) if has_tag(cell, PARAMETERS)), "")
     return FlowCode(
-        cells=tuple(_cell_digest(cell, text) for cell, text in zip(cells, meanings, strict=True)),
+        cells=tuple(_cell_digest(cell, text, above) for cell, text in zip(cells, meanings, strict=True)),
         text=_text_digest(notebook),
         imports=(),
         literals=tuple(sorted({text for code in meanings for text in texts_in(code, language)})),
@@ -111,11 +127,17 @@ def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
     )
 
 
-def _cell_digest(cell: NotebookNode, meaning: str) -> str:
-    """What counts of a code cell, whose text without what does not is `meaning`."""
+def _cell_digest(cell: NotebookNode, meaning: str, above: Sequence[NotebookNode]) -> str:
+    """What counts of a code cell, whose text without what does not is `meaning`.
+
+    `above` are the code cells above a text cell below which parameters are put in: the last of them has its place.
+    """
     if cell.source.rstrip().endswith(";"):
         meaning += "\n;"  # it hides the cell's last value
-    return _short_hash(json.dumps([meaning, [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]]))
+    tags = [tag for tag in _MEANINGFUL_TAGS if has_tag(cell, tag)]
+    if above and cell is above[-1]:
+        tags.append(_ABOVE_PARAMETERS)
+    return _short_hash(json.dumps([meaning, tags]))
 
 
 def _text_digest(notebook: NotebookNode) -> str:

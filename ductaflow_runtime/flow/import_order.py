@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from ductaflow_runtime.parameters.magics import open_magics
+
 SETS = "!"
 MAYBE = "?"
 """Before a name: imported under a condition, or when some function is called."""
@@ -45,16 +47,15 @@ _RUN_CODE = frozenset(("exec", "eval"))
 _IMPORTERS = frozenset(("import_module", "__import__"))
 _SAID_BY_NAME = frozenset(("os.environ", "environ"))
 _HARMLESS_MAGICS = frozenset(
-    ["autoreload", "config", "time", "timeit", "who", "whos", "precision", "pprint", "pwd", "ls", "pip", "conda"]
+    ["autoreload", "config", "who", "whos", "precision", "pprint", "pwd", "ls", "pip", "conda"]
 )
 _HARMLESS_LINES = frozenset([("load_ext", "autoreload"), ("matplotlib", "inline"), ("matplotlib", "")])
-_CELL_MAGICS_IN_PYTHON = frozenset(("time", "timeit", "capture", "prun"))
 _CELL_MAGICS_ELSEWHERE = frozenset(
     ["bash", "sh", "script", "system", "html", "HTML", "javascript", "js", "latex", "markdown", "svg", "writefile"]
 )
 
 
-def import_order(trees: Iterable[ast.AST | None]) -> list[str]:
+def import_order(trees: Iterable[ast.Module | None]) -> list[str]:
     """The imports of code in the order of its text, `SETS` where something is set. `None` is code that is not Python.
 
     `a.b` is `import a.b`, `a:b` is `from a import b`, with a dot before it for each package upwards.
@@ -64,7 +65,7 @@ def import_order(trees: Iterable[ast.AST | None]) -> list[str]:
         if tree is None:
             order.steps.append(SETS)
         else:
-            order.visit(tree)
+            order.visit(open_magics(tree))
     return order.steps
 
 
@@ -175,22 +176,9 @@ class _Order(ast.NodeVisitor):
     def _runs_magic(self, call: str, node: ast.Call) -> None:
         magic, *given = [_text(value) for value in node.args] or [None]
         line = given[0] if given else None
-        if call == "run_cell_magic" and magic in _CELL_MAGICS_IN_PYTHON:
-            self._runs_text(given[1] if len(given) > 1 else None)
-            return
         elsewhere = call == "run_cell_magic" and magic in _CELL_MAGICS_ELSEWHERE
         if not elsewhere and magic not in _HARMLESS_MAGICS and (magic, line) not in _HARMLESS_LINES:
             self._sets()
-
-    def _runs_text(self, text: str | None) -> None:
-        try:
-            tree = ast.parse(text or "")
-        except SyntaxError:
-            self._sets()
-        else:
-            self._uncertain += 1
-            self.visit(tree)
-            self._uncertain -= 1
 
 
 def _is_environment(node: ast.AST) -> bool:

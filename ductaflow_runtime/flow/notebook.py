@@ -104,6 +104,20 @@ def first_parameters_cell(notebook: NotebookNode) -> NotebookNode | None:
     return next((cell for cell in notebook.cells if has_tag(cell, PARAMETERS)), None)
 
 
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells, whoever put them there."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def code_above_mark(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells above the text cell that is marked as that of the parameters; none if a code cell is."""
+    marked = first_parameters_cell(notebook)
+    if marked is None or marked.cell_type == "code":
+        return []
+    above = itertools.takewhile(lambda cell: cell is not marked, notebook.cells)
+    return [cell for cell in above if cell.cell_type == "code"]
+
+
 def is_own(cell: Mapping[str, Any]) -> bool:
     """Whether a cell of an executed notebook is the flow's, and was not put there by the runtime or by papermill."""
     return _ADDED.isdisjoint(tags_of(cell))

@@ -16,20 +16,6 @@ _OF_SYS = frozenset({"path", "modules"})
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
 
 
-def parse(source: str) -> ast.Module | None:
-    """The syntax tree of a cell, magics and all; `None` if it is not Python."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError):
-        pass
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    try:
-        return ast.parse(TransformerManager().transform_cell(source))
-    except (SyntaxError, ValueError):
-        return None
-
-
 def imported_names(tree: ast.AST) -> Iterator[str]:
     """The full names that `import` statements anywhere in a tree ask for."""
     for node in ast.walk(tree):

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ductaflow_runtime.config.values import Config, Json
+from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames
+from ductaflow_runtime.parameters.scopes import LOADER
 from ductaflow_runtime.parameters.trail import Part
 
 ADVICE = (
     "Correct the name, take the key out, or have the flow read it. "
     'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
 )
-# Names of the row itself: the runtime reads the first, the script of a plain conductor may the second.
-_OF_THE_ROW = frozenset({"instance_name", "instance"})
+# Names of the row itself: the runtime reads the first; the second is one only where the code has that name too.
+_OF_THE_ROW = "instance_name"
+_MAYBE_OF_THE_ROW = "instance"
 _ALIKE = 0.7
 _VERY_ALIKE = 0.8
 _MOST_NAMED = 8
@@ -62,6 +65,16 @@ class KeyChecks:
         self._modules = modules
         self._read_modules: ModuleNames | None = None
 
+    @property
+    def known(self) -> set[str]:
+        """The first keys of what the flow has or reads."""
+        return {part[0] for part in self._known if part}
+
+    @property
+    def hidden_in_modules(self) -> str | None:
+        """How one of the project's modules may get at a flow's config unasked."""
+        return self._in_modules().hidden
+
     def problems(self, config: Config) -> list[KeyProblem]:
         """The keys of `config` that the flow is not seen to read."""
         return list(self._problems((), config))
@@ -69,13 +82,16 @@ class KeyChecks:
     def _problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
         for key, value in config.items():
             here = (*part, key)
-            if here in self._known or (not part and key in _OF_THE_ROW):
+            if here in self._known or (not part and self._is_of_the_row(key)):
                 if isinstance(value, dict) and not self._is_idle(here):
                     yield from self._problems(here, value)
                 continue
             problem = self._judge(here, value)
             if problem is not None:
                 yield problem
+
+    def _is_of_the_row(self, key: str) -> bool:
+        return key == _OF_THE_ROW or (key == _MAYBE_OF_THE_ROW and key in self._names)
 
     def _is_idle(self, part: Part) -> bool:
         """Whether nothing reads a variable that the parameters cell declares: then no key in it is a misspelt one."""
@@ -96,15 +112,17 @@ class KeyChecks:
         suggestion = self._suggest(part, anywhere=hidden is not None)
         if variable and not hidden:
             return KeyProblem(dotted, True, suggestion, self._why_no_variable(key))
-        if hidden:
-            why = f"The flow may use it all the same: {hidden}."
-            return None if named and not variable else KeyProblem(dotted, False, suggestion, why)
-        if not above and key in self._keys.parameters:
+        if not above and key in self._keys.parameters and (not hidden or key in self._keys.arrival.beside):
             why = (
                 f"`{key}` is a variable of the parameters cell, but this flow is given its parameters in `config`: "
                 f'write {key} = config["{key}"] below that cell, or take `config` out of it.'
             )
-            return KeyProblem(dotted, True, suggestion, why)
+            return KeyProblem(dotted, not hidden, suggestion, why)
+        if hidden:
+            why = f"The flow may use it all the same: {hidden}."
+            return None if named and not variable else KeyProblem(dotted, False, suggestion, why)
+        if named and not above and self._names.isdisjoint((CONFIG, LOADER)):
+            return KeyProblem(dotted, True, suggestion, self._why_no_variable(key))
         if named:
             return KeyProblem(dotted, False, suggestion, "The code has the name, but is not seen to read it there.")
         certain = suggestion is not None or not isinstance(value, dict) or self._resembles(value)

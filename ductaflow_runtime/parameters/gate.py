@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from keyword import iskeyword
 from pathlib import Path
@@ -14,10 +14,13 @@ from ductaflow_runtime.config.base import merge_base
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, shape_of, type_warnings
-from ductaflow_runtime.parameters.inject import given_to
+from ductaflow_runtime.parameters.arrival import hindrances
+from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, KeyProblem, shape_of, type_warnings
+from ductaflow_runtime.parameters.inject import NAME, given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames, names_in_modules
+
+_MOST_NAMED = 8
 
 Columns = Mapping[str, Sequence[Json]]
 
@@ -87,7 +90,9 @@ def _laid_over(lower: Config, upper: Config) -> Config:
 def examine(expected: Expected, config: Config) -> list[Finding]:
     """What is to be said of one config; raises `ConfigError` if the flow can be given nothing at all."""
     given_to(expected.flow, expected.keys, config)
-    return list(_findings(expected, config))
+    found = [finding for finding, _ in _told(expected, config)]
+    in_base = _in_base(expected) if expected.keys.takes_config else ()  # else they are told of as the config's own
+    return [*found, *in_base, *_hindered(expected, config)]
 
 
 def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
@@ -108,7 +113,40 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
                 whole = not finding.certain or column == key or column.startswith(f"{key}.")
                 places = [None] if whole else rows
                 found.update((Finding(finding.text, finding.certain, row), None) for row in places)
-    return list(found)
+    tops = dict.fromkeys([*(column.partition(".")[0] for column in columns), *expected.base])
+    return [*found, *_in_base(expected), *_hindered(expected, tops)]
+
+
+def _in_base(expected: Expected) -> Iterator[Finding]:
+    """What is to be said of the keys of the base, of which each was known so far by being there.
+
+    A flow that takes `config` may share its base with others. Then none is an error, and those that are like nothing
+    that the flow reads are one line.
+    """
+    alone = replace(expected, base={}, in_doubt=expected.in_doubt or expected.keys.takes_config)
+    unlike = []
+    for finding, problem in _keys_told(alone, expected.base):
+        if expected.keys.takes_config and problem.suggestion is None:
+            unlike.append(f"`{problem.key}`")
+        else:
+            yield replace(finding, text=f"base_config: {finding.text}")
+    if unlike:
+        more = f" and {len(unlike) - _MOST_NAMED} more" if len(unlike) > _MOST_NAMED else ""
+        yield Finding(f"base_config: the flow is not seen to read {', '.join(unlike[:_MOST_NAMED])}{more}", False)
+
+
+def _hindered(expected: Expected, given: Iterable[str]) -> Iterator[Finding]:
+    """What keeps the keys that are given from arriving, be they known; that is the same for all rows."""
+    keys = expected.keys
+    if expected.unknown_keys == "ignore":
+        return
+    tops = [key for key in given if key != NAME or key in keys.parameters]
+    found = hindrances(keys.arrival, tops, known=expected.checks.known, takes_config=keys.takes_config)
+    strict = expected.unknown_keys == "error" and not expected.in_doubt
+    for each in found:
+        # A module may read the instance's config file, and give what a cell assigns.
+        certain = each.certain and strict and not expected.checks.hidden_in_modules
+        yield Finding(each.text, certain)
 
 
 def _kinds_of(column: str, values: Sequence[Json]) -> Iterator[tuple[list[int], Config]]:
@@ -131,23 +169,25 @@ def nested(column: str, value: Json) -> Config:
     return merge_base({}, [(column, value)])
 
 
-def _findings(expected: Expected, config: Config) -> Iterator[Finding]:
-    yield from (finding for finding, _ in _told(expected, config))
-
-
 def _told(expected: Expected, config: Config) -> Iterator[tuple[Finding, str]]:
     """Each finding with the dotted key that it is about."""
+    yield from ((finding, problem.key) for finding, problem in _keys_told(expected, config))
+    for text in type_warnings(expected.defaults, config):
+        yield Finding(text, False), f"type of {text.split('`')[1]}"
+
+
+def _keys_told(expected: Expected, config: Config) -> Iterator[tuple[Finding, KeyProblem]]:
+    """What is to be said of the keys."""
     keys = expected.keys
     unusable = [key for key in config if not keys.takes_config and keys.is_python and not _is_variable(key)]
     for key in unusable:
-        yield Finding(f"`{key}` cannot be a variable of Python, and this flow takes each key as one", True), key
+        text = f"`{key}` cannot be a variable of Python, and this flow takes each key as one"
+        yield Finding(text, True), KeyProblem(key, True)
     problems = [] if expected.unknown_keys == "ignore" else expected.checks.problems(config)
     for problem in problems:
         if problem.key not in unusable:
             certain = problem.certain and expected.unknown_keys == "error" and not expected.in_doubt
-            yield Finding(problem.message, certain), problem.key
-    for text in type_warnings(expected.defaults, config):
-        yield Finding(text, False), f"type of {text.split('`')[1]}"
+            yield Finding(problem.message, certain), problem
 
 
 def _is_variable(key: str) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ductaflow_runtime.config.values import Config
+from ductaflow_runtime.parameters import arrival
+from ductaflow_runtime.parameters.arrival import Arrival, arrival_of
 from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, default_values, list_parameters
+from ductaflow_runtime.parameters.fate import Below, PlacedCell
 from ductaflow_runtime.parameters.follow import follow
 from ductaflow_runtime.parameters.magics import open_magics
 from ductaflow_runtime.parameters.names import hidden_way, imports_in, names_in, words_in
@@ -21,11 +24,15 @@ _COMMENT = re.compile(r"^\s*(?:#|//|%).*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class CodeCell:
-    """A code cell: its text, its syntax (`None` if it is not Python), and whether it is the parameters cell."""
+    """A code cell: its text, its syntax (`None` if it is not Python), and whether it is the parameters cell.
+
+    `runs` is false for one that is skipped, or may end with an error.
+    """
 
     source: str
     tree: ast.Module | None
     is_parameters: bool = False
+    runs: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class FlowKeys:
     `config` is there, if it takes one).
     `free` are variables that the code reads and does not assign. `reads` are the paths of keys that the code reads;
     below the paths in `hidden` it may read others, for the reason given. `names` are all names and texts in the code;
-    `imports` what it imports.
+    `imports` what it imports. `arrival` says what hinders values from arriving.
     """
 
     has_cell: bool
@@ -51,6 +58,7 @@ class FlowKeys:
     hidden: tuple[tuple[Part, str], ...]
     names: tuple[str, ...]
     imports: tuple[str, ...]
+    arrival: Arrival = field(default_factory=Arrival)
 
     def as_json(self) -> dict[str, Any]:
         """The value as plain JSON, to be cached."""
@@ -74,20 +82,27 @@ def from_json(stored: dict[str, Any]) -> FlowKeys:
         hidden=tuple((tuple(part), why) for part, why in stored["hidden"]),
         names=tuple(stored["names"]),
         imports=tuple(stored["imports"]),
+        arrival=arrival.from_json(stored["arrival"]),
     )
 
 
-def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None, *, has_cell: bool = True) -> FlowKeys:
+def analyse_keys(
+    cells: Sequence[CodeCell], default_config: str | None = None, *, has_cell: bool = True, place: int = 0
+) -> FlowKeys:
     """Read a flow's code cells; `default_config` is the path that its CLI cell names.
 
-    `has_cell` tells whether a cell is marked as that of the parameters, be it one without code.
+    `has_cell` tells whether a cell is marked as that of the parameters. If that is one without code, `place` is the
+    number of code cells above it.
     """
     placed = [(f"cell {number}", cell) for number, cell in enumerate(cells, 1)]
     trees = [(where, open_magics(cell.tree)) for where, cell in placed if cell.tree is not None]
     code = [tree for _, tree in trees]
     parameters, defaults = _declared(cells)
     free = free_names(code)
-    takes_config = _takes_config(parameters, free, code)
+    imported = _imported(cells)
+    takes_config = _takes_config(parameters, free | imported, code)
+    if not takes_config:
+        parameters += [name for name in sorted(imported) if name not in parameters]
     start: dict[str, Part] = {CONFIG: ()} if takes_config else {name: (name,) for name in [*parameters, *free]}
     trail = follow(trees, start, takes_config)
     ways = [(where, hidden_way(tree, default_config)) for where, tree in trees]
@@ -109,14 +124,39 @@ def analyse_keys(cells: Sequence[CodeCell], default_config: str | None = None, *
         hidden=tuple(sorted(_outermost(trail.hidden).items())),
         names=tuple(sorted(names)),
         imports=tuple(sorted({name for tree in code for name in imports_in(tree)})),
+        arrival=_arrival(cells, place, [CONFIG] if takes_config else [*parameters, *free]) if has_cell else Arrival(),
     )
 
 
-def _takes_config(parameters: Sequence[str], free: Iterable[str], code: Sequence[ast.Module]) -> bool:
-    """Whether the parameters cell assigns `config`, or the code expects one that nothing assigns for it."""
-    if CONFIG in {*parameters, *free} or not {*parameters, *free}:
+def _takes_config(parameters: Sequence[str], others: Set[str], code: Sequence[ast.Module]) -> bool:
+    """Whether the parameters cell assigns `config`, or the code expects one that nothing assigns for it.
+
+    `others` are variables that could be given all the same: free ones, and those that the parameters cell imports.
+    """
+    if CONFIG in {*parameters, *others}:
         return True
-    return not parameters and any(CONFIG in names_in(tree) for tree in code)
+    return not parameters and (not others or any(CONFIG in names_in(tree) for tree in code))
+
+
+def _imported(cells: Sequence[CodeCell]) -> set[str]:
+    """The names that the parameters cell takes from modules, as its defaults."""
+    bodies = [cell.tree.body for cell in cells if cell.is_parameters and cell.tree is not None]
+    found = [statement for body in bodies for statement in body if isinstance(statement, ast.ImportFrom)]
+    return {alias.asname or alias.name for statement in found for alias in statement.names} - {"*"}
+
+
+def _arrival(cells: Sequence[CodeCell], place: int, names: Sequence[str]) -> Arrival:
+    """What hinders the values of `names`, which are put in below the parameters cell or, without one, at `place`."""
+    marked = next((number for number, cell in enumerate(cells) if cell.is_parameters), None)
+    start = place if marked is None else marked + 1
+    opened = [None if cell.tree is None else open_magics(cell.tree) for cell in cells]
+    below = [
+        PlacedCell(f"cell {number}", tree, cell.runs)
+        for number, (cell, tree) in enumerate(zip(cells, opened, strict=True), 1)
+        if number > start
+    ]
+    above = [tree for tree in opened[:start] if tree is not None]
+    return arrival_of(Below(above, below), None if marked is None else opened[marked], names)
 
 
 def _declared(cells: Sequence[CodeCell]) -> tuple[list[str], Config]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import re
 
 from ductaflow_runtime.parameters.names import is_shell_call
 
@@ -15,6 +17,23 @@ _PAGES = frozenset({"env", "html", "javascript", "js", "latex", "markdown", "svg
 _TEXT = frozenset({"system", "sx", "bash", "sh", "script", "cd", "cat", "writefile", "!"})
 
 
+_OPTIONS = re.compile(r"(?:\s*-[a-zA-Z]+(?:[ =]?\d+)?)+\s+")
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, magics and all; `None` if it is not Python."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
+        pass
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError):
+        return None
+
+
 class _Opener(ast.NodeTransformer):
     """Puts the Python that a magic runs in the magic's place."""
 
@@ -24,11 +43,19 @@ class _Opener(ast.NodeTransformer):
             return self.generic_visit(node)
         return [statement for statement in self.visit(code).body if isinstance(statement, ast.stmt)] or ast.Pass()
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        code = _code_of(node)
+        if code is not None and len(code.body) == 1 and isinstance(code.body[0], ast.Expr):
+            value: ast.AST = self.visit(code.body[0].value)
+            return value
+        return self.generic_visit(node)
+
 
 def open_magics(tree: ast.Module) -> ast.Module:
-    """The tree with the code of `%time`, `%%capture` and their like as code; the tree given is changed."""
+    """The tree with the code of `%time`, `%%capture` and their like as code; the tree given stays as it is."""
     if any(is_shell_call(node) for node in ast.walk(tree)):
-        tree = _Opener().visit(tree)
+        opened: ast.Module = _Opener().visit(copy.deepcopy(tree))
+        return opened
     return tree
 
 
@@ -36,10 +63,9 @@ def _code_of(call: ast.expr) -> ast.Module | None:
     texts = _texts(call) if isinstance(call, ast.Call) and is_shell_call(call) else []
     if len(texts) < 2 or texts[0] not in _PYTHON:
         return None
-    try:
-        return ast.parse(texts[-1])
-    except (SyntaxError, ValueError):
-        return None
+    code = parse(texts[-1])
+    options = _OPTIONS.match(texts[-1])
+    return parse(texts[-1][options.end() :]) if code is None and options else code
 
 
 def _texts(call: ast.Call) -> list[str]:

@@ -11,9 +11,9 @@ from ductaflow_runtime.parameters.scopes import LOADER
 _LONGEST_KEY = 200
 _DOTTED = re.compile(r"\w+(\.\w+)+")
 _WORD = re.compile(r"\w+")
-_FRAMES = frozenset({"f_globals", "f_locals", "user_ns", "_getframe", "currentframe"})
+FRAMES = frozenset({"f_globals", "f_locals", "user_ns", "_getframe", "currentframe"})
 _MAIN = "__main__"
-_CONFIG_FILE = "config.json"
+CONFIG_FILE = "config.json"
 
 
 def names_in(tree: ast.AST) -> set[str]:
@@ -84,15 +84,15 @@ def hidden_way(tree: ast.AST, default_config: str | None = None) -> str | None:
     """
     for node in ast.walk(tree):
         name = getattr(node, "attr", None) or getattr(node, "id", None)
-        if name in _FRAMES:
+        if name in FRAMES:
             return f"looks into variables with {name}"
         if _is_main(node):
             return f"looks into variables with {_MAIN}"
         if isinstance(node, ast.alias) and node.name == LOADER and node.asname:
             return f"gives {LOADER} another name"
         text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(text, str) and _CONFIG_FILE in text and text != default_config:
-            return f"reads {_CONFIG_FILE} itself"
+        if isinstance(text, str) and CONFIG_FILE in text and text != default_config:
+            return f"reads {CONFIG_FILE} itself"
     return None
 
 

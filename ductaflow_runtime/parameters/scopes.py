@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _ALWAYS_THERE = {*dir(builtins), "get_ipython", "display", "In", "Out", "exit", "quit", "__file__"}
 LOADER = "load_cli_config"
 
@@ -72,7 +72,7 @@ def _own_nodes(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, _SCOPES):
             continue
-        if isinstance(node, _COMPREHENSIONS):
+        if isinstance(node, COMPREHENSIONS):
             yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
             yield from (inner.target for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
             continue
@@ -91,7 +91,7 @@ def free_names(trees: Sequence[ast.Module]) -> set[str]:
         for statement in tree.body:
             _step(statement, bound, free)
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    loaded = {id(target) for node in nodes if _is_load(node) for target in ast.walk(node)}
+    loaded = {id(target) for node in nodes if is_load(node) for target in ast.walk(node)}
     everywhere = {name for node in nodes if id(node) not in loaded for name in bound_by(node)}
     read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     return (free | (read - everywhere)) - _ALWAYS_THERE
@@ -105,10 +105,10 @@ def _step(statement: ast.stmt, bound: set[str], free: set[str]) -> None:
     bodies = [list(getattr(statement, name, [])) for name in ("body", "orelse", "finalbody", "handlers", "cases")]
     inside = {id(node) for body in bodies for node in body}
     head = [node for node in ast.iter_child_nodes(statement) if id(node) not in inside]
-    free.update(name for node in head for name in _reads(node) if name not in bound)
+    free.update(name for node in head for name in read_at_once(node) if name not in bound)
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
         free.update({statement.target.id} - bound)
-    if not _is_load(statement):
+    if not is_load(statement):
         bound.update(bound_names(head if any(bodies) else [statement]))
     ends = []
     for number, body in enumerate(bodies):
@@ -132,20 +132,20 @@ def _branch(inner: ast.AST, bound: set[str], free: set[str]) -> None:
         _step(statement, within, free)
 
 
-def _reads(node: ast.AST) -> Iterator[str]:
+def read_at_once(node: ast.AST) -> Iterator[str]:
     """The names that an expression reads at once: not in a lambda's body, not a comprehension's own variables."""
     if isinstance(node, ast.Lambda):
         return
     own: set[str] = set()
-    if isinstance(node, _COMPREHENSIONS):
+    if isinstance(node, COMPREHENSIONS):
         own = {n.id for generator in node.generators for n in ast.walk(generator.target) if isinstance(n, ast.Name)}
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         yield node.id
     for child in ast.iter_child_nodes(node):
-        yield from (name for name in _reads(child) if name not in own)
+        yield from (name for name in read_at_once(child) if name not in own)
 
 
-def _is_load(node: ast.AST) -> bool:
+def is_load(node: ast.AST) -> bool:
     """Whether a node is the line of a CLI cell, which assigns what is injected in a notebook."""
     if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
         return False

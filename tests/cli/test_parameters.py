@@ -70,3 +70,16 @@ def test_a_default_config_that_is_missing(project: Project) -> None:
     ended = CliRunner().invoke(main, ["parameters", "flow/step.py"])
     assert ended.exit_code == 2
     assert "config file not found" in ended.output
+
+
+def test_a_default_config_that_is_missing_is_an_error(project: Project) -> None:
+    """The flow names `config/base.json`: without it, the command would compute with nothing, and call that done."""
+    project.flow('# %%\nprint(config.get("toll", 5))\n')
+    for command in ("run", "plan"):
+        for given in ([], ["--set", "toll=1"]):
+            ended = CliRunner().invoke(main, [command, "flow/step.py", *given])
+            assert (ended.exit_code, ended.output.count("config file not found")) == (2, 1), ended.output
+    assert not (project.root / "runs").exists()
+    project.write("other.json", "{}")
+    ended = CliRunner().invoke(main, ["run", "flow/step.py", "--config", "other.json", "--name", "a"])
+    assert ended.exit_code == 0, ended.output

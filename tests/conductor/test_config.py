@@ -81,6 +81,8 @@ def test_every_kind_of_value_arrives_exactly(project: Project) -> None:
         (Decimal("1.5"), "decimal.Decimal"),
         (datetime.timedelta(1), "datetime.timedelta"),
         (np.timedelta64(1, "s"), "numpy.timedelta64"),
+        (np.timedelta64(5, "ns"), "numpy.timedelta64"),
+        (np.timedelta64("NaT"), "numpy.timedelta64"),
         (b"x", "bytes"),
         (1j, "complex"),
         ("\ud800", "surrogate"),

@@ -109,6 +109,16 @@ def test_a_value_of_another_type_is_a_warning(toll: Project, capsys: pytest.Capt
     assert told == ["ductaflow: step.py: `toll` is text ('1'), its default is a number (2)"]
 
 
+def test_a_column_called_instance_is_a_key_like_others(toll: Project) -> None:
+    """It is nobody's but the flow's: misspelt it is refused, and where the flow has the name it is right."""
+    toll.flow('# %%\nprint(config["toll"], config.get("instances", 1))\n')
+    error = refusal(pd.DataFrame({"instance_name": ["a"], "toll": 1, "instance": 5}))
+    assert error.problems == ("all rows: unknown parameter `instance`; did you mean `instances`?",)
+    toll.flow('# %%\nprint(config["toll"], "instance")\n')
+    frame = pd.DataFrame({"instance_name": ["a"], "toll": 1, "instance": "a"})
+    assert run_instances(frame, "flow/step.py")["status"].tolist() == ["done"]
+
+
 def test_keys_that_a_module_reads_are_fine(toll: Project) -> None:
     """The project's modules that a flow imports may read its config."""
     toll.write("lib/__init__.py", "")
@@ -155,6 +165,14 @@ def test_a_single_config_is_laid_over_the_base(toll: Project) -> None:
     assert BASE == {"toll": 2, "model": {"depth": 3, "rate": 0.5}}
 
 
+def test_a_single_config_gives_no_key_twice(toll: Project) -> None:
+    """What a control dataframe may not have as columns, a dict that is laid over a base may not have as keys."""
+    for row in ({"model.depth": 5, "model": {"depth": 7}}, {"model": {"rate": 7}, "model.depth": 5}):
+        with pytest.raises(ConfigError, match="the key is given twice, or is both a value and a parent"):
+            run_notebook("flow/step.py", row, base_config=BASE)
+    assert not (toll.root / "runs").exists()
+
+
 def test_the_base_counts_by_its_values(toll: Project) -> None:
     """A changed base runs the rows that take the changed value from it, with its key as the one reason."""
     toll.write("config/shared.yaml", "toll: 2\nmodel:\n  depth: 3\n")
@@ -174,6 +192,47 @@ def test_a_row_that_does_not_fit_its_base(toll: Project) -> None:
         pd.DataFrame({"instance_name": ["a", "b"], "toll": 1, "model": [{"depth": 1}, 3]}), base_config=BASE
     )
     assert error.problems == ("row 1 (b): model: an object with keys of its own in base_config, and 3 in the row",)
+
+
+@pytest.mark.parametrize("base", ["config/shared.yaml", {"aplha": 0.7, "ratio": 2}])
+def test_a_misspelt_variable_of_the_base_is_refused(project: Project, base: object) -> None:
+    """Where each key is a variable, one of the base that nothing reads is an error, for frames and single configs."""
+    project.write("config/shared.yaml", "aplha: 0.7\nratio: 2\n")
+    project.write_flow(
+        "flow/step.py", '# %% tags=["parameters"]\nalpha = 0.1\nratio = 3\n\n# %%\nprint(alpha, ratio)\n'
+    )
+    told = "unknown parameter `aplha`; did you mean `alpha`? Nothing in the flow reads it; it reads `alpha`, `ratio`."
+    error = refusal(pd.DataFrame({"ratio": [4]}), base_config=base)
+    assert error.problems == (f"all rows: base_config: {told}",)
+    with pytest.raises(ConfigError) as caught:
+        run_notebook("flow/step.py", {"ratio": 4}, base_config=base)  # type: ignore[arg-type]
+    assert caught.value.problems == (told,)
+
+
+def test_a_misspelt_key_of_the_base_is_a_warning(toll: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A base may hold what other steps read: what was nearly a key of this one is a line, and the rest another."""
+    base = {"tol": 1, "model": {"depth": 3, "dept": 1}, "fleet": 5, "report": {"title": "A"}}
+    frame = pd.DataFrame({"instance_name": ["a", "b"], "toll": [1, 2]})
+    lines = [
+        "ductaflow: step.py: base_config: unknown parameter `tol`; did you mean `toll`?",
+        "ductaflow: step.py: base_config: unknown parameter `model.dept`; did you mean `model.depth`?",
+        "ductaflow: step.py: base_config: the flow is not seen to read `fleet`, `report`",
+    ]
+    run_instances(frame, "flow/step.py", base_config=base)
+    assert [line for line in capsys.readouterr().err.splitlines() if "base_config" in line] == lines
+    for name in "cd":
+        run_notebook("flow/step.py", {"toll": 1}, base_config=base, instance_name=name)
+    assert [line for line in capsys.readouterr().err.splitlines() if "base_config" in line] == lines
+    toll.settings(unknown_keys="ignore")
+    run_instances(frame, "flow/step.py", base_config=base, force=True)
+    assert "base_config" not in capsys.readouterr().err
+
+
+def test_what_the_base_gives_must_arrive_too(project: Project) -> None:
+    """A cell that assigns anew what only the base gives is refused like one that replaces a column."""
+    project.write_flow("flow/step.py", '# %% tags=["parameters"]\nalpha = 0.1\n\n# %%\nalpha = 0.2\nprint(alpha)\n')
+    error = refusal(pd.DataFrame({"instance_name": ["a"]}), base_config={"alpha": 0.7})
+    assert "cell 2 assigns `alpha` anew" in error.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +257,21 @@ def test_whole_numbers_of_a_parameters_cell(project: Project) -> None:
     frame = pd.DataFrame({"instance_name": ["a", "b"], "n": [3, None], "share": [1.0, None]})
     run_instances(frame, "flow/step.py")
     assert json.dumps(json.loads((project.root / "runs/step/a/config.json").read_text())) == '{"n": 3, "share": 1.0}'
+
+
+def test_a_whole_number_does_not_depend_on_the_other_rows(project: Project) -> None:
+    """A part of a control dataframe gives the same configs as the whole one, so nothing runs again for it."""
+    project.write_flow("flow/step.py", '# %% tags=["parameters"]\nn = 1\n\n# %%\nprint(n)\n')
+    frame = pd.DataFrame({"instance_name": ["a", "b", "c"], "n": [None, 4, 2.5]})
+    for options in ({}, {"base_config": {"n": 3}}):
+        run_instances(frame, "flow/step.py", **options)  # type: ignore[arg-type]
+        stored = {name: (project.root / f"runs/step/{name}/config.json").read_text() for name in "bc"}
+        assert {name: json.dumps(json.loads(text)) for name, text in stored.items()} == {
+            "b": '{"n": 4}',
+            "c": '{"n": 2.5}',
+        }
+        for part in (frame.iloc[[1]], frame[frame.n.notna()], frame.iloc[1:], frame.iloc[:2]):
+            assert plan_instances(part, "flow/step.py", **options)["reason"].isna().all()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ending", ["json", "yaml", "yml", "toml"])

@@ -96,3 +96,12 @@ def test_cells_that_are_not_meant_to_run(project: Project) -> None:
     """A cell that is skipped, or meant to raise, may hold anything."""
     project.flow("# %% tags=['skip-execution']\n(\n\n# %% tags=['raises-exception']\n)\n")
     assert run_notebook("flow/step.py", {}, instance_name="a").status == "done"
+
+
+@pytest.mark.parametrize("terms", [1500, 3000])
+def test_code_that_is_nested_too_deep_to_be_read(project: Project, terms: int) -> None:
+    """A sum of very many terms is one error that says what to do, for running and planning."""
+    project.flow(f"# %%\nx = {' + '.join(['1'] * terms)}\n")
+    for call in (run_instances, plan_instances):
+        with pytest.raises(FlowFileError, match="nested too deep to be read, such as a sum of a thousand terms"):
+            call(FRAME, "flow/step.py")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.values import apply_settings
 from ductaflow_runtime.errors import ConfigError
 
 
@@ -50,6 +51,8 @@ def read(folder: Path, name: str, text: str) -> dict[str, Any]:
         ("2026-01-02", "2026-01-02"),
         ("2026-01-02 03:04:05", "2026-01-02T03:04:05"),
         ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05+00:00"),
+        ("2026-01-02 03:04:05.123456", "2026-01-02T03:04:05.123456"),
+        ("2026-01-02 03:04:05.123456000", "2026-01-02T03:04:05.123456"),
         ("v1.2.3", "v1.2.3"),
         ("12:30:45.5.1", "12:30:45.5.1"),
         ("=", "="),
@@ -197,3 +200,38 @@ def test_a_list_is_no_config(tmp_path: Path) -> None:
     """A YAML file whose top is no object says so."""
     with pytest.raises(ConfigError, match="a config is a dict"):
         read(tmp_path, "c.yaml", "- 1\n- 2\n")
+
+
+@pytest.mark.parametrize("written", ["2026-01-02 03:04:05.123456789", "2026-01-02T03:04:05.0000001Z"])
+def test_a_time_finer_than_it_can_be_kept_is_refused(tmp_path: Path, written: str) -> None:
+    """Nothing is cut off in silence; in quotes it is the text."""
+    with pytest.raises(ConfigError, match=r"line 1: .* is finer than a microsecond"):
+        read(tmp_path, "a.yaml", f"a: {written}\n")
+    assert read(tmp_path, "a.yaml", f'a: "{written}"\n') == {"a": written}
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("-Infinity", "-Infinity"),
+        ("null", None),
+        ("1e3", 1000.0),
+        ('{"b": 1}', {"b": 1}),
+        ('{"b": NaN}', '{"b": NaN}'),
+        ("007", "007"),
+        ("", ""),
+    ],
+)
+def test_a_setting_is_json_or_text(given: str, value: object) -> None:
+    """What JSON does not have is text, though Python's reader would take it."""
+    assert apply_settings({}, [f"a={given}"]) == {"a": value}
+
+
+def test_a_setting_gives_no_key_twice() -> None:
+    """As in a file, at any depth."""
+    for given in ('{"b": 1, "b": 2}', '[{"c": {"b": 1, "b": 2}}]'):
+        with pytest.raises(ConfigError, match="gives a key twice: b") as caught:
+            apply_settings({}, [f"a={given}"])
+        assert str(caught.value).startswith(f"--set a={given}")

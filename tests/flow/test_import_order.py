@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from ductaflow_runtime.flow.import_order import SETS, import_order
-from ductaflow_runtime.flow.syntax import parse
+from ductaflow_runtime.parameters.magics import parse
 
 SETTING = [
     'os.environ["A"] = "1"',

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ductaflow_runtime.flow.syntax import default_config_in, parse
+from ductaflow_runtime.flow.syntax import default_config_in
 from ductaflow_runtime.parameters.check import KeyChecks, KeyProblem
 from ductaflow_runtime.parameters.keys import CodeCell, FlowKeys, analyse_keys
+from ductaflow_runtime.parameters.magics import parse
 from ductaflow_runtime.parameters.modules import names_in_modules
 
 HEAD = """\
