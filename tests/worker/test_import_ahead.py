@@ -16,6 +16,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import run_instances
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.worker.dispatch import without_imports
+from ductaflow_runtime.worker.fork_verdicts import Verdicts
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 
@@ -177,6 +180,41 @@ def test_an_import_that_leaves_something_behind(
     told = [line for line in capsys.readouterr().err.splitlines() if f"importing {name} " in line]
     assert len(told) == 1
     assert reason in told[0]
+
+
+@pytest.mark.parametrize("what", ["a text", "a warning", "threads", "crash"])
+@pytest.mark.parametrize("package", [False, True], ids=["a name", "a module"])
+def test_a_name_of_such_a_module(
+    project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str], what: str, package: bool
+) -> None:
+    """`from x import y` is left to the instances like `import x`, be `y` a name in `x` or a module of its own."""
+    text = LEAVES[what][0] if what in LEAVES else f"{IN_A_WORKER}{ENDS[what]}"
+    name = install(f"{text}\n{PACKAGE}")
+    imports = f"from {name} import VALUE, LOADED_BY"
+    if package:
+        other = install(f"import importlib\n__getattr__ = lambda _: importlib.import_module({name!r})\n")
+        imports = f"from {other} import part\nVALUE, LOADED_BY = part.VALUE, part.LOADED_BY"
+    project.flow(
+        f"# %%\nimport types\n{imports}\ntiny = types.SimpleNamespace(VALUE=VALUE, LOADED_BY=LOADED_BY){SAVES}"
+    )
+    frame = sweep()
+    assert frame["status"].tolist() == ["done"] * 3
+    assert frame["result.own"].tolist() == [True] * 3
+    blamed = f"{other}.part" if package else name
+    assert capsys.readouterr().err.count(f"importing {blamed} ") == 1
+
+
+def test_a_verdict_that_does_not_help(tmp_path: Path) -> None:
+    """What makes a worker unfit although it was told to leave that alone costs the job its imports ahead."""
+    job = Job(root="", runs_dir="", flow="", step="", name="", config={}, preload=["first", "second"], learns=True)
+    verdicts = Verdicts(tmp_path / "known.json")
+    sent = verdicts.applied(job)
+    verdicts.add("first", "warns")
+    once = without_imports(job, sent, "first")
+    sent = verdicts.applied(once)
+    assert sent.preload == ["second"]
+    twice = without_imports(once, sent, "first")
+    assert (twice.preload, twice.learns) == ([], False)
 
 
 def test_what_cannot_be_seen(project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
