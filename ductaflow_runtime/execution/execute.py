@@ -41,7 +41,6 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
-from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
@@ -129,7 +128,6 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         ran = _run(given, notebook, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
-    given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given)
     error = placed(error, ran, numbers, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,15 +62,21 @@ def engine() -> str:
 
 @pytest.fixture
 def install() -> Iterator[Callable[..., str]]:
-    """Installs a package of one module, and gives its name."""
+    """Installs a module, or a package of several, and gives its name."""
     files: list[Path] = []
     folder = Path(sysconfig.get_path("purelib"))
     state = folder.stat()
 
-    def install(text: str = PACKAGE, name: str | None = None) -> str:
+    def install(text: str | dict[str, str] = PACKAGE, name: str | None = None) -> str:
         chosen = name or f"tiny_{uuid.uuid4().hex[:12]}"
-        files.append(folder / f"{chosen}.py")
-        files[-1].write_text(text, encoding="utf-8")
+        if isinstance(text, str):
+            files.append(folder / f"{chosen}.py")
+            files[-1].write_text(text, encoding="utf-8")
+        else:
+            files.append(folder / chosen)
+            files[-1].mkdir()
+            for part, content in text.items():
+                (files[-1] / f"{part}.py").write_text(content, encoding="utf-8")
         # As if it had been there always, or tests in other processes would lose their warm workers.
         os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
         importlib.invalidate_caches()
@@ -78,8 +85,19 @@ def install() -> Iterator[Callable[..., str]]:
 
     yield install
     for file in files:
-        file.unlink()
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
     os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def install_package(install: Callable[..., str]) -> str:
+    """A package with parts: `fast` and what that imports change its number, `late` is imported when it is used."""
+    files = {
+        "__init__": "import os\nFACTOR = 1\ndef lazy():\n    from . import late\n    return late.OWN == os.getpid()\n",
+        "late": "import os\nOWN = os.getpid()\n",
+        "fast": "from . import tables\n",
+        "tables": "from . import __name__ as name\nimport sys\nsys.modules[name].FACTOR = 3\n",
+    }
+    return install(files)
 
 
 def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
@@ -128,6 +146,31 @@ def test_an_import_that_may_not_happen(project: Project, install: Callable[..., 
         f"from ductaflow import save_results\nsave_results(value={name!r} in sys.modules)"
     )
     assert values(sweep()) == [False, True, False]
+
+
+@pytest.mark.parametrize("where", ["the flow", "a module"])
+def test_a_part_that_only_some_rows_import(project: Project, install: Callable[..., str], where: str) -> None:
+    """A row finds nothing of a package that an earlier row's code has asked for, nor what that part has brought in."""
+    name = install_package(install)
+    asks = f"if config['n'] == 1:\n    import {name}.fast"
+    if where == "a module":
+        project.write("lib/tool.py", f"def choose(n):\n    if n == 1:\n        import {name}.fast\n")
+        asks = "from lib.tool import choose\nchoose(config['n'])"
+    project.flow(
+        f"# %%\nimport {name} as tiny\nfrom ductaflow import save_results\n{asks}\nsave_results(value=tiny.FACTOR)"
+    )
+    for _ in range(2):
+        assert values(sweep()) == [1, 3, 1]
+
+
+def test_what_a_package_imports_on_its_own(project: Project, install: Callable[..., str]) -> None:
+    """What it imports when it is first used is imported once."""
+    name = install_package(install)
+    project.flow(
+        f"# %%\nimport {name} as tiny\nfrom ductaflow import save_results\n"
+        "save_results(n=config['n'], value=tiny.lazy())"
+    )
+    assert values(sweep()) == [True, False, False]
 
 
 @pytest.mark.parametrize("how", ENDS)
