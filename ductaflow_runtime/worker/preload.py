@@ -84,7 +84,7 @@ class Preloader:
             names = study(flow, job.content)[1].imports
         learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
-        with shell.builtin_trap:  # pandas looks for a notebook when it is imported
+        with shell.builtin_trap, _as_in_an_instance(job):  # pandas looks for a notebook when it is imported
             self.preload(job.preload, job.export_html, (flow.parent, job.root))
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
@@ -163,6 +163,25 @@ class Preloader:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._note.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _as_in_an_instance(job: Job) -> Iterator[None]:
+    """While what an import may look at is much like what it is in an instance of the job: argument and folder.
+
+    The folder is the one above the instance's, for that is to be made anew: a setting is looked for in the same ones.
+    """
+    before, arguments = os.getcwd(), sys.argv
+    with contextlib.suppress(OSError):
+        folder = job.instance.directory.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+    sys.argv = [job.flow]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        os.chdir(before)
 
 
 def _part_of(module: ModuleType, name: str) -> object:

@@ -107,7 +107,7 @@ def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
 
 def values(frame: pd.DataFrame) -> list[object]:
     """What the package had found in the environment, row by row."""
-    return [None if pd.isna(value) else value for value in frame["result.value"]]
+    return frame["result.value"].astype(object).where(frame["result.value"].notna(), None).tolist()
 
 
 @pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
@@ -121,6 +121,37 @@ def test_what_is_set_before_an_import(project: Project, install: Callable[..., s
     project.flow(f"# %%\n{SETTING[case].replace('PACKAGE', install())}{SAVES}")
     assert values(sweep()) == ["1"] * 3
     assert values(sweep(rows=2)) == ["1"] * 2
+
+
+LOOKS_AROUND = """
+import os, sys
+from pathlib import Path
+above = [str(folder) for folder in Path.cwd().parents if (folder / "setting").exists()]
+VALUE = [sys.argv[0], Path("setting").exists(), above]
+LOADED_BY = os.getpid()
+"""
+
+
+@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+def test_where_an_import_looks(project: Project, engine: str, install: Callable[..., str]) -> None:
+    """A package that looks for settings and arguments as it is imported finds the same in a worker."""
+    project.write("setting", "")
+    flow = project.flow(f"# %%\nimport {install(LOOKS_AROUND)} as tiny{SAVES}")
+    frame = sweep()
+    assert values(frame) == [[str(flow), False, [str(project.root)]]] * 3
+    assert frame["result.own"].tolist() == [engine == "spawn"] * 3
+    assert Path.cwd() == project.root
+
+
+@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+def test_a_flow_that_goes_elsewhere_first(project: Project, install: Callable[..., str]) -> None:
+    """What it imports after that looks from there."""
+    project.write("setting", "")
+    project.flow(
+        "# %%\nimport os\nfrom ductaflow import project_path\nos.chdir(project_path())\n"
+        f"import {install(LOOKS_AROUND)} as tiny{SAVES}"
+    )
+    assert [value[1] for value in sweep()["result.value"]] == [True] * 3
 
 
 def test_what_another_flow_has_imported(project: Project, install: Callable[..., str]) -> None:
