@@ -24,6 +24,7 @@ from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
+    is_given_arguments,
     parse,
     syntax_error,
     unguarded_imports,
@@ -74,6 +75,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
+        is_script=any(map(is_given_arguments, trees)),
         required=None if finds_modules_itself(trees) else tuple(_required(trees)),
         keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
