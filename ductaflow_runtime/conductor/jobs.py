@@ -62,6 +62,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         show_code=project.settings.code,
         copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
+        script=call.code.is_script and call.code.kernel is None,
         engine=project.settings.engine,
         preload=list(ahead.names),
         learns=ahead.whole,

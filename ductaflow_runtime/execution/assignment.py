@@ -41,6 +41,10 @@ class Clock:
         return timed_out(self.limit, cell)
 
 
+INTERRUPTED = "interrupted"
+"""The name of the file in `scratch` that is there from the moment at which somebody has broken the execution off."""
+
+
 class Phase(StrEnum):
     """The parts of an execution, in their order."""
 
@@ -68,3 +72,12 @@ class Assignment:
     scratch: Path
     journal: Journal
     observe: Callable[[Phase], None] = lambda _phase: None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody has broken it off: a flow may catch that and go on, but its results are partial."""
+        return (self.scratch / INTERRUPTED).exists()
+
+    def is_over(self) -> bool:
+        """Whether no further cell may begin."""
+        return self.clock.expired() or self.interrupted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError
-from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
+from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import begin, current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
@@ -41,7 +41,6 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
-from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
@@ -90,7 +89,7 @@ def _execute(given: Assignment) -> None:
         given.observe(Phase.CLOSE)
         entry.close(conclusion)
     except KeyboardInterrupt:
-        entry.close(replace(_broken_off(given.clock), made=_made()))
+        entry.close(replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
         entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
 
@@ -101,9 +100,9 @@ def _made() -> frozenset[str]:
     return frozenset() if running is None else frozenset(running.tracker.made)
 
 
-def _broken_off(clock: Clock) -> Conclusion:
-    if clock.expired():
-        return Conclusion(Status.FAILED, clock.failure())
+def _broken_off(given: Assignment) -> Conclusion:
+    if given.clock.expired() and not given.interrupted:
+        return Conclusion(Status.FAILED, given.clock.failure())
     return Conclusion(Status.INTERRUPTED, interrupted())
 
 
@@ -129,9 +128,8 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         ran = _run(given, notebook, choice.kernel, execution)
 
     given.observe(Phase.SAVE)
-    given.journal({"imported": sorted(imported_since(execution.last_import))})
     save_notebook(ran.notebook, record.notebook)
-    status, error = judge(ran, numbers, given.clock, (Path(job.flow), execution.root))
+    status, error = judge(ran, numbers, given)
     error = placed(error, ran, numbers, job)
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page

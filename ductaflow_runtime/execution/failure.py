@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ductaflow_runtime.execution.assignment import Clock
+from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import relative_to_root, without_escapes
 from ductaflow_runtime.flow.notebook import place_of
@@ -34,22 +34,25 @@ class Ran:
     modules: Mapping[str, str]
 
 
-def judge(ran: Ran, numbers: dict[str, int], clock: Clock, places: tuple[Path, Path]) -> tuple[Status, Failure | None]:
+def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status, Failure | None]:
     """What the record says of the cells' execution; `numbers` are those of the flow's own cells, by id.
 
-    `places` are the flow's file and the project's root.
+    Whatever the flow made of an interrupt or of its time limit, what it did not do is missing.
     """
     error = ran.error
     cell = failed_cell(ran.notebook, numbers)
+    at = cell or last_cell(ran.notebook, numbers)
     ename = getattr(error, "ename", type(error).__name__)
-    if clock.expired() and (error is None or ename == "KeyboardInterrupt"):
-        return Status.FAILED, clock.failure(cell or last_cell(ran.notebook, numbers))
+    if given.interrupted:
+        return Status.INTERRUPTED, interrupted(at)
+    if given.clock.expired() and (error is None or ename == "KeyboardInterrupt"):
+        return Status.FAILED, given.clock.failure(at)
     if error is None:
         return Status.DONE, None
     if ename == "KeyboardInterrupt":
-        return Status.INTERRUPTED, interrupted(cell)
-    message = plain_text(getattr(error, "evalue", str(error)))
-    return Status.FAILED, advise(of_cell(ename, message, getattr(error, "traceback", []), cell), *places)
+        return Status.INTERRUPTED, interrupted(at)
+    failure = of_cell(ename, plain_text(getattr(error, "evalue", str(error))), getattr(error, "traceback", []), cell)
+    return Status.FAILED, advise(failure, Path(given.job.flow), Path(given.job.root))
 
 
 def placed(error: Failure | None, ran: Ran, numbers: dict[str, int], job: Job) -> Failure | None:

@@ -35,7 +35,7 @@ def run_in_process(given: Assignment, notebook: NotebookNode, execution: Executi
         pipes=given.pipes,
         journal=given.journal,
         own_code=execution.tracker.watching,
-        expired=given.clock.expired,
+        is_over=given.is_over,
         at_end=end,
         on_error=replies.append,
     )

@@ -23,7 +23,8 @@ class Job:
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
     keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
-    execute. `wait` is for how many seconds an instance that another process holds is waited for.
+    execute. `wait` is for how many seconds an instance that another process holds is waited for. `script`: on this
+    Python's kernel, the flow does the same as a script, for it reads its arguments.
     """
 
     root: str
@@ -51,6 +52,7 @@ class Job:
     planned: str | None = None
     wait: float = 0.0
     text: str | None = None
+    script: bool = False
 
     @property
     def content(self) -> bytes:
@@ -83,7 +85,7 @@ def command_line(job: Job) -> str:
     folder = project.relative(job.instance.directory)
     flow = project.relative(job.flow)
     config = f"{folder}/{CONFIG_NAME}"
-    if flow.endswith(".py") and job.kernel_name is None:
+    if job.script and flow.endswith(".py") and job.kernel_name is None:
         parts = ["python", flow, "--config", config, "--output-dir", folder]
     else:
         parts = ["ductaflow", "run", flow, "--config", config, "--step", job.step, "--name", job.name]

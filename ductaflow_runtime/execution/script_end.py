@@ -9,7 +9,9 @@ from __future__ import annotations
 import builtins
 import dis
 import os
+import signal
 import sys
+import threading
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 from ductaflow_runtime.execution.failure import advise, means_success
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.notebook import cell_at_line
-from ductaflow_runtime.runs.failure import Failure, exited, of_script
+from ductaflow_runtime.runs.failure import Failure, exited, interrupted, of_script
 from ductaflow_runtime.runs.states import Status
 
 
@@ -31,18 +33,19 @@ class ScriptEnd:
         self._root = root
         self._top_level = _top_level_frame()
         self._error: Failure | None = None
-        self._interrupted = False
+        self._interrupted = self._broken_off = False
         self._exit_codes: list[Any] = []
 
     def listen(self) -> None:
         """Begin to note errors and exits."""
         self._hook_errors()
         self._hook_exits()
+        self._hook_interrupts()
 
     def judge(self) -> tuple[Status, Failure | None]:
-        """What the record says of the script."""
+        """What the record says of the script; what is left of one that caught its interrupt and went on is partial."""
         if self._interrupted:
-            return Status.INTERRUPTED, self._error
+            return Status.INTERRUPTED, self._error if self._broken_off else interrupted()
         error = self._error or self._early_exit()
         return (Status.DONE if error is None else Status.FAILED), error
 
@@ -50,7 +53,8 @@ class ScriptEnd:
         show = sys.excepthook
 
         def hook(kind: Any, error: Any, trace: Any) -> None:
-            self._interrupted = issubclass(kind, KeyboardInterrupt)
+            self._broken_off = issubclass(kind, KeyboardInterrupt)
+            self._interrupted = self._interrupted or self._broken_off
             line = _line_of(self._flow, trace)
             text = Path(self._flow).read_text(encoding="utf-8") if line is not None else ""
             cell = cell_at_line(text, line or 0)
@@ -59,6 +63,20 @@ class ScriptEnd:
             show(kind, error, trace)
 
         sys.excepthook = hook
+
+    def _hook_interrupts(self) -> None:
+        """Ctrl-C is noted as it comes, in front of what Python, or the script so far, does about it."""
+        usual = signal.getsignal(signal.SIGINT)
+        if not callable(usual) or threading.current_thread() is not threading.main_thread():
+            return  # ignored, as in the background of a shell
+
+        def noted(number: int, frame: FrameType | None) -> Any:
+            self._interrupted = True
+            return usual(number, frame)
+
+        signal.signal(signal.SIGINT, noted)
+        if usual is signal.default_int_handler:
+            signal.default_int_handler = noted  # asyncio looks for it, and a script may put it back
 
     def _hook_exits(self) -> None:
         """`SystemExit` reaches no hook, so its code is noted where it is raised."""

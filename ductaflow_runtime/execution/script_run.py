@@ -62,6 +62,7 @@ def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> 
         config=config,
         folder=None if inside else str(directory),
         git=project.git_state(),
+        script=True,
     )
 
 

@@ -27,6 +27,7 @@ from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
+    is_given_arguments,
     syntax_error,
     unguarded_imports,
 )
@@ -89,6 +90,7 @@ def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowC
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
+        is_script=any(map(is_given_arguments, trees)),
         # An error within a magic may go no further, so what is imported there is not required.
         required=None if finds_modules_itself(trees) else tuple(_required(written)),
         keys=analyse_keys(own, default, has_cell=declaring is not None, place=sum(map(is_own, above))),

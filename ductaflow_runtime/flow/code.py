@@ -21,7 +21,8 @@ class FlowCode:
     names that its parameters cell may assign, and all `words` of its code.
 
     `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
-    that it imports in any case; `None` if it may itself see to it that they are found.
+    that it imports in any case; `None` if it may itself see to it that they are found. `is_script`: run by Python, it
+    reads its config from its arguments.
     """
 
     cells: tuple[str, ...]
@@ -37,6 +38,7 @@ class FlowCode:
     order: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     required: tuple[str, ...] | None = None
+    is_script: bool = False
 
 
 def changed_cells(old: list[str], new: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ _MAY_NOT_HAPPEN = (
     *(ast.If, ast.Match, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler),
 )
 _ENVIRONMENT = frozenset(("environ", "environb"))
-_OF_SYS = frozenset(("path", "modules", "meta_path", "path_hooks", "warnoptions"))
+_OF_SYS = frozenset(("path", "modules", "meta_path", "path_hooks", "warnoptions", "argv"))
 _READING_METHODS = frozenset(("get", "copy", "items", "keys", "values", "index", "count"))
 _APPENDING = frozenset(("append", "extend"))  # to the import path: what is installed comes first
 _READING_CALLS = frozenset(("dict", "list", "tuple", "set", "sorted", "len", "print", "enumerate"))
@@ -36,6 +36,11 @@ _SETTERS = frozenset(
         "simplefilter",
         "resetwarnings",
         "setlocale",
+        "chdir",
+        "fchdir",
+        "seed",
+        "manual_seed",
+        "set_seed",
         "switch_backend",
         "reload",
         "exec_module",
@@ -106,7 +111,8 @@ class _Order(ast.NodeVisitor):
         for alias in node.names:
             self._imports(f"{module}:{alias.name}")
             renamed = alias.asname is not None and alias.name in _ENVIRONMENT | _SETTERS
-            if renamed or (module, alias.name) == ("matplotlib", "use"):
+            taken = module == "sys" and alias.name in _OF_SYS
+            if renamed or taken or (module, alias.name) == ("matplotlib", "use"):
                 self._sets()
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
@@ -140,7 +146,7 @@ class _Order(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """`os.environ`, `sys.path`, and what is asked of them; `warnings.filters = ...`."""
         of = node.value.id if isinstance(node.value, ast.Name) else ""
-        if node.attr in _READING_METHODS or (node.attr in _APPENDING and not _is_environment(node.value)):
+        if node.attr in _READING_METHODS or (node.attr in _APPENDING and _is_import_path(node.value)):
             self._only_read.add(node.value)
         watched = node.attr in _ENVIRONMENT or (of == "sys" and node.attr in _OF_SYS)
         changed = of == "warnings" and not isinstance(node.ctx, ast.Load)
@@ -181,8 +187,8 @@ class _Order(ast.NodeVisitor):
             self._sets()
 
 
-def _is_environment(node: ast.AST) -> bool:
-    return (isinstance(node, ast.Attribute) and node.attr in _ENVIRONMENT) or _name_of(node) in _ENVIRONMENT
+def _is_import_path(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "path"
 
 
 def _name_of(node: ast.AST) -> str:

@@ -13,6 +13,7 @@ _FREE_NAMES = frozenset(
     {"meta_path", "path_hooks", "path_importer_cache", "addsitedir", "import_module", "__import__", "reload", "exec"}
 )
 _OF_SYS = frozenset({"path", "modules"})
+_OF_SCRIPTS = frozenset({"load_cli_config", "load_cli_parameters"})
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
 
 
@@ -79,6 +80,12 @@ def _is_free_magic(call: ast.Call) -> bool:
     magic = getattr(call.args[0], "value", None) if call.args else None
     named = isinstance(call.func, ast.Attribute) and call.func.attr in ("run_line_magic", "run_cell_magic")
     return not (named and magic in _HARMLESS_MAGICS)
+
+
+def is_given_arguments(tree: ast.AST) -> bool:
+    """Whether code calls one of ductaflow's functions that read a script's arguments."""
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any((getattr(func, "attr", None) or getattr(func, "id", None)) in _OF_SCRIPTS for func in calls)
 
 
 def default_config_in(tree: ast.AST) -> str | None:

@@ -97,7 +97,7 @@ class CellRunner:
             finally:
                 self.manager.cell_complete(cell, cell_index=index)
                 self.outputs.tell()
-            if self.shell.exit_requested or self.watch.expired():
+            if self.shell.exit_requested or self.watch.is_over():
                 break
 
     async def _run_cell(self, cell: NotebookNode) -> None:

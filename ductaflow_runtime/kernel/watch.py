@@ -24,7 +24,7 @@ class Watch:
     """Where output goes besides the notebook, and who wants to know what.
 
     `log` is where printed text and errors go, `pipes` what the descriptors are pointed at, if somebody else has
-    to be able to read them. `own_code()` is entered while a cell's own code runs. No cell is begun after `expired`.
+    to be able to read them. `own_code()` is entered while a cell's own code runs. No cell is begun once `is_over`.
     `at_end` is called after the last cell, with the function that lets go of the cells' variables. `on_error`
     gets the reply of the cell that ended the notebook.
     """
@@ -33,6 +33,6 @@ class Watch:
     pipes: Pipes | None = None
     journal: Journal = no_journal
     own_code: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
-    expired: Callable[[], bool] = lambda: False
+    is_over: Callable[[], bool] = lambda: False
     at_end: Callable[[Callable[[], None]], None] = lambda _release: None
     on_error: Callable[[dict[str, Any]], None] = lambda _reply: None

@@ -20,7 +20,9 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import Pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.runs.failure import of_exception
+from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
+from ductaflow_runtime.worker.learning import imported_by_packages
 from ductaflow_runtime.worker.supervise import Process
 
 # Taken before a flow can put something else in its place: a child that came back would go on as its worker.
@@ -97,10 +99,13 @@ def run_child(child: Child) -> None:
         _leave(code)
     with open(child.journal, "a", encoding="utf-8") as file:
         journal = JournalWriter(file)
+        last_import = next(reversed(sys.modules))
         try:
             INTERRUPTS.listen()
             execute(Assignment(child.job, child.clock, child.pipes, child.scratch, journal))
             code = 0
+            if child.job.learns:
+                journal({"imported": imported_by_packages(child.job, imported_since(last_import))})
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
             journal({"fatal": of_exception(error).to_json()})
         finally:

@@ -22,7 +22,7 @@ from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present
-from ductaflow_runtime.worker.fork_verdicts import Verdicts, verdicts_for
+from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
 from ductaflow_runtime.worker.process import Worker, installed_state
 
@@ -110,7 +110,10 @@ def _run_on_worker(job: Job) -> Record:
                 reply = worker.run(allowed.but(lane=lane))
             except WorkerError as error:
                 interrupted = workers.interrupts != interrupts
-                if not interrupted and _ended_by_import(worker, verdicts):
+                blamed = None if interrupted else worker.importing()
+                if blamed is not None:
+                    verdicts.add(blamed, *_verdict_on_end(worker))
+                    job = without_imports(job, allowed, blamed)
                     continue
                 # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
                 if last or worker.has_begun() or interrupted:
@@ -119,19 +122,21 @@ def _run_on_worker(job: Job) -> Record:
                 continue
         if "unfit" not in reply:
             return _record_of(job, reply)
-        verdicts.add(*reply["unfit"])
+        blamed, reason = reply["unfit"]
+        verdicts.add(blamed, reason)
+        job = without_imports(job, allowed, blamed)
 
 
-def _ended_by_import(worker: Worker, verdicts: Verdicts) -> bool:
-    """Whether a worker ended while it imported something ahead; then the next one leaves that alone."""
-    name = worker.importing()
-    if name is None:
-        return False
+def without_imports(job: Job, sent: Job, blamed: str) -> Job:
+    """The job for the next worker, without any import ahead if the last one left `blamed` alone in vain."""
+    return job.but(preload=[], learns=False) if blamed in sent.avoid else job
+
+
+def _verdict_on_end(worker: Worker) -> tuple[str, bool]:
+    """Why what a worker was importing as it ended is not imported ahead, and whether that is worth keeping."""
     code = worker.exit_code()
     reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
-    by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
-    verdicts.add(name, reason, keep=not by_others)
-    return True
+    return reason, code != -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
 
 
 def _record_of(job: Job, reply: dict[str, Any]) -> Record:

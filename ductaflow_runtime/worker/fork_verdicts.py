@@ -49,7 +49,7 @@ class Verdicts:
                 self._say(module, UNSEEN[module])
         return job.but(preload=[name for name in job.preload if not is_among(name, avoided)], avoid=sorted(avoided))
 
-    def add(self, name: str, reason: str, *, keep: bool = True) -> None:
+    def add(self, name: str, reason: str, keep: bool = True) -> None:
         """Say it, and remember it; for this process only, unless `keep`."""
         self._say(name, reason)
         with self._lock:
@@ -66,15 +66,16 @@ class Verdicts:
             if name in self._said:
                 return
             self._said.add(name)
-        module = f"parts of {name.removesuffix(ANY_PART)}" if name.endswith(ANY_PART) else name.replace(":", ".")
+        module = f"parts of {name.removesuffix(ANY_PART)}" if name.endswith(ANY_PART) else name
         text = f"ductaflow: importing {module} {reason}; so each instance imports it itself"
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_among(name: str, modules: dict[str, str] | list[str]) -> bool:
     """Whether an import is of one of the modules, or of a part of it."""
-    plain = name.replace(":", ".")
-    return any(plain == module or plain.startswith(module.removesuffix(ANY_PART) + ".") for module in modules)
+    name = name.replace(":", ".")
+    known = [module.replace(":", ".") for module in modules]  # verdicts of earlier versions name a part after a colon
+    return any(name == module or name.startswith(module.removesuffix(ANY_PART) + ".") for module in known)
 
 
 # Global, for what one sweep has found out serves the next in this process, on a read-only share as well.

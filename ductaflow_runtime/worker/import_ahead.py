@@ -81,8 +81,7 @@ class Sources:
         if file in self._seen:
             return False
         self._seen.add(file)
-        state = file.stat()
-        for step in _order_of(file, state.st_mtime_ns, state.st_size):
+        for step in order_of(file):
             relative = step.lstrip(MAYBE)
             level = len(relative) - len(relative.lstrip("."))
             if level:
@@ -99,6 +98,15 @@ def _module_files(path: Path) -> list[Path]:
     files = [path.with_name(path.name + ".py")]
     files += path.parent.glob(f"{path.name}.*.so") if path.name.isidentifier() else []
     return [file for file in files if file.is_file()]
+
+
+def order_of(file: Path) -> tuple[str, ...]:
+    """The imports of a module's code as `import_order` gives them; code that cannot be read may set something."""
+    try:
+        state = file.stat()
+    except OSError:
+        return (SETS,)
+    return _order_of(file, state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -32,8 +32,8 @@ class Told:
 
     `foreign` are the files that were there before it: with them it tells that the folder is its own from now on.
     `started` is what its own record says. `up_to_date`: another process had executed the instance meanwhile.
-    `notebook` is as it last was, `fatal` why there is no record, `imported` the modules that it imported,
-    `made` the names of what it has put into the folder.
+    `notebook` is as it last was, `fatal` why there is no record, `imported` what it had to import that its worker may
+    import ahead, `made` the names of what it has put into the folder.
     """
 
     foreign: Snapshot | None = None

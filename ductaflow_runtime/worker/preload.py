@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
@@ -83,7 +84,7 @@ class Preloader:
             names = study(flow, job.content)[1].imports
         learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
-        with shell.builtin_trap:  # pandas looks for a notebook when it is imported
+        with shell.builtin_trap, _as_in_an_instance(job):  # pandas looks for a notebook when it is imported
             self.preload(job.preload, job.export_html, (flow.parent, job.root))
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
@@ -112,7 +113,7 @@ class Preloader:
         for name in names:
             if name not in self._tried and top_of(name) != _INLINE and top_of(name) not in local and is_installed(name):
                 self._tried.add(name)
-                self._import(name, top_of(name) + ANY_PART if on_the_way else name)
+                self._import(name, top_of(name) + ANY_PART if on_the_way and "." in name else None)
         if "matplotlib" in sys.modules:
             with contextlib.suppress(ImportError):
                 for name in _NEEDED_INLINE:
@@ -127,16 +128,23 @@ class Preloader:
             del sys.modules[name]
             self._tried.discard(name)
 
-    def _import(self, name: str, blamed: str) -> None:
-        """Do what the statement does, in the knowledge that it may end this process."""
+    def _import(self, name: str, blamed: str | None = None) -> None:
+        """Do what the statement does, in the knowledge that it may end this process.
+
+        What makes the process unfit is blamed on the module, or on the part of it, whose import did; on `blamed`, if
+        that is given.
+        """
         module, _, attribute = name.partition(":")
-        if module in sys.modules and not attribute:
-            return
+        if module not in sys.modules:
+            self._watched(blamed or module, lambda: importlib.import_module(module))
+        loaded = sys.modules.get(module)
+        if loaded is not None and attribute not in ("", "*") and attribute not in getattr(loaded, "__dict__", {}):
+            self._watched(blamed or f"{module}.{attribute}", lambda: _part_of(loaded, attribute))
+
+    def _watched(self, blamed: str, load: Callable[[], object]) -> None:
         before = look()
         with self._noted(blamed), _quietly() as warned, contextlib.suppress(BaseException):
-            loaded = importlib.import_module(module)
-            if attribute not in ("", "*") and not hasattr(loaded, attribute):
-                importlib.import_module(f"{module}.{attribute}")
+            load()
         reason = "warns, which each instance should show" if warned else left_behind(before)
         if reason is not None:
             raise UnfitError(blamed, reason)
@@ -155,6 +163,30 @@ class Preloader:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._note.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _as_in_an_instance(job: Job) -> Iterator[None]:
+    """While what an import may look at is much like what it is in an instance of the job: argument and folder.
+
+    The folder is the one above the instance's, for that is to be made anew: a setting is looked for in the same ones.
+    """
+    before, arguments = os.getcwd(), sys.argv
+    with contextlib.suppress(OSError):
+        folder = job.instance.directory.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+    sys.argv = [job.flow]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+        os.chdir(before)
+
+
+def _part_of(module: ModuleType, name: str) -> object:
+    """What `from module import name` looks for: an attribute, which may be made when it is asked for, or a module."""
+    return getattr(module, name) if hasattr(module, name) else importlib.import_module(f"{module.__name__}.{name}")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.execution.assignment import Clock
+from ductaflow_runtime.execution.assignment import INTERRUPTED, Clock
 from ductaflow_runtime.execution.entry import Conclusion
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import open_pipes
@@ -84,10 +84,12 @@ class Server:
         self._commands.wait(0)
         if self._commands.take_line() == INTERRUPT:
             return {"fatal": not_begun().to_json()}
+        mark = self._scratch / INTERRUPTED
+        mark.unlink(missing_ok=True)  # it was of an earlier job
         child = Child(job, self._scratch, open_pipes(), Clock.start(job.timeout), os.getpid())
         try:
             process = self._start(child, forks)
-            end = supervise(process, self._commands, child.clock, job.instance.directory)
+            end = supervise(process, self._commands, child.clock, job.instance.directory, mark)
             end_leftovers(process.pid)
             reply = self._settle(child, end)
         finally:

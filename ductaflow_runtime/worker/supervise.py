@@ -37,19 +37,20 @@ class ChildEnd:
     parent_gone: bool
 
 
-def supervise(child: Process, commands: Commands, clock: Clock, directory: Path) -> ChildEnd:
-    """Wait for the child, and see to it that it ends when it must."""
-    return Supervision(child, commands, clock, directory).wait()
+def supervise(child: Process, commands: Commands, clock: Clock, directory: Path, mark: Path) -> ChildEnd:
+    """Wait for the child, and see to it that it ends when it must; `mark` is the file that tells it of an interrupt."""
+    return Supervision(child, commands, clock, directory, mark).wait()
 
 
 class Supervision:
     """One child being waited for. To end it, it is interrupted, and a while later killed."""
 
-    def __init__(self, child: Process, commands: Commands, clock: Clock, directory: Path) -> None:
+    def __init__(self, child: Process, commands: Commands, clock: Clock, directory: Path, mark: Path) -> None:
         self._child = child
         self._commands = commands
         self._clock = clock
         self._directory = directory
+        self._mark = mark
         self._timed_out = self._interrupted = self._parent_gone = False
         self._kill_at: float | None = None  # a moment once it has been told to end
         self._beat_at = time.monotonic() + HEARTBEAT_S
@@ -73,6 +74,7 @@ class Supervision:
         while (line := self._commands.take_line()) is not None:
             self._interrupted = self._interrupted or line == INTERRUPT
         if self._interrupted and self._kill_at is None:
+            self._mark.touch()  # before the signal: the flow may catch that one, and must not count as done
             self._tell_to_end()
 
     def _sleep(self, handle: int | None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pandas as pd
@@ -57,6 +59,55 @@ def test_a_single_instance(waiting: Project) -> None:
     with pytest.raises(KeyboardInterrupt, match="broken off: 1 \\(x\\); not begun: 0"):
         run_notebook("flow/step.py", {"wait": 600}, instance_name="x")
     thread.join()
+
+
+CATCHES = """
+# %%
+import time
+from ductaflow import save_results
+
+steps = 0
+try:
+    print("waiting", flush=True)
+    time.sleep(config["wait"])
+    steps = 1
+except KeyboardInterrupt:
+    print("the best so far", flush=True)
+
+# %%
+save_results(steps=steps)
+"""
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+def test_a_flow_that_catches_it(project: Project) -> None:
+    """Its next cell does not begin, and what it has is no result: the instance runs again."""
+    project.flow(CATCHES)
+    thread = interrupted(project, "x")
+    with pytest.raises(KeyboardInterrupt, match="broken off: 1"):
+        run_notebook("flow/step.py", {"wait": 600}, instance_name="x")
+    thread.join()
+    record = project.record("step", "x")
+    assert (record["status"], record["results"]) == ("interrupted", {})
+    assert (record["error"]["type"], record["error"]["cell"]) == ("Interrupted", 3)
+    assert "the best so far" in (project.root / "runs/step/x/run.log").read_text()
+    assert run_notebook("flow/step.py", {"wait": 0}, instance_name="x").results == {"steps": 1}
+
+
+def test_a_script_that_catches_it(project: Project) -> None:
+    """It goes on to its end, as Python has it; its record says that it was interrupted."""
+    project.write("config/base.json", '{"wait": 600}')
+    project.flow(CATCHES)
+    command = [sys.executable, "flow/step.py", "--output-dir", "runs/step/x"]
+    listens = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - not in a shell's background
+    script = subprocess.Popen(command, cwd=project.root, preexec_fn=listens, text=True)
+    log = project.root / "runs/step/x/run.log"
+    wait_for(lambda: log.exists() and "waiting" in log.read_text(), by=script)
+    script.send_signal(signal.SIGINT)
+    assert script.wait() == 0
+    record = project.record("step", "x")
+    assert (record["status"], record["error"]["type"]) == ("interrupted", "Interrupted")
+    assert run_notebook("flow/step.py", {"wait": 0}, instance_name="x").results == {"steps": 1}
 
 
 def test_before_anything_runs() -> None:

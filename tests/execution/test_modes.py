@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -191,6 +192,26 @@ def test_the_command_that_a_record_names_reproduces_it(same: Project) -> None:
     again = same.record("costs", "two words & {more}")
     assert again["started"] > record.started
     assert (record.directory / "costs.csv").read_bytes() == before
+
+
+def test_the_command_of_a_flow_without_a_cli_cell(project: Project) -> None:
+    """As a script it would run with the values of its parameters cell, so the command is another one."""
+    from click.testing import CliRunner
+
+    from ductaflow_runtime.cli.main import main
+
+    project.write("flow/plain.py", '# %% tags=["parameters"]\nx = 1\n\n# %%\nopen("x.txt", "w").write(str(x))\n')
+    record = run_notebook("flow/plain.py", {"x": 2}, instance_name="two words")
+    folder = "runs/plain/two words"
+    assert (
+        record.command == f"ductaflow run flow/plain.py --config '{folder}/config.json' --step plain --name 'two words'"
+    )
+    (record.directory / "x.txt").unlink()
+    done = CliRunner().invoke(main, shlex.split(record.command)[1:])
+    assert done.exit_code == 0, done.output
+    assert (record.directory / "x.txt").read_text() == "2"
+    project.write("flow/variables.py", "from ductaflow import load_cli_parameters\n\nx = 1\nload_cli_parameters()\n")
+    assert (run_notebook("flow/variables.py", {}).command or "").startswith("python flow/variables.py --config ")
 
 
 def test_the_command_takes_the_same_default_as_the_script(same: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import run_instances
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.worker.dispatch import without_imports
+from ductaflow_runtime.worker.fork_verdicts import Verdicts
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 
@@ -58,15 +62,21 @@ def engine() -> str:
 
 @pytest.fixture
 def install() -> Iterator[Callable[..., str]]:
-    """Installs a package of one module, and gives its name."""
+    """Installs a module, or a package of several, and gives its name."""
     files: list[Path] = []
     folder = Path(sysconfig.get_path("purelib"))
     state = folder.stat()
 
-    def install(text: str = PACKAGE, name: str | None = None) -> str:
+    def install(text: str | dict[str, str] = PACKAGE, name: str | None = None) -> str:
         chosen = name or f"tiny_{uuid.uuid4().hex[:12]}"
-        files.append(folder / f"{chosen}.py")
-        files[-1].write_text(text, encoding="utf-8")
+        if isinstance(text, str):
+            files.append(folder / f"{chosen}.py")
+            files[-1].write_text(text, encoding="utf-8")
+        else:
+            files.append(folder / chosen)
+            files[-1].mkdir()
+            for part, content in text.items():
+                (files[-1] / f"{part}.py").write_text(content, encoding="utf-8")
         # As if it had been there always, or tests in other processes would lose their warm workers.
         os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
         importlib.invalidate_caches()
@@ -75,8 +85,19 @@ def install() -> Iterator[Callable[..., str]]:
 
     yield install
     for file in files:
-        file.unlink()
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
     os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def install_package(install: Callable[..., str]) -> str:
+    """A package with parts: `fast` and what that imports change its number, `late` is imported when it is used."""
+    files = {
+        "__init__": "import os\nFACTOR = 1\ndef lazy():\n    from . import late\n    return late.OWN == os.getpid()\n",
+        "late": "import os\nOWN = os.getpid()\n",
+        "fast": "from . import tables\n",
+        "tables": "from . import __name__ as name\nimport sys\nsys.modules[name].FACTOR = 3\n",
+    }
+    return install(files)
 
 
 def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
@@ -86,7 +107,7 @@ def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
 
 def values(frame: pd.DataFrame) -> list[object]:
     """What the package had found in the environment, row by row."""
-    return [None if pd.isna(value) else value for value in frame["result.value"]]
+    return frame["result.value"].astype(object).where(frame["result.value"].notna(), None).tolist()
 
 
 @pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
@@ -100,6 +121,37 @@ def test_what_is_set_before_an_import(project: Project, install: Callable[..., s
     project.flow(f"# %%\n{SETTING[case].replace('PACKAGE', install())}{SAVES}")
     assert values(sweep()) == ["1"] * 3
     assert values(sweep(rows=2)) == ["1"] * 2
+
+
+LOOKS_AROUND = """
+import os, sys
+from pathlib import Path
+above = [str(folder) for folder in Path.cwd().parents if (folder / "setting").exists()]
+VALUE = [sys.argv[0], Path("setting").exists(), above]
+LOADED_BY = os.getpid()
+"""
+
+
+@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+def test_where_an_import_looks(project: Project, engine: str, install: Callable[..., str]) -> None:
+    """A package that looks for settings and arguments as it is imported finds the same in a worker."""
+    project.write("setting", "")
+    flow = project.flow(f"# %%\nimport {install(LOOKS_AROUND)} as tiny{SAVES}")
+    frame = sweep()
+    assert values(frame) == [[str(flow), False, [str(project.root)]]] * 3
+    assert frame["result.own"].tolist() == [engine == "spawn"] * 3
+    assert Path.cwd() == project.root
+
+
+@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+def test_a_flow_that_goes_elsewhere_first(project: Project, install: Callable[..., str]) -> None:
+    """What it imports after that looks from there."""
+    project.write("setting", "")
+    project.flow(
+        "# %%\nimport os\nfrom ductaflow import project_path\nos.chdir(project_path())\n"
+        f"import {install(LOOKS_AROUND)} as tiny{SAVES}"
+    )
+    assert [value[1] for value in sweep()["result.value"]] == [True] * 3
 
 
 def test_what_another_flow_has_imported(project: Project, install: Callable[..., str]) -> None:
@@ -125,6 +177,31 @@ def test_an_import_that_may_not_happen(project: Project, install: Callable[..., 
         f"from ductaflow import save_results\nsave_results(value={name!r} in sys.modules)"
     )
     assert values(sweep()) == [False, True, False]
+
+
+@pytest.mark.parametrize("where", ["the flow", "a module"])
+def test_a_part_that_only_some_rows_import(project: Project, install: Callable[..., str], where: str) -> None:
+    """A row finds nothing of a package that an earlier row's code has asked for, nor what that part has brought in."""
+    name = install_package(install)
+    asks = f"if config['n'] == 1:\n    import {name}.fast"
+    if where == "a module":
+        project.write("lib/tool.py", f"def choose(n):\n    if n == 1:\n        import {name}.fast\n")
+        asks = "from lib.tool import choose\nchoose(config['n'])"
+    project.flow(
+        f"# %%\nimport {name} as tiny\nfrom ductaflow import save_results\n{asks}\nsave_results(value=tiny.FACTOR)"
+    )
+    for _ in range(2):
+        assert values(sweep()) == [1, 3, 1]
+
+
+def test_what_a_package_imports_on_its_own(project: Project, install: Callable[..., str]) -> None:
+    """What it imports when it is first used is imported once."""
+    name = install_package(install)
+    project.flow(
+        f"# %%\nimport {name} as tiny\nfrom ductaflow import save_results\n"
+        "save_results(n=config['n'], value=tiny.lazy())"
+    )
+    assert values(sweep()) == [True, False, False]
 
 
 @pytest.mark.parametrize("how", ENDS)
@@ -177,6 +254,41 @@ def test_an_import_that_leaves_something_behind(
     told = [line for line in capsys.readouterr().err.splitlines() if f"importing {name} " in line]
     assert len(told) == 1
     assert reason in told[0]
+
+
+@pytest.mark.parametrize("what", ["a text", "a warning", "threads", "crash"])
+@pytest.mark.parametrize("package", [False, True], ids=["a name", "a module"])
+def test_a_name_of_such_a_module(
+    project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str], what: str, package: bool
+) -> None:
+    """`from x import y` is left to the instances like `import x`, be `y` a name in `x` or a module of its own."""
+    text = LEAVES[what][0] if what in LEAVES else f"{IN_A_WORKER}{ENDS[what]}"
+    name = install(f"{text}\n{PACKAGE}")
+    imports = f"from {name} import VALUE, LOADED_BY"
+    if package:
+        other = install(f"import importlib\n__getattr__ = lambda _: importlib.import_module({name!r})\n")
+        imports = f"from {other} import part\nVALUE, LOADED_BY = part.VALUE, part.LOADED_BY"
+    project.flow(
+        f"# %%\nimport types\n{imports}\ntiny = types.SimpleNamespace(VALUE=VALUE, LOADED_BY=LOADED_BY){SAVES}"
+    )
+    frame = sweep()
+    assert frame["status"].tolist() == ["done"] * 3
+    assert frame["result.own"].tolist() == [True] * 3
+    blamed = f"{other}.part" if package else name
+    assert capsys.readouterr().err.count(f"importing {blamed} ") == 1
+
+
+def test_a_verdict_that_does_not_help(tmp_path: Path) -> None:
+    """What makes a worker unfit although it was told to leave that alone costs the job its imports ahead."""
+    job = Job(root="", runs_dir="", flow="", step="", name="", config={}, preload=["first", "second"], learns=True)
+    verdicts = Verdicts(tmp_path / "known.json")
+    sent = verdicts.applied(job)
+    verdicts.add("first", "warns")
+    once = without_imports(job, sent, "first")
+    sent = verdicts.applied(once)
+    assert sent.preload == ["second"]
+    twice = without_imports(once, sent, "first")
+    assert (twice.preload, twice.learns) == ([], False)
 
 
 def test_what_cannot_be_seen(project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
