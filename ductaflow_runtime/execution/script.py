@@ -15,6 +15,7 @@ from pathlib import Path
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
+from ductaflow_runtime.execution.script_text import check_order, read_script
 from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect
 from ductaflow_runtime.parameters.keys import FlowKeys
@@ -37,6 +38,8 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
     try:
         if not _is_child():
             _check_way(flow, root, as_config=default_config is not None)
+            if Path(caller).resolve() == flow:
+                check_order(read_script(flow), as_config=default_config is not None)
         default = None if default_config is None else root / default_config
         path = Path.cwd() / given.config if given.config else default
         config = apply_settings(read_config_file(path) if path is not None else {}, given.set)
