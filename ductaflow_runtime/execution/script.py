@@ -54,7 +54,7 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
         else:
             from ductaflow_runtime.execution.script_run import begin_script_run
 
-            begin_script_run(flow, root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
+            begin_script_run(read_script(flow), root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
     except DuctaflowError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return config

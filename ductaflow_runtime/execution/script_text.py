@@ -43,7 +43,27 @@ def top_level_frame() -> FrameType | None:
     return frame
 
 
-def is_what_runs(script: ScriptText) -> bool:
+def check_text(script: ScriptText) -> None:
+    """Raise `FlowFileError` if the script's file was edited after Python had read it."""
+    if not _is_what_runs(script):
+        raise FlowFileError(
+            f"{script.path} was edited after Python had read it, so that a record would tell of another text: "
+            "start it again"
+        )
+
+
+def check_order(script: ScriptText, *, as_config: bool) -> None:
+    """Raise `FlowFileError` if what a notebook is given would not arrive here, or arrive too late."""
+    if script.frame is None or not _is_what_runs(script):
+        return
+    tree = ast.parse(script.content)
+    cell = parameters_lines(script.content.decode("utf-8", "replace"), _quoted_lines(tree))
+    disorder = find_disorder(Script(tree, cell, script.line), as_config=as_config) if cell is not None else None
+    if disorder is not None:
+        raise FlowFileError(_told(script, disorder, "load_cli_config" if as_config else "load_cli_parameters"))
+
+
+def _is_what_runs(script: ScriptText) -> bool:
     """Whether Python has compiled the text that is in the file now; true where that cannot be told."""
     if script.frame is None:
         return True
@@ -53,17 +73,6 @@ def is_what_runs(script: ScriptText) -> bool:
             return script.frame.f_code == compile(script.content, str(script.path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
-
-
-def check_order(script: ScriptText, *, as_config: bool) -> None:
-    """Raise `FlowFileError` if what a notebook is given would not arrive here, or arrive too late."""
-    if script.frame is None or not is_what_runs(script):
-        return
-    tree = ast.parse(script.content)
-    cell = parameters_lines(script.content.decode("utf-8", "replace"), _quoted_lines(tree))
-    disorder = find_disorder(Script(tree, cell, script.line), as_config=as_config) if cell is not None else None
-    if disorder is not None:
-        raise FlowFileError(_told(script, disorder, "load_cli_config" if as_config else "load_cli_parameters"))
 
 
 def _told(script: ScriptText, disorder: Disorder, call: str) -> str:
