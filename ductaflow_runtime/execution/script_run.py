@@ -16,6 +16,7 @@ from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
+from ductaflow_runtime.execution.script_reads import tracker_in
 from ductaflow_runtime.execution.script_text import ScriptText, check_text
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
@@ -29,7 +30,6 @@ from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 
 
@@ -45,7 +45,7 @@ def begin_script_run(script: ScriptText, root: Path, config: Config, directory: 
     job = _make_job(project, flow, config, directory)
     plan = decide(job.instance, present)
     entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
-    tracker = Tracker(root=str(root), own=str(directory), runs_dir=str(project.runs_dir), late=True)
+    tracker = tracker_in(project, directory)
     tracker.name_all([*code.literals, *texts_in(config)])
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
     begin(execution)
@@ -108,7 +108,6 @@ class ScriptRun:
                 stream.reconfigure(line_buffering=True)
         self.end.listen()
         atexit.register(self.close)
-        self.execution.tracker.install()
         self.execution.tracker.active = True
 
     def close(self) -> None:
