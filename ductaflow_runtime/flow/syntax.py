@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 _FREE_NAMES = frozenset(
     {"meta_path", "path_hooks", "path_importer_cache", "addsitedir", "import_module", "__import__", "reload", "exec"}
 )
+_IMPORTERS = frozenset({"import_module", "__import__"})
 _OF_SYS = frozenset({"path", "modules"})
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
 
@@ -31,12 +32,17 @@ def parse(source: str) -> ast.Module | None:
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """The full names that `import` statements anywhere in a tree ask for."""
+    """The full names that `import` statements anywhere in a tree ask for, and calls that name a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+            name = getattr(node.args[0], "value", None)
+            if called in _IMPORTERS and isinstance(name, str) and name and not name.startswith("."):
+                yield name
 
 
 def syntax_error(source: str, tree: ast.Module | None) -> SyntaxError | None:
