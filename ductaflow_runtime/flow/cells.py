@@ -24,6 +24,7 @@ from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
+    may_be_magic,
     parse,
     syntax_error,
     unguarded_imports,
@@ -81,7 +82,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
 
 def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell: int) -> Iterator[str]:
     error = syntax_error(source, tree)
-    if error is not None:
+    if error is not None and not (tree is None and may_be_magic(source)):
         blank = len(source) - len(source.lstrip())
         line = (error.lineno or 1) - source[:blank].count("\n")
         place = place_of(f"{FLOW}{path.suffix}", text, source, cell=cell, line=line)

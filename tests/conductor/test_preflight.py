@@ -96,3 +96,25 @@ def test_cells_that_are_not_meant_to_run(project: Project) -> None:
     """A cell that is skipped, or meant to raise, may hold anything."""
     project.flow("# %% tags=['skip-execution']\n(\n\n# %% tags=['raises-exception']\n)\n")
     assert run_notebook("flow/step.py", {}, instance_name="a").status == "done"
+
+
+def notebook(project: Project, *cells: str) -> None:
+    """A notebook as a flow."""
+    from nbformat.v4 import new_code_cell, new_notebook, writes
+
+    declared = new_code_cell("config = {}", metadata={"tags": ["parameters"]})
+    project.write("flow/step.ipynb", writes(new_notebook(cells=[declared, *map(new_code_cell, cells)])))
+
+
+def test_lines_that_ipython_takes_for_magics(project: Project) -> None:
+    """A line magic without its sign is no Python, and runs in a notebook; papermill runs it."""
+    notebook(project, "time sum(range(10))", "load_ext autoreload\n", "autoreload 0", "pwd", "\nls -l", "who_ls int")
+    assert run_notebook("flow/step.ipynb", {}, instance_name="a").status == "done"
+
+
+@pytest.mark.parametrize("cell", ["print sum(range(10))", "time = (", "x = 1\ntime sum(range(10))", "def f(x)"])
+def test_what_only_looks_like_a_magic(project: Project, cell: str) -> None:
+    """IPython looks for magics in cells of one line, and what Python itself has by that name comes first."""
+    notebook(project, cell)
+    with pytest.raises(FlowFileError, match="would fail in every row"):
+        run_notebook("flow/step.ipynb", {}, instance_name="a")
