@@ -6,6 +6,7 @@ Importing this module costs nothing: each name loads what it needs when it is fi
 from __future__ import annotations
 
 import importlib
+import sys
 
 TYPE_CHECKING = False  # not from `typing`, whose import is nearly all that this module's would cost
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
+
+if __name__ != "__main__" and any(argument.startswith("--o") for argument in sys.argv[1:]):
+    # It may be a script with --output-dir, whose record tells of all that it reads from here on.
+    importlib.import_module("ductaflow_runtime.execution.script_reads").watch_script()
 
 if __name__ == "__main__":
     from ductaflow_runtime.cli import main

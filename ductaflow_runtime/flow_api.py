@@ -19,7 +19,7 @@ from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.errors import FlowFileError, ProjectError
-from ductaflow_runtime.execution.context import current, in_kernel
+from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
 from ductaflow_runtime.execution.saved_results import clean_results
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
@@ -100,7 +100,8 @@ def instance_path(step: str, instance_name: str, *parts: str | os.PathLike[str])
     instance's file changes. Raises `ConfigError` for a name that cannot be a folder.
     """
     running = current()
-    runs_dir = running.runs_dir if running is not None else Project.find().runs_dir
+    with aside():
+        runs_dir = running.runs_dir if running is not None else Project.find().runs_dir
     folder = runs_dir / check_name(step, "step name") / check_name(str(instance_name))
     return _as_input(_below(folder, parts, f"instance {step}/{instance_name}"))
 
@@ -179,9 +180,9 @@ def _below(folder: Path, parts: tuple[str | os.PathLike[str], ...], what: str) -
 
 
 def _as_input(path: Path) -> Path:
-    running = current()
-    if running is not None:
-        running.tracker.name(path)
+    tracker = current_tracker()
+    if tracker is not None:
+        tracker.name(path)
     return path
 
 

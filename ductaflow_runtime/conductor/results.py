@@ -48,7 +48,8 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
     if runs_dir is None and running is not None:
         return running.runs_dir
     root = find_root() if running is None else running.root
-    return Project.at(root, runs_dir).runs_dir
+    with execution.aside():
+        return Project.at(root, runs_dir).runs_dir
 
 
 def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 from ductaflow_runtime.execution.handoff import HANDOFF, adopt
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.script_reads import watching
+from ductaflow_runtime.staleness.tracking import Tracker
 
 # Global, for a flow's calls take no handle: a process is in the middle of one execution or of none.
 _current: Execution | None = None
@@ -31,14 +33,20 @@ def current() -> Execution | None:
     return _current
 
 
+def current_tracker() -> Tracker | None:
+    """What notes the inputs of this process's execution, or of a script that may still turn out to be one."""
+    running = current()
+    return running.tracker if running is not None else watching()
+
+
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """While the runtime works for a call inside a flow: what it reads in this thread is no input of the flow."""
-    running = current()
-    if running is None:
+    tracker = current_tracker()
+    if tracker is None:
         yield
     else:
-        with running.tracker.looking_away():
+        with tracker.looking_away():
             yield
 
 

@@ -146,7 +146,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         config=job.config,
         started=record.started or "",
         modules=ran.modules,
-        with_packages=choice.kernel is None,
+        with_packages=choice.has_our_packages,
         kernel=choice.name,
     )
     if choice.is_python:

@@ -53,24 +53,27 @@ def adopt(text: str) -> Execution:
 
 
 def _answer(execution: Execution, answer: Path) -> None:
+    modules = local_modules(str(execution.root))
     seen = {
         "results": execution.results,
         "warnings": execution.warned.count,
         "seen": execution.tracker.told(),
-        "modules": sorted({*local_modules(str(execution.root)), *execution.tracker.sources}),
+        "modules": sorted({*modules, *execution.tracker.sources}),
+        "names": modules,
     }
     with contextlib.suppress(OSError):
         write_atomically(answer, json.dumps(seen))
 
 
-def take_answer(execution: Execution, answer: Path) -> list[str]:
-    """Add what the kernel saw to `execution`; gives the absolute paths of the project's modules that it imported."""
+def take_answer(execution: Execution, answer: Path) -> dict[str, str]:
+    """Add what the kernel saw to `execution`; gives the project's modules that it imported: absolute path -> name."""
     try:
         seen = json.loads(answer.read_bytes())
         answer.unlink()
     except (OSError, ValueError):
-        return []
+        return {}
     execution.results.update(seen["results"])
     execution.warned.count += seen["warnings"]
     execution.tracker.take_over(seen["seen"])
-    return list(seen["modules"])
+    names = seen.get("names", {})  # not told by the ductaflow 0.1.0 of another environment
+    return {path: names.get(path, "") for path in seen["modules"]}

@@ -174,7 +174,7 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
         _mark_last_started(run.notebook)
     if isinstance(error, DeadKernelError):
         error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
-    return Ran(run.notebook, error, dict.fromkeys(take_answer(execution, answer), ""))
+    return Ran(run.notebook, error, take_answer(execution, answer))
 
 
 def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: Log) -> None:

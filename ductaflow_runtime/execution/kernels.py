@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 
 from ductaflow_runtime.errors import FlowFileError
@@ -12,10 +14,22 @@ from ductaflow_runtime.staleness.why_stale import HERE
 
 @dataclass(frozen=True)
 class Kernel:
-    """A Jupyter kernel that is installed; `language` as `same_language` calls it."""
+    """A Jupyter kernel that is installed; `language` as `same_language` calls it, `program` what starts it."""
 
     name: str
     language: str
+    program: str
+
+    @property
+    def is_this_python(self) -> bool:
+        """Whether it is the Python of this process, with the same packages."""
+        if self.language != PYTHON:
+            return False
+        major, minor = sys.version_info[:2]
+        if self.program in ("python", f"python{major}", f"python{major}.{minor}"):
+            return True  # jupyter_client starts the one of this process for these
+        folders = {os.path.realpath(os.path.dirname(program)) for program in (self.program, sys.executable)}
+        return len(folders) == 1 and os.path.realpath(self.program) == os.path.realpath(sys.executable)
 
 
 @dataclass(frozen=True)
@@ -27,8 +41,16 @@ class Choice:
 
     @property
     def name(self) -> str:
-        """The kernel's name, as records keep it."""
-        return self.kernel.name if self.kernel is not None else HERE
+        """The kernel's name, as records keep it; what is called like this Python and is another goes by more."""
+        if self.kernel is None:
+            return HERE
+        is_mistakable = self.kernel.name == HERE and not self.kernel.is_this_python
+        return f"{HERE} of {self.kernel.program}" if is_mistakable else self.kernel.name
+
+    @property
+    def has_our_packages(self) -> bool:
+        """Whether it executes with the packages of this process."""
+        return self.kernel is None or self.kernel.is_this_python
 
     @property
     def language(self) -> str:
@@ -83,4 +105,8 @@ def _installed_kernels() -> dict[str, Kernel]:
     from jupyter_client.kernelspec import KernelSpecManager
 
     specs = KernelSpecManager().get_all_specs()
-    return {name.lower(): Kernel(name, same_language(specs[name]["spec"]["language"])) for name in sorted(specs)}
+    known = {name: specs[name]["spec"] for name in sorted(specs)}
+    return {
+        name.lower(): Kernel(name, same_language(spec["language"]), next(iter(spec["argv"]), ""))
+        for name, spec in known.items()
+    }

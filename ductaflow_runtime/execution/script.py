@@ -15,11 +15,12 @@ from pathlib import Path
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
+from ductaflow_runtime.execution.script_reads import check_imported, is_child, pause_watching
+from ductaflow_runtime.execution.script_text import check_order, read_script
 from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import Project, find_root, set_import_path
-from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 
 Default = str | os.PathLike[str] | None
 
@@ -30,28 +31,31 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
     With `default_config` `None` the flow's parameters are variables, which have their defaults in the parameters cell.
     `caller` is the file that asks for the config: the flow itself, or a module that does it for the flow.
     """
+    pause_watching()
     parser = _parser(default_config, description)
     given = parser.parse_args()
     flow = _script()
     root = find_root()
     try:
-        if not _is_child():
+        if not is_child():
             _check_way(flow, root, as_config=default_config is not None)
+            if Path(caller).resolve() == flow:
+                check_order(read_script(flow), as_config=default_config is not None)
         default = None if default_config is None else root / default_config
         path = Path.cwd() / given.config if given.config else default
         config = apply_settings(read_config_file(path) if path is not None else {}, given.set)
         set_import_path(flow.parent, root)
-        if _is_child():
+        if is_child():
             return config
         if given.config or given.set:
             _check(flow, root, config, default_config, asked_by=Path(caller).resolve())
-        refuse_stale_bytecode(str(root))
+        check_imported(root)
         if given.output_dir is None:
             os.chdir(flow.parent)
         else:
             from ductaflow_runtime.execution.script_run import begin_script_run
 
-            begin_script_run(flow, root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
+            begin_script_run(read_script(flow), root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
     except DuctaflowError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return config
@@ -110,9 +114,3 @@ def _check_way(flow: Path, root: Path, *, as_config: bool) -> None:
             f"{flow} is given its parameters in `config`, so load_cli_parameters() would set variables that a notebook "
             "does not get: write config = load_cli_config(...), or take `config` out of the flow"
         )
-
-
-def _is_child() -> bool:
-    """Whether `multiprocessing` imports the script again in a process of its own."""
-    processes = sys.modules.get("multiprocessing.process")
-    return processes is not None and processes.parent_process() is not None

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 from ductaflow_runtime.execution.failure import advise, means_success
+from ductaflow_runtime.execution.script_text import top_level_frame
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.notebook import cell_at_line
 from ductaflow_runtime.runs.failure import Failure, exited, interrupted, of_script
@@ -31,7 +32,7 @@ class ScriptEnd:
     def __init__(self, flow: str, root: Path) -> None:
         self._flow = flow
         self._root = root
-        self._top_level = _top_level_frame()
+        self._top_level = top_level_frame()
         self._error: Failure | None = None
         self._interrupted = self._broken_off = False
         self._exit_codes: list[Any] = []
@@ -99,16 +100,6 @@ class ScriptEnd:
         codes = self._exit_codes
         code = codes[-1] if codes else "raised otherwise than by sys.exit(), so that its code is not known"
         return None if means_success(code) else exited(code)
-
-
-def _top_level_frame() -> FrameType | None:
-    """The frame in which the script's own top level runs."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__") != "__main__":
-        frame = frame.f_back
-    while frame is not None and frame.f_code.co_name != "<module>":
-        frame = frame.f_back
-    return frame
 
 
 def _ran_to_its_end(top_level: FrameType | None) -> bool:

@@ -16,6 +16,8 @@ from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
+from ductaflow_runtime.execution.script_reads import tracker_in
+from ductaflow_runtime.execution.script_text import ScriptText, check_text
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.kernel.capture import Capture
@@ -28,19 +30,22 @@ from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import Present
 
 
-def begin_script_run(flow: Path, root: Path, config: Config, directory: Path) -> None:
-    """Make the output directory this process's instance, and see to its log and its record."""
-    project = Project.at(root)
-    present = Present(project)
+def begin_script_run(script: ScriptText, root: Path, config: Config, directory: Path) -> None:
+    """Make the output directory this process's instance, and see to its log and its record.
+
+    Raises `FlowFileError` if the script's file no longer holds the text that runs: no record could tell of that.
+    """
+    check_text(script)
+    flow, project = script.path, Project.at(root)
+    present = Present(project, {flow: script.content})
     code = present.code(flow)
     job = _make_job(project, flow, config, directory)
     plan = decide(job.instance, present)
     entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
-    tracker = Tracker(root=str(root), own=str(directory), runs_dir=str(project.runs_dir), late=True)
+    tracker = tracker_in(project, directory)
     tracker.name_all([*code.literals, *texts_in(config)])
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
     begin(execution)
@@ -104,7 +109,6 @@ class ScriptRun:
                 stream.reconfigure(line_buffering=True)
         self.end.listen()
         atexit.register(self.close)
-        self.execution.tracker.install()
         self.execution.tracker.active = True
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from ductaflow_runtime.flow.syntax import (
     finds_modules_itself,
     imported_names,
     is_given_arguments,
+    may_be_magic,
     syntax_error,
     unguarded_imports,
 )
@@ -99,7 +100,7 @@ def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowC
 
 def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell: int) -> Iterator[str]:
     error = syntax_error(source, tree)
-    if error is not None:
+    if error is not None and not (tree is None and may_be_magic(source)):
         blank = len(source) - len(source.lstrip())
         line = (error.lineno or 1) - source[:blank].count("\n")
         place = place_of(f"{FLOW}{path.suffix}", text, source, cell=cell, line=line)

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +28,7 @@ OURS = "ductaflow"
 _ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
 _MARKER = re.compile(r"^# ?%%+(.*)$")
 _TEXT_CELL = re.compile(r"\[(markdown|md|raw)\]")
+_TAGGED = re.compile(rf"""tags["']?\s*[=:]\s*\[[^\]]*["']{PARAMETERS}["']""")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -145,6 +146,19 @@ def cell_at_line(text: str, line: int) -> int | None:
     """The number of the code cell that a line, counted from 1, of a percent-format text belongs to."""
     numbers = _cells_of_lines(text.splitlines()[:line])
     return (numbers[-1] or None) if numbers else None
+
+
+def parameters_lines(text: str, quoted: Container[int]) -> range | None:
+    """The lines, counted from 1, of the cell of a percent-format text after which parameters are injected.
+
+    `quoted` are the lines that begin inside a text of several lines; `None` if no cell is marked.
+    """
+    lines = text.split("\n")
+    marked = [n for n, line in enumerate(lines, 1) if n not in quoted and _MARKER.match(line)]
+    for start, stop in itertools.pairwise([*marked, len(lines) + 1]):
+        if _TAGGED.search(lines[start - 1]):
+            return range(start, stop)
+    return None
 
 
 def _cells_of_lines(lines: list[str]) -> list[int]:

@@ -6,24 +6,34 @@ Where code might make up for it (an import in a function, in `try`, behind `if`)
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 import warnings
 from collections.abc import Iterable, Iterator
+from keyword import iskeyword
 
 _FREE_NAMES = frozenset(
     {"meta_path", "path_hooks", "path_importer_cache", "addsitedir", "import_module", "__import__", "reload", "exec"}
 )
+_FIRST_WORD = re.compile(r"(?P<word>[^\W\d]\w*)\b\s*+(?![=!]).*")
+_IMPORTERS = frozenset({"import_module", "__import__"})
 _OF_SYS = frozenset({"path", "modules"})
 _OF_SCRIPTS = frozenset({"load_cli_config", "load_cli_parameters"})
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """The full names that `import` statements anywhere in a tree ask for."""
+    """The full names that `import` statements anywhere in a tree ask for, and calls that name a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", None) or getattr(node.func, "id", None)
+            name = getattr(node.args[0], "value", None)
+            if called in _IMPORTERS and isinstance(name, str) and name and not name.startswith("."):
+                yield name
 
 
 def syntax_error(source: str, tree: ast.Module | None) -> SyntaxError | None:
@@ -41,6 +51,15 @@ def syntax_error(source: str, tree: ast.Module | None) -> SyntaxError | None:
     except ValueError as error:  # a null byte
         return SyntaxError(str(error))
     return None
+
+
+def may_be_magic(source: str) -> bool:
+    """Whether IPython may take a cell that is no Python for a line magic without its sign, such as `time f()`.
+
+    It does so with a cell of one line, if nothing in Python has that name. Extensions add magics of their own.
+    """
+    line = _FIRST_WORD.fullmatch(source.strip())
+    return line is not None and not iskeyword(line["word"]) and not hasattr(builtins, line["word"])
 
 
 def unguarded_imports(tree: ast.Module, package: str = "") -> Iterator[str]:

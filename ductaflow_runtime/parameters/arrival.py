@@ -86,7 +86,7 @@ def _sources_in(cell: ast.Module, takes_config: bool) -> dict[str, set[str | Non
     own = assigned_names(cell)
     found: dict[str, set[str | None]] = {}
     for statement in cell.body:
-        read = set(scopes.read_at_once(statement))
+        read = set(scopes.reads_at_once(statement))
         direct: set[str | None] = {*_keys_read(statement)} if takes_config else {*read.intersection(own)}
         through = {source for name in read & found.keys() for source in found[name]}
         for name in scopes.bound_names([statement]) & {*own} - {CONFIG}:

@@ -105,7 +105,7 @@ def _step(statement: ast.stmt, bound: set[str], free: set[str]) -> None:
     bodies = [list(getattr(statement, name, [])) for name in ("body", "orelse", "finalbody", "handlers", "cases")]
     inside = {id(node) for body in bodies for node in body}
     head = [node for node in ast.iter_child_nodes(statement) if id(node) not in inside]
-    free.update(name for node in head for name in read_at_once(node) if name not in bound)
+    free.update(name for node in head for name in reads_at_once(node) if name not in bound)
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
         free.update({statement.target.id} - bound)
     if not is_load(statement):
@@ -132,7 +132,7 @@ def _branch(inner: ast.AST, bound: set[str], free: set[str]) -> None:
         _step(statement, within, free)
 
 
-def read_at_once(node: ast.AST) -> Iterator[str]:
+def reads_at_once(node: ast.AST) -> Iterator[str]:
     """The names that an expression reads at once: not in a lambda's body, not a comprehension's own variables."""
     if isinstance(node, ast.Lambda):
         return
@@ -142,7 +142,7 @@ def read_at_once(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         yield node.id
     for child in ast.iter_child_nodes(node):
-        yield from (name for name in read_at_once(child) if name not in own)
+        yield from (name for name in reads_at_once(child) if name not in own)
 
 
 def is_load(node: ast.AST) -> bool:

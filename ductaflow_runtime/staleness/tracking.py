@@ -72,6 +72,14 @@ class Tracker:
         compile_from_source(self._places.holds_code)
         sys.addaudithook(self._hook)
 
+    def work_in(self, own: str) -> None:
+        """The execution turns out to be that of the instance in the folder `own`, where nothing is an input."""
+        self.own = own
+        self._places = Places(self.root, own, self.runs_dir)
+        self.files = {path: stat for path, stat in self.files.items() if self.place(path, anywhere=True)}
+        self.folders = {path: names for path, names in self.folders.items() if self.place(path)}
+        self.name_all(texts_of_imported(self.root))
+
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """While the flow's own code runs."""

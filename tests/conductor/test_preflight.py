@@ -105,3 +105,25 @@ def test_code_that_is_nested_too_deep_to_be_read(project: Project, terms: int) -
     for call in (run_instances, plan_instances):
         with pytest.raises(FlowFileError, match="nested too deep to be read, such as a sum of a thousand terms"):
             call(FRAME, "flow/step.py")
+
+
+def notebook(project: Project, *cells: str) -> None:
+    """A notebook as a flow."""
+    from nbformat.v4 import new_code_cell, new_notebook, writes
+
+    declared = new_code_cell("config = {}", metadata={"tags": ["parameters"]})
+    project.write("flow/step.ipynb", writes(new_notebook(cells=[declared, *map(new_code_cell, cells)])))
+
+
+def test_lines_that_ipython_takes_for_magics(project: Project) -> None:
+    """A line magic without its sign is no Python, and runs in a notebook; papermill runs it."""
+    notebook(project, "time sum(range(10))", "load_ext autoreload\n", "autoreload 0", "pwd", "\nls -l", "who_ls int")
+    assert run_notebook("flow/step.ipynb", {}, instance_name="a").status == "done"
+
+
+@pytest.mark.parametrize("cell", ["print sum(range(10))", "time = (", "x = 1\ntime sum(range(10))", "def f(x)"])
+def test_what_only_looks_like_a_magic(project: Project, cell: str) -> None:
+    """IPython looks for magics in cells of one line, and what Python itself has by that name comes first."""
+    notebook(project, cell)
+    with pytest.raises(FlowFileError, match="would fail in every row"):
+        run_notebook("flow/step.ipynb", {}, instance_name="a")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -49,3 +52,41 @@ def test_a_record_of_a_version_that_did_not_note_the_kernel_is_up_to_date(projec
     del record["fingerprint"]["kernel"]
     path.write_text(json.dumps(record), encoding="utf-8")
     assert run_notebook("flow/step.py", {"n": 1}, instance_name="x").skipped
+
+
+IMPORTS = "# %%\nimport importlib\nimport networkx\n\nimportlib.import_module('psutil')\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["python3", KERNEL])
+def test_a_kernel_of_this_python_has_its_packages(project: Project, kernel: str) -> None:
+    """They are recorded as without a kernel, so that another version makes the instance run again."""
+    project.flow(IMPORTS)
+    assert run_notebook("flow/step.py", {}, instance_name="x", kernel_name=kernel).status == "done"
+    run_notebook("flow/step.py", {}, instance_name="y")
+    packages = project.record("step", "x")["fingerprint"]["packages"]
+    assert {"networkx", "psutil"} <= {*packages}
+    assert packages == project.record("step", "y")["fingerprint"]["packages"]
+
+
+@pytest.mark.slow
+def test_a_kernel_of_another_python_goes_by_another_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it is called: its packages are not known here, so what it gave is not up to date in this Python."""
+    python = tmp_path / "other/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    spec = tmp_path / "kernels/python3/kernel.json"
+    spec.parent.mkdir(parents=True)
+    command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path), prepend=os.pathsep)
+    project.flow(IMPORTS)
+    run_notebook("flow/step.py", {}, instance_name="x", kernel_name="python3")
+    seen = project.record("step", "x")["fingerprint"]
+    assert (seen["kernel"], seen["packages"]) == (f"python3 of {python}", {})
+    assert run_notebook("flow/step.py", {}, instance_name="x", kernel_name="python3").skipped
+    (reason,) = plan_instances(pd.DataFrame({"instance_name": ["x"]}), "flow/step.py")["reason"]
+    assert reason == f"kernel: python3 of {python} -> python3"

@@ -387,3 +387,13 @@ def test_a_loaded_package_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "tiny_folder").mkdir()
     preloader.preload(["json"], folders=[tmp_path, tmp_path / "none"])
     assert [name for name in sys.modules if name.startswith("tiny_")] == ["tiny_folder", "tiny_other"]
+
+
+def test_a_package_imported_by_a_call(project: Project) -> None:
+    """`importlib.import_module` with a name that is written out is an import like any other, in modules too."""
+    project.write("lib/late.py", "from importlib import import_module\n\nimport_module('psutil')\n")
+    project.flow(
+        "import importlib\nimport lib.late\nimportlib.import_module('networkx.algorithms')\n__import__('yaml')"
+    )
+    run()
+    assert {"networkx", "psutil", "PyYAML"} <= {*project.record("step", "one")["fingerprint"]["packages"]}
