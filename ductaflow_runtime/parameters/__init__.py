@@ -21,6 +21,10 @@ A flow whose parameters cell assigns no `config` gets each key as a variable, as
 names that its parameters cell assigns are known, and those that the code reads before it assigns them: anything else
 would be injected, and overwritten or ignored.
 
+A key that is known must arrive as well: its value is put in below the parameters cell, so what that cell computes with
+it, or a cell below assigns anew before anything reads it, is told too. There the order of statements counts.
+
 `cell` reads the parameters cell, `names` and `scopes` list what code names, `follow` follows the config through it,
+`fate` asks what becomes of a variable from cell to cell, `arrival` what keeps values from arriving,
 `modules` finds the project's modules, `keys` puts the analysis together, `check` holds a config against it.
 """
