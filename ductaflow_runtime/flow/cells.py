@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.flow.code import FLOW, FlowCode
-from ductaflow_runtime.flow.import_order import import_order
+from ductaflow_runtime.flow.import_order import MAYBE, SETS, import_order
+from ductaflow_runtime.flow.import_steps import import_steps
 from ductaflow_runtime.flow.notebook import (
     PARAMETERS,
     first_parameters_cell,
@@ -27,13 +28,12 @@ from ductaflow_runtime.flow.syntax import (
     may_be_magic,
     parse,
     syntax_error,
-    unguarded_imports,
 )
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nbformat import NotebookNode
 
@@ -75,7 +75,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
-        required=None if finds_modules_itself(trees) else tuple(_required(trees)),
+        required=None if finds_modules_itself(trees) else tuple(dict.fromkeys(_required(notebook, parsed))),
         keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
 
@@ -89,8 +89,16 @@ def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell
         yield f"{place.replace(f'{FLOW}{path.suffix}', FLOW, 1)}: {type(error).__name__}: {error.msg}"
 
 
-def _required(trees: list[ast.Module]) -> Iterator[str]:
-    yield from dict.fromkeys(name for tree in trees for name in unguarded_imports(tree))
+def _required(notebook: NotebookNode, parsed: Sequence[ast.Module | None]) -> Iterator[str]:
+    """The steps of all cells as one; a cell that is meant to raise may do so before it imports anything."""
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, tree in zip(codes, parsed, strict=True):
+        if has_tag(cell, "skip-execution"):
+            continue
+        for step in [SETS] if tree is None else import_steps(tree):
+            if step == SETS:
+                return
+            yield MAYBE + step.removeprefix(MAYBE) if has_tag(cell, "raises-exception") else step
 
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:
