@@ -34,9 +34,9 @@ _watch: _Watch | None = None
 def watch_script() -> None:
     """Begin to watch, if this process runs a flow as a script."""
     global _watch
-    if _watch is not None or is_child() or not _is_flow():
-        return
     with contextlib.suppress(DuctaflowError, OSError):  # the CLI cell will say what is wrong
+        if _watch is not None or is_child() or not _is_flow():
+            return
         project = Project.find()
         refused = None
         try:

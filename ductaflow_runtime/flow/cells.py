@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FLOW, FlowCode
-from ductaflow_runtime.flow.import_order import import_order
+from ductaflow_runtime.flow.import_order import MAYBE, SETS, import_order
+from ductaflow_runtime.flow.import_steps import import_steps
 from ductaflow_runtime.flow.notebook import (
     PARAMETERS,
     code_above_mark,
@@ -30,7 +31,6 @@ from ductaflow_runtime.flow.syntax import (
     is_given_arguments,
     may_be_magic,
     syntax_error,
-    unguarded_imports,
 )
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from ductaflow_runtime.parameters.languages import PYTHON, assigned_in, texts_in, without_comments, words_in
@@ -93,7 +93,7 @@ def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowC
         broken=tuple(broken),
         is_script=any(map(is_given_arguments, trees)),
         # An error within a magic may go no further, so what is imported there is not required.
-        required=None if finds_modules_itself(trees) else tuple(_required(written)),
+        required=None if finds_modules_itself(trees) else tuple(dict.fromkeys(_required(notebook, parsed))),
         keys=analyse_keys(own, default, has_cell=declaring is not None, place=sum(map(is_own, above))),
     )
 
@@ -107,8 +107,16 @@ def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell
         yield f"{place.replace(f'{FLOW}{path.suffix}', FLOW, 1)}: {type(error).__name__}: {error.msg}"
 
 
-def _required(trees: list[ast.Module]) -> Iterator[str]:
-    yield from dict.fromkeys(name for tree in trees for name in unguarded_imports(tree))
+def _required(notebook: NotebookNode, parsed: Sequence[ast.Module | None]) -> Iterator[str]:
+    """The steps of all cells as one; a cell that is meant to raise may do so before it imports anything."""
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, tree in zip(codes, parsed, strict=True):
+        if has_tag(cell, "skip-execution"):
+            continue
+        for step in [SETS] if tree is None else import_steps(tree):
+            if step == SETS:
+                return
+            yield MAYBE + step.removeprefix(MAYBE) if has_tag(cell, "raises-exception") else step
 
 
 def _analyse_foreign(notebook: NotebookNode, language: str) -> FlowCode:

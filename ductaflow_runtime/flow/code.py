@@ -20,9 +20,9 @@ class FlowCode:
     `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
     names that its parameters cell may assign, and all `words` of its code.
 
-    `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
-    that it imports in any case; `None` if it may itself see to it that they are found. `is_script`: run by Python, it
-    reads its config from its arguments.
+    `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the steps of
+    `import_steps` in all its cells; `None` if it may itself see to it that modules are found. `is_script`: run by
+    Python, it reads its config from its arguments.
     """
 
     cells: tuple[str, ...]

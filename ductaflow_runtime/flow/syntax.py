@@ -1,7 +1,4 @@
-"""What a syntax tree says: what it imports, and what is certain to go wrong before it runs.
-
-Where code might make up for it (an import in a function, in `try`, behind `if`), nothing is certain.
-"""
+"""What a syntax tree says: what it imports, and what is certain to go wrong before it runs."""
 
 from __future__ import annotations
 
@@ -60,20 +57,6 @@ def may_be_magic(source: str) -> bool:
     """
     line = _FIRST_WORD.fullmatch(source.strip())
     return line is not None and not iskeyword(line["word"]) and not hasattr(builtins, line["word"])
-
-
-def unguarded_imports(tree: ast.Module, package: str = "") -> Iterator[str]:
-    """The modules that code imports in any case, each by its dotted name; `package` is where relative ones start."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level and package else []
-            if node.level and not package:
-                continue
-            name = ".".join([*above, *([node.module] if node.module else [])])
-            if name:
-                yield name
 
 
 def finds_modules_itself(trees: Iterable[ast.AST]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -127,3 +128,79 @@ def test_what_only_looks_like_a_magic(project: Project, cell: str) -> None:
     notebook(project, cell)
     with pytest.raises(FlowFileError, match="would fail in every row"):
         run_notebook("flow/step.ipynb", {}, instance_name="a")
+
+
+PATHSETUP = "import sys\nsys.path.insert(0, OUTSIDE)\n"
+INSTALLED = "import sys, types\n\n\ndef init():\n    sys.modules['made_by_call'] = types.ModuleType('made_by_call')\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '# %% tags=["skip-execution"]\nimport pandsa\n',
+        '# %% tags=["raises-exception"]\nimport pandsa\n',
+        "# %%\nimport pathsetup\nimport outside\n",
+        "# %%\nfrom lib import pathsetup\nimport outside\n",
+        "# %%\nimport lib.all\nimport outside\n",
+        "# %%\ntry:\n    import pathsetup\nexcept ImportError:\n    pass\nimport outside\n",
+        "# %%\nimport tiny_installed\ntiny_installed.init()\nimport made_by_call\n",
+        "# %%\nimport lib.calls\n\n# %%\nimport made_by_call\n",
+        '# %% tags=["raises-exception"]\nimport lib.calls\n1 / 0\n\n# %%\nimport made_by_call\n',
+        "# %%\nimport sys\nif True:\n    sys.exit(0)\n\n# %%\nimport pandsa\n",
+        "# %%\nfrom tables.loader import Y\nassert Y == 2\n",
+        "# %%\nimport tables.more.deep\n",
+    ],
+)
+def test_a_module_that_may_come_from_elsewhere(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Where code that runs before may change what there is to import, the import is left to the flow."""
+    site, outside = tmp_path / "site", tmp_path / "outside"
+    for path, content in {
+        site / "tiny_installed.py": INSTALLED,
+        outside / "outside.py": "",
+        project.root / "flow/pathsetup.py": PATHSETUP.replace("OUTSIDE", repr(str(outside))),
+        project.root / "lib/pathsetup.py": PATHSETUP.replace("OUTSIDE", repr(str(outside))),
+        project.root / "lib/all.py": "from . import pathsetup\n",
+        project.root / "lib/calls.py": "import tiny_installed\n\ntiny_installed.init()\n",
+        project.root / "flow/tables/a.csv": "1",
+        project.root / "flow/tables/more/a.csv": "1",
+        project.root / "tables/loader.py": "Y = 2\n",
+        project.root / "tables/more/deep.py": "",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    project.settings(engine="spawn")
+    project.flow(text)
+    assert run_notebook("flow/step.py", {}, instance_name="a").status == "done"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import re\nimport pandas as pd\nNAME = re.compile('x')\npd.set_option('display.width', 9)",
+        "import ductaflow\nductaflow.display_config_summary(config)\nD = ductaflow.project_path('d')",
+        "from dataclasses import dataclass\n@dataclass(frozen=True)\nclass A:\n    x: int = 1\ndef f():\n    open('x')",
+        "import lib.plain\n%matplotlib inline",
+    ],
+)
+def test_what_cannot_make_a_module_is_passed_over(project: Project, before: str) -> None:
+    """A flow shows its config and sets options before it imports: what is missing below is still told."""
+    project.write("lib/plain.py", "import os\n\nLIMIT = 3 * 2\nif LIMIT > 2:\n    LIMIT = 2\n")
+    project.flow(f"# %%\n{before}\n\n# %%\nimport pandsa\n")
+    (line,) = refused(project)
+    assert line.startswith("flow/step.py imports pandsa, which is neither installed nor in the project")
+
+
+def test_a_folder_of_data_does_not_hide_what_is_missing(project: Project) -> None:
+    """A package that lies in parts is missing a module only if no part has it."""
+    project.write("flow/tables/a.csv", "1")
+    project.write("tables/loader.py", "import pandsa\n")
+    project.flow("# %%\nimport tables.loader\nimport tables.gone\n")
+    told = refused(project)
+    assert [line.partition(", which")[0] for line in told] == [
+        "tables/loader.py imports pandsa",
+        "flow/step.py imports tables.gone",
+    ]
