@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _ABOVE_PARAMETERS = "parameters below"
 _LONGEST_PATH = 1024
+_OF_IPYTHON = re.compile(r"get_ipython|IPython|load_ext|%run\b")
 _TOO_DEEP = (
     "flow {path} has an expression that is nested too deep to be read, such as a sum of a thousand terms: write it in "
     "several statements, or as sum([...])"
@@ -90,12 +92,17 @@ def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowC
         default_config=default,
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
-        broken=tuple(broken),
+        broken=() if _may_change_syntax(notebook) else tuple(broken),
         is_script=any(map(is_given_arguments, trees)),
         # An error within a magic may go no further, so what is imported there is not required.
         required=None if finds_modules_itself(trees) else tuple(dict.fromkeys(_required(notebook, parsed))),
         keys=analyse_keys(own, default, has_cell=declaring is not None, place=sum(map(is_own, above))),
     )
+
+
+def _may_change_syntax(notebook: NotebookNode) -> bool:
+    """Whether the flow speaks of IPython itself, which it could teach to take what is no Python."""
+    return any(_OF_IPYTHON.search(cell.source) for cell in code_cells(notebook))
 
 
 def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell: int) -> Iterator[str]:
@@ -109,8 +116,7 @@ def _broken(path: Path, text: str, source: str, tree: ast.Module | None, *, cell
 
 def _required(notebook: NotebookNode, parsed: Sequence[ast.Module | None]) -> Iterator[str]:
     """The steps of all cells as one; a cell that is meant to raise may do so before it imports anything."""
-    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell, tree in zip(codes, parsed, strict=True):
+    for cell, tree in zip(code_cells(notebook), parsed, strict=True):
         if has_tag(cell, "skip-execution"):
             continue
         for step in [SETS] if tree is None else import_steps(tree):

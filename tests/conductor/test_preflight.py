@@ -81,6 +81,8 @@ def test_a_module_that_is_not_there(project: Project, code: str, missing: str) -
         "import helper",
         "from data import tools",
         "s = '\\d'\nassert s is not 'x'",
+        "def double(lines):\n    return [line.replace('TWICE', '2 *') for line in lines]\n"
+        "get_ipython().input_transformers_cleanup.append(double)\n# %%\nTWICE 21",
     ],
 )
 def test_what_may_be_right_is_left_to_the_flow(project: Project, code: str) -> None:
