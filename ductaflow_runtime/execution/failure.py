@@ -27,11 +27,15 @@ _CELL_LINE = re.compile(r"^ *Cell In\[(\d+)\], line (\d+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Ran:
-    """The executed notebook, the error that ended it, if any, and the project's modules: absolute path -> name."""
+    """The executed notebook, the error that ended it, if any, and the project's modules: absolute path -> name.
+
+    Not `watched` is a kernel without ductaflow: nobody knows its modules, nor what it read and warned of.
+    """
 
     notebook: NotebookNode
     error: BaseException | None
     modules: Mapping[str, str]
+    watched: bool = True
 
 
 def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status, Failure | None]:
