@@ -1,15 +1,18 @@
-"""Before anything runs: the kernel that executes a call's flow, and whether its rows can be given to that."""
+"""The kernel that executes a call's flow: whether it takes the rows, and, afterwards, what nobody saw of them there."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
+from ductaflow_runtime.conductor.observers import Observer
+from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.kernels import Choice, choose_kernel
 from ductaflow_runtime.execution.translation import parameter_problems, reads_indirectly, unread_keys
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.states import Status
 
 _MOST_PROBLEMS = 20
 
@@ -36,6 +39,28 @@ def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instanc
             more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
             raise ConfigError(f"configs that a flow in {language} cannot be given:", [*found[:_MOST_PROBLEMS], *more])
     return choice
+
+
+class Unwatched(Observer):
+    """Says it, once, if rows were executed by a Python kernel without ductaflow."""
+
+    def __init__(self, code: FlowCode, asked: str | None) -> None:
+        self._code = code
+        self._asked = asked
+        self._said = False
+
+    def ended(self, outcome: Outcome) -> None:
+        """A row that is done, and whose warnings nobody has counted, was not watched."""
+        record = outcome.record
+        if self._said or outcome.status is not Status.DONE or record is None or record.warnings is not None:
+            return
+        choice = choose_kernel(self._code, self._asked)
+        if choice.is_python:
+            self._said = True
+            _say(
+                f"the kernel {choice.name!r} has no ductaflow: the modules, files and warnings of its rows are not "
+                "known, and a change of what the flow does not name makes none of them run again. Install it there"
+            )
 
 
 def _unread(code: FlowCode, instances: Sequence[Instance], language: str) -> dict[str, str]:

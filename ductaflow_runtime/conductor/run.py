@@ -13,6 +13,7 @@ from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
 from ductaflow_runtime.conductor.giving_up import OnError, patience_for
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import Jobs
+from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
@@ -80,7 +81,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
             (plan,) = make_plans(call, [instance], whole=True)
         if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
-        observers = [PageAtExit(call.project), Waiting(say), interruption]
+        observers = [PageAtExit(call.project), Waiting(say), unwatched(call), interruption]
         (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
@@ -176,7 +177,13 @@ def observers_of(call: Call) -> list[Observer]:
         progress,
         Waiting(progress.say),
         EditedMeanwhile(call),
+        unwatched(call),
     ]
+
+
+def unwatched(call: Call) -> Observer:
+    """Who says that a kernel has no ductaflow."""
+    return Unwatched(call.code, call.options.kernel_name)
 
 
 @names_todays_arguments

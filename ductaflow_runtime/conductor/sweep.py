@@ -120,7 +120,12 @@ class Sweep:
             window.executor.shutdown(wait=False, cancel_futures=True)
         running = {index: future for index, future in window.futures.items() if not future.cancel()}
         pool().interrupt()
-        wait(running.values(), timeout=_LAST_CHANCE_S)
+        try:
+            wait(running.values(), timeout=_LAST_CHANCE_S)
+        finally:  # another Ctrl-C: what is known is told all the same
+            self._tell_broken_off(jobs, running)
+
+    def _tell_broken_off(self, jobs: Mapping[int, Job], running: Mapping[int, Future[Record]]) -> None:
         ended = {index: outcome_of(jobs[index], future) for index, future in running.items() if future.done()}
         done = {index for index, outcome in ended.items() if outcome.status is Status.DONE}
         not_begun = {index for index, outcome in ended.items() if outcome.record is None}

@@ -100,15 +100,18 @@ class Entry:
         return describe_files(directory, files, made), [name for name, seen in new.items() if seen == NO_FILE]
 
 
-def open_entry(job: Job, started: str | None = None) -> Entry:
-    """Make the folder ready and say `running`, since `started` or now. The caller holds the instance's lock."""
+def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> Entry:
+    """Make the folder ready and say `running`, since `started` or now. The caller holds the instance's lock.
+
+    `here` says that this Python executes the flow.
+    """
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
     try:
         before = read_record(directory)
     except RecordError:
         before = None
-    running = running_record(job, before, started or now())
+    running = running_record(job, before, started or now(), here=here)
     _clear(job, before, running)
     foreign = snapshot(directory, running.flow_stem)
     write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
@@ -136,7 +139,7 @@ def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fi
     return replace(seen, inputs=seen.inputs | {path: {**seen.inputs[path], "again": True} for path in repeated})
 
 
-def running_record(job: Job, before: Record | None, started: str) -> Record:
+def running_record(job: Job, before: Record | None, started: str, *, here: bool = True) -> Record:
     """It lists what the previous execution wrote until that is cleared away."""
     return Record(
         flow=job.project.relative(job.flow),
@@ -147,15 +150,15 @@ def running_record(job: Job, before: Record | None, started: str) -> Record:
         started=started,
         command=command_line(job),
         outputs=before.outputs if before is not None else None,
-        environment=_place_of_execution(job),
+        environment=_place_of_execution(job, platform.python_version() if here else None),
         directory=job.instance.directory,
     )
 
 
-def _place_of_execution(job: Job) -> dict[str, Any]:
-    """The `environment` of a record."""
+def _place_of_execution(job: Job, python: str | None) -> dict[str, Any]:
+    """The `environment` of a record; `python` is the version of what executes the flow, if that is known."""
     return {
-        "python": platform.python_version(),
+        "python": python,
         "platform": f"{sys.platform}-{platform.machine()}",
         "host": host_name(),
         "git_commit": job.git.get("git_commit"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.values import texts_in
-from ductaflow_runtime.errors import ConfigError, InstanceBusyError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import begin, current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -23,7 +23,7 @@ from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
-from ductaflow_runtime.execution.prepare import given_by, inject, prepare_notebook, study
+from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.warning_count import count_warnings
@@ -43,7 +43,7 @@ from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 from ductaflow_runtime.staleness.tracking import Tracker
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -82,7 +82,7 @@ def _execute(given: Assignment) -> None:
     given.observe(Phase.OPEN)
     started = now()
     given.journal({"started": started})
-    entry = open_entry(given.job, started)
+    entry = open_entry(given.job, started, here=_is_executed_here(given.job))
     given.journal({"foreign": entry.foreign})
     try:
         conclusion = _execute_flow(given, entry)
@@ -92,6 +92,13 @@ def _execute(given: Assignment) -> None:
         entry.close(replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
         entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
+
+
+def _is_executed_here(job: Job) -> bool:
+    """Whether this Python executes the flow, and not a kernel of another language or environment."""
+    with contextlib.suppress(DuctaflowError):  # then nothing executes it, as its record will say
+        return choose_kernel(code_of(Path(job.flow), job.content), job.kernel_name).name == HERE
+    return True
 
 
 def _made() -> frozenset[str]:
@@ -150,7 +157,8 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         kernel=choice.name,
     )
     if choice.is_python:
-        return Conclusion(status, error, execution.warned.count, execution.results, seen, _made())
+        warned = execution.warned.count if ran.watched else None
+        return Conclusion(status, error, warned, execution.results, seen, _made())
     return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
 
 

@@ -27,11 +27,17 @@ _CELL_LINE = re.compile(r"^ *Cell In\[(\d+)\], line (\d+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Ran:
-    """The executed notebook, the error that ended it, if any, and the project's modules: absolute path -> name."""
+    """The executed notebook, the error that ended it, if any, and the project's modules: absolute path -> name.
+
+    `trail` names the lines that an error without traceback came through. Not `watched` is a kernel without ductaflow:
+    nobody knows its modules, nor what it read and warned of.
+    """
 
     notebook: NotebookNode
     error: BaseException | None
     modules: Mapping[str, str]
+    watched: bool = True
+    trail: str = ""
 
 
 def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status, Failure | None]:
@@ -57,7 +63,7 @@ def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status,
 
 def placed(error: Failure | None, ran: Ran, numbers: dict[str, int], job: Job) -> Failure | None:
     """The failure with the flow's line that it came through, the deepest if it came through several."""
-    told = without_escapes("\n".join(getattr(ran.error, "traceback", [])))
+    told = without_escapes("\n".join([*getattr(ran.error, "traceback", []), ran.trail]))
     cells = {cell.get("execution_count"): cell for cell in ran.notebook.cells if cell["id"] in numbers}
     lines = [(cells[int(count)], int(line)) for count, line in _CELL_LINE.findall(told) if int(count) in cells]
     if error is None or not lines:

@@ -1,7 +1,8 @@
 """How a Jupyter kernel that the runtime started is told what it executes, and how it tells what it saw.
 
-Told in an environment variable, answered in a file that is written anew after each cell. A kernel of another
-language or environment, which knows nothing of this, answers nothing.
+Told in an environment variable, and once more in a request before the first cell, for a flow may never call ductaflow.
+Answered in a file that is written anew after each cell. A kernel of another language or of an environment without
+ductaflow, which knows nothing of this, answers nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ from ductaflow_runtime.staleness.tracking import Tracker
 
 # What a kernel that the runtime starts finds in its environment.
 HANDOFF = "DUCTAFLOW_EXECUTION"
+
+
+LOOK = """
+try:
+    __import__("ductaflow_runtime.execution.context", fromlist=["context"]).current()
+except Exception:
+    pass
+"""
+"""What a Python kernel is asked to do before the first cell. It leaves no name behind."""
 
 
 def tell_kernel(execution: Execution, answer: Path) -> None:
@@ -48,7 +58,9 @@ def adopt(text: str) -> Execution:
         warned=count_warnings(),
     )
     shell = sys.modules["IPython"].get_ipython()
-    shell.events.register("post_run_cell", lambda _result: _answer(execution, Path(told["handoff"])))
+    answer = Path(told["handoff"])
+    shell.events.register("post_run_cell", lambda _result: _answer(execution, answer))
+    _answer(execution, answer)
     return execution
 
 
@@ -65,13 +77,16 @@ def _answer(execution: Execution, answer: Path) -> None:
         write_atomically(answer, json.dumps(seen))
 
 
-def take_answer(execution: Execution, answer: Path) -> dict[str, str]:
-    """Add what the kernel saw to `execution`; gives the project's modules that it imported: absolute path -> name."""
+def take_answer(execution: Execution, answer: Path) -> dict[str, str] | None:
+    """Add what the kernel saw to `execution`; gives the project's modules that it imported: absolute path -> name.
+
+    `None` if the kernel did not look.
+    """
     try:
         seen = json.loads(answer.read_bytes())
         answer.unlink()
     except (OSError, ValueError):
-        return {}
+        return None
     execution.results.update(seen["results"])
     execution.warned.count += seen["warnings"]
     execution.tracker.take_over(seen["seen"])

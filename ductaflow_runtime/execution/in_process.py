@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,6 +11,7 @@ from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.shutdown import Shutdown
 from ductaflow_runtime.kernel.watch import Watch
 from ductaflow_runtime.staleness.imports import local_modules
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
 def run_in_process(given: Assignment, notebook: NotebookNode, execution: Execution, log: Log) -> Ran:
     """Execute the cells in this process."""
     replies: list[dict[str, Any]] = []
+    trails = [""]
     shutdown = Shutdown()
 
     def end(release: Callable[[], None]) -> None:
         given.observe(Phase.END)
         shutdown(release)
+
+    def failed(reply: dict[str, Any]) -> None:
+        replies.append(reply)
+        trails.append(_trail() if reply["ename"] == "SystemExit" else "")
 
     watch = Watch(
         log=log,
@@ -37,12 +45,20 @@ def run_in_process(given: Assignment, notebook: NotebookNode, execution: Executi
         own_code=execution.tracker.watching,
         is_over=given.is_over,
         at_end=end,
-        on_error=replies.append,
+        on_error=failed,
     )
     error = run_cells(given.job, notebook, watch)
     if replies and getattr(error, "ename", None) == "CellExecutionError":
         _name_error(error, replies[-1])
-    return Ran(notebook, error, local_modules(given.job.root, execution.last_import))
+    return Ran(notebook, error, local_modules(given.job.root, execution.last_import), trail=trails[-1])
+
+
+def _trail() -> str:
+    """The lines that the last error came through, as IPython names them in tracebacks; of an exit it shows none."""
+    name_of = cast(Any, build_kernel().shell).compile.format_code_name
+    passed = traceback.walk_tb(getattr(sys, "last_traceback", None))
+    named = ((name_of(frame.f_code.co_filename), line) for frame, line in passed)
+    return "\n".join(f"{' '.join(name)}, line {line}" for name, line in named if name)
 
 
 def _name_error(error: Any, reply: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from traitlets import default
 
 from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.failure import Ran
-from ductaflow_runtime.execution.handoff import take_answer, tell_kernel
+from ductaflow_runtime.execution.handoff import LOOK, take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel
 from ductaflow_runtime.execution.running import Execution
@@ -80,6 +80,7 @@ class KernelRun:
         self.language = language
         self.sockets = sockets
         self.notebook: NotebookNode | None = None
+        self.client: Any = None
         self.exit_code: int | None = None
         self.interrupted = False
 
@@ -104,6 +105,11 @@ class KernelRun:
 
         return NotedEngine
 
+    def ask_to_look(self, notebook: NotebookNode) -> None:
+        """Have a Python kernel note what it imports, reads and warns of, from the first cell on."""
+        if self.language == PYTHON:
+            self.client.execute(LOOK, silent=True, store_history=False, allow_stdin=False, stop_on_error=False)
+
     def look_at(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
         """End the flow after a cell that called `exit()`, was broken off or lost its shell; papermill would go on."""
         if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
@@ -126,7 +132,7 @@ class KernelRun:
 
 
 class NotedManager(AsyncKernelManager):
-    """A kernel whose end is noted."""
+    """A kernel whose client and end are noted."""
 
     run: ClassVar[KernelRun]
 
@@ -138,6 +144,11 @@ class NotedManager(AsyncKernelManager):
     @default("connection_file")
     def _short_name(self) -> str:
         return "" if self.run.sockets is None else str(self.run.sockets / "kernel-connection.json")
+
+    def client(self, **options: Any) -> Any:
+        """The one that nbclient talks to the kernel with."""
+        self.run.client = super().client(**options)
+        return self.run.client
 
     async def is_alive(self) -> bool:  # type: ignore[override]
         """Whether it runs; if not, with which code it ended."""
@@ -174,7 +185,8 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
         _mark_last_started(run.notebook)
     if isinstance(error, DeadKernelError):
         error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
-    return Ran(run.notebook, error, take_answer(execution, answer))
+    modules = take_answer(execution, answer)
+    return Ran(run.notebook, error, modules or {}, watched=modules is not None)
 
 
 def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: Log) -> None:
@@ -193,6 +205,7 @@ def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: L
         stdout_file=LogStream(log, "stdout"),
         stderr_file=LogStream(log, "stderr"),
         kernel_manager_class=run.manager_class,
+        on_notebook_start=run.ask_to_look,
         on_cell_executed=run.look_at,
     )
 

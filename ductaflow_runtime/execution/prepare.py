@@ -28,6 +28,11 @@ def study(flow: Path, content: bytes) -> tuple[NotebookNode, FlowCode]:
     return nbformat.from_dict(json.loads(text)), code
 
 
+def code_of(flow: Path, content: bytes) -> FlowCode:
+    """What the flow's code says."""
+    return _studied(flow, content)[1]
+
+
 @functools.lru_cache(maxsize=8)
 def _studied(flow: Path, content: bytes) -> tuple[str, FlowCode]:
     # Remembered, for a worker studies a flow once, and its children start with the answer.

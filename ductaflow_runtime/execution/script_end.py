@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,8 @@ from ductaflow_runtime.flow.notebook import cell_at_line
 from ductaflow_runtime.runs.failure import Failure, exited, interrupted, of_script
 from ductaflow_runtime.runs.states import Status
 
+_CODE_UNKNOWN = "raised otherwise than by sys.exit(), so that its code is not known"
+
 
 class ScriptEnd:
     """Listens from the CLI cell on; asked once the script has ended."""
@@ -35,7 +38,7 @@ class ScriptEnd:
         self._top_level = top_level_frame()
         self._error: Failure | None = None
         self._interrupted = self._broken_off = False
-        self._exit_codes: list[Any] = []
+        self._exits: list[tuple[Any, list[int]]] = []
 
     def listen(self) -> None:
         """Begin to note errors and exits."""
@@ -56,11 +59,8 @@ class ScriptEnd:
         def hook(kind: Any, error: Any, trace: Any) -> None:
             self._broken_off = issubclass(kind, KeyboardInterrupt)
             self._interrupted = self._interrupted or self._broken_off
-            line = _line_of(self._flow, trace)
-            text = Path(self._flow).read_text(encoding="utf-8") if line is not None else ""
-            cell = cell_at_line(text, line or 0)
-            failure = advise(of_script(error, trace, cell), Path(self._flow), self._root)
-            self._error = replace(failure, place=_place(self._flow, self._root, text, line))
+            failure = advise(of_script(error, trace, None), Path(self._flow), self._root)
+            self._error = self._located(failure, self._lines(traceback.walk_tb(trace)))
             show(kind, error, trace)
 
         sys.excepthook = hook
@@ -84,7 +84,7 @@ class ScriptEnd:
         leave = sys.exit
 
         def noted(status: Any = None) -> Any:
-            self._exit_codes.append(status)
+            self._exits.append((status, self._lines(reversed([*traceback.walk_stack(sys._getframe(1))]))))
             leave(status)
 
         sys.exit = noted
@@ -97,9 +97,28 @@ class ScriptEnd:
         """The exit that ended the script, if it was one and no success: an exit that was caught does not count."""
         if _ran_to_its_end(self._top_level):
             return None
-        codes = self._exit_codes
-        code = codes[-1] if codes else "raised otherwise than by sys.exit(), so that its code is not known"
-        return None if means_success(code) else exited(code)
+        code, lines = self._exits[-1] if self._exits else (_CODE_UNKNOWN, [])
+        if (
+            not lines
+            and self._top_level is not None
+            and os.path.samefile(self._top_level.f_code.co_filename, self._flow)
+        ):
+            lines = [self._top_level.f_lineno]
+        return None if means_success(code) else self._located(exited(code), lines)
+
+    def _lines(self, frames: Iterable[tuple[FrameType, int]]) -> list[int]:
+        """The lines of the flow's own file among frames and their lines."""
+        flow = os.path.realpath(self._flow)
+        return [line for frame, line in frames if os.path.realpath(frame.f_code.co_filename) == flow]
+
+    def _located(self, failure: Failure, lines: list[int]) -> Failure:
+        """With the cell that was executing, that of the first of the flow's `lines`, and the last of them as place."""
+        if not lines:
+            return failure
+        text = Path(self._flow).read_text(encoding="utf-8")
+        code = text.splitlines()[lines[-1] - 1 :][:1]
+        place = f"{relative_to_root(self._flow, self._root)}:{lines[-1]}: {code[0].strip()}" if code else None
+        return replace(failure, cell=cell_at_line(text, lines[0]), place=place)
 
 
 def _ran_to_its_end(top_level: FrameType | None) -> bool:
@@ -110,19 +129,3 @@ def _ran_to_its_end(top_level: FrameType | None) -> bool:
     if top_level is None or not 0 <= top_level.f_lasti < len(top_level.f_code.co_code):
         return False
     return dis.opname[top_level.f_code.co_code[top_level.f_lasti]].startswith("RETURN")
-
-
-def _line_of(flow: str, trace: Any) -> int | None:
-    """The line, the deepest of several, by which an error passed through the flow's own file."""
-    line = None
-    for frame, number in traceback.walk_tb(trace):
-        if os.path.realpath(frame.f_code.co_filename) == os.path.realpath(flow):
-            line = number
-    return line
-
-
-def _place(flow: str, root: Path, text: str, line: int | None) -> str | None:
-    lines = text.splitlines()
-    if line is None or not 0 < line <= len(lines):
-        return None
-    return f"{relative_to_root(flow, root)}:{line}: {lines[line - 1].strip()}"

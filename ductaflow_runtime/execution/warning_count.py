@@ -7,6 +7,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+# IPython warns so of every `sys.exit`, as if somebody had wanted to leave a terminal.
+_OF_AN_EXIT = "To exit: use 'exit', 'quit'"
+
 
 @dataclass
 class Counter:
@@ -24,8 +27,8 @@ def count_warnings() -> Counter:
 
     def shown(message: Any) -> None:
         # Not while the flow collects warnings itself, nor when logging passes them on and counts them.
-        collected = module._showwarnmsg_impl is not plainly
-        counter.count += not collected and module.showwarning is not getattr(logging, "_showwarning", None)
+        apart = module._showwarnmsg_impl is not plainly or str(message.message).startswith(_OF_AN_EXIT)
+        counter.count += not apart and module.showwarning is not getattr(logging, "_showwarning", None)
         show(message)
 
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:

@@ -26,8 +26,7 @@ PARAMETERS = "parameters"
 INJECTED = "injected-parameters"
 OURS = "ductaflow"
 _ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
-_MARKER = re.compile(r"^# ?%%+(.*)$")
-_TEXT_CELL = re.compile(r"\[(markdown|md|raw)\]")
+_MARKER = re.compile(r"^\s*#\s*%%")
 _TAGGED = re.compile(rf"""tags["']?\s*[=:]\s*\[[^\]]*["']{PARAMETERS}["']""")
 
 
@@ -144,7 +143,7 @@ def cell_at_end(notebook: Mapping[str, Any]) -> int | None:
 
 def cell_at_line(text: str, line: int) -> int | None:
     """The number of the code cell that a line, counted from 1, of a percent-format text belongs to."""
-    numbers = _cells_of_lines(text.splitlines()[:line])
+    numbers = _cells_of_lines(text)[:line]
     return (numbers[-1] or None) if numbers else None
 
 
@@ -161,17 +160,19 @@ def parameters_lines(text: str, quoted: Container[int]) -> range | None:
     return None
 
 
-def _cells_of_lines(lines: list[str]) -> list[int]:
-    """For each line the number of the last code cell that has begun."""
-    found, cell, started = [], 0, False
-    for each in lines:
-        marker = _MARKER.match(each)
-        if marker:
-            started = True
-            cell += not _TEXT_CELL.search(marker[1])
-        elif not started and each.strip() and not each.startswith("#"):
-            started, cell = True, 1
-        found.append(cell)
+def _cells_of_lines(text: str) -> list[int]:
+    """For each line the number of the last code cell that has begun, split where jupytext splits them."""
+    from jupytext.cell_reader import DoublePercentScriptCellReader
+    from jupytext.header import header_to_metadata_and_cell
+
+    lines = text.splitlines()
+    *_, position = header_to_metadata_and_cell(lines, "#", "", ".py")
+    found, number = [0] * position, 0
+    while position < len(lines):
+        cell, size = DoublePercentScriptCellReader({"extension": ".py"}, "python").read(lines[position:])
+        number += cell.cell_type == "code"
+        found += [number] * size
+        position += size
     return found
 
 
@@ -182,14 +183,15 @@ def place_of(flow: str, text: str, source: str, *, cell: int, line: int) -> str:
     """
     lines = list(itertools.dropwhile(lambda each: not each.strip(), source.splitlines()))
     code = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-    found = None if flow.endswith(".ipynb") else _line_in_file(text.splitlines(), code, cell, line)
+    found = None if flow.endswith(".ipynb") else _line_in_file(text, code, cell, line)
     where = f"{flow}, cell {cell}, line {line}" if found is None else f"{flow}:{found}"
     return f"{where}: {code}" if code else where
 
 
-def _line_in_file(lines: list[str], code: str, cell: int, line: int) -> int | None:
+def _line_in_file(text: str, code: str, cell: int, line: int) -> int | None:
     """Where a cell's line is in a percent-format file; `None` if that line does not read so there (a magic)."""
-    numbers = [number for number, found in enumerate(_cells_of_lines(lines), 1) if found == cell]
+    lines = text.splitlines()
+    numbers = [number for number, found in enumerate(_cells_of_lines(text), 1) if found == cell]
     if numbers and _MARKER.match(lines[numbers[0] - 1]):
         numbers = numbers[1:]
     while numbers and not lines[numbers[0] - 1].strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ductaflow import ConfigError, InstancesFailed, load_results, run_instances, run_notebook
+from ductaflow import ConfigError, FlowError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.conductor.giving_up import Patience, patience_for
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.runs.failure import Failure
@@ -64,17 +64,54 @@ def test_cells_have_one_number(project: Project) -> None:
     assert any("In [4]" in "".join(cell["source"]) for cell in cells)
 
 
-def test_a_script_names_the_same_line(project: Project) -> None:
-    """However a flow is run, its failures are told alike."""
+IN_A_TEXT = '''
+# %%
+text = """
+# %%
+no cell
+"""
+
+# %% [markdown]
+# Text
+
+#%% a title
+1 / config["n"]
+'''
+LEAVES = """
+# %%
+import sys
+
+def leave():
+    sys.exit("no solution")
+
+# %%
+if config["n"] == 0:
+    leave()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "cell", "line"),
+    [
+        (FLOW, 4, 'return row["toll"] + config["n"]'),
+        (IN_A_TEXT, 4, '1 / config["n"]'),
+        (LEAVES, 4, 'sys.exit("no solution")'),
+    ],
+    ids=["a function of another cell", "a marker in a text", "an exit"],
+)
+def test_a_script_names_the_same_line(project: Project, body: str, cell: int, line: str) -> None:
+    """However a flow is run, failures are told alike: the cell that was executing, the last line that is its own."""
     import subprocess
     import sys
 
     project.write("config/base.json", '{"n": 0}')
-    project.flow(FLOW)
+    text = project.flow(body).read_text().splitlines()
     subprocess.run([sys.executable, "flow/step.py", "--output-dir", "runs/step/s"], capture_output=True, check=False)
-    with pytest.raises(Exception, match="toll"):
+    with pytest.raises(FlowError):
         run_notebook("flow/step.py", {"n": 0}, instance_name="a")
-    assert project.record("step", "s")["error"]["place"] == project.record("step", "a")["error"]["place"]
+    errors = [project.record("step", name)["error"] for name in "as"]
+    (number,) = [number for number, each in enumerate(text, 1) if each.strip() == line]
+    assert [(error["cell"], error["place"]) for error in errors] == [(cell, f"flow/step.py:{number}: {line}")] * 2
 
 
 def told(capsys: pytest.CaptureFixture[str], error: object) -> list[str]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pandas as pd
 import pytest
@@ -19,13 +20,15 @@ from tests.waiting import wait_for
 FRAME = pd.DataFrame({"instance_name": list("abcd"), "wait": [0, 600, 600, 0]})
 
 
-def interrupted(project: Project, name: str = "b") -> threading.Thread:
-    """Somebody who interrupts this process once an instance has printed something."""
+def interrupted(project: Project, name: str = "b", times: int = 1) -> threading.Thread:
+    """Somebody who interrupts this process once an instance has printed something; again after half a second."""
 
     def interrupt() -> None:
         log = project.root / "runs/step" / name / "run.log"
         wait_for(lambda: log.exists() and "waiting" in log.read_text())
-        os.kill(os.getpid(), signal.SIGINT)
+        for number in range(times):
+            time.sleep(0.5 * number)
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -51,6 +54,25 @@ def test_what_is_done_what_was_broken_off_and_what_to_do(waiting: Project) -> No
     assert waiting.record("step", "b")["status"] == "interrupted"
     frame = run_instances(FRAME.assign(wait=[0, 0, 0, 0]), "flow/step.py")
     assert frame["status"].tolist() == ["up to date", "done", "done", "done"]
+
+
+DEAF = """
+# %%
+import signal, time
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("waiting", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_second_time(project: Project) -> None:
+    """Somebody who does not wait until a flow has ended is told the same."""
+    project.flow(DEAF)
+    thread = interrupted(project, "x", times=2)
+    with pytest.raises(KeyboardInterrupt, match="broken off: 1 \\(x\\); not begun: 0"):
+        run_notebook("flow/step.py", {}, instance_name="x")
+    thread.join()
 
 
 def test_a_single_instance(waiting: Project) -> None:

@@ -156,13 +156,12 @@ def test_wrong_arguments_end_with_a_message(same: Project, arguments: tuple[str,
     ("line", "code", "kind", "cell"),
     [
         ("raise KeyError('toll')", 1, "KeyError", 5),
-        ("import sys; sys.exit(3)", 3, "SystemExit", None),
-        ("import sys; sys.exit('no')", 1, "SystemExit", None),
+        ("import sys; sys.exit(3)", 3, "SystemExit", 5),
+        ("import sys; sys.exit('no')", 1, "SystemExit", 5),
+        ("raise SystemExit(3)", 3, "SystemExit", 5),
     ],
 )
-def test_a_failing_script_leaves_a_failed_record(
-    same: Project, line: str, code: int, kind: str, cell: int | None
-) -> None:
+def test_a_failing_script_leaves_a_failed_record(same: Project, line: str, code: int, kind: str, cell: int) -> None:
     """A script's error is in its record, with the cell, and its traceback in its log."""
     same.flow(f"{BODY}\n# %%\n{line}\n", "flow/costs.py")
     script(same, "--output-dir", "runs/costs/bad", code=code)

@@ -44,6 +44,59 @@ def test_another_kernel_is_a_reason(project: Project) -> None:
     assert plan_instances(ROWS, "flow/step.py")["reason"].tolist() == [f"kernel: {KERNEL} -> python3"] * 2
 
 
+UNCHANGED = """
+# %%
+import warnings
+import helper
+
+warnings.warn("careful")
+root = __import__("pathlib").Path.cwd().parents[2]
+with open(root.joinpath(*helper.WHERE)) as file:
+    text = file.read()
+open("out.txt", "w").write(text)
+"""
+WITHOUT = """
+import sys
+sys.modules["ductaflow_runtime"] = None
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
+
+@pytest.mark.slow
+def test_a_flow_that_never_calls_ductaflow(project: Project) -> None:
+    """On a real kernel as well it is seen from its first cell on what a papermill notebook imports, reads, warns of."""
+    project.write("helper.py", "WHERE = ('data', 'a.csv')\n")
+    data = project.write("data/a.csv", "1")
+    project.write("flow/step.py", '# %% tags=["parameters"]\nn = 1\n' + UNCHANGED)
+    run_instances(ROWS, "flow/step.py", kernel_name=KERNEL)
+    record = project.record("step", "x")
+    assert (record["warnings"], list(record["outputs"])) == (1, ["out.txt"])
+    assert list(record["fingerprint"]["modules"]) == ["helper.py"]
+    assert list(record["fingerprint"]["inputs"]) == ["data/a.csv"]
+    data.write_text("2")
+    assert plan_instances(ROWS, "flow/step.py", kernel_name=KERNEL)["reason"].tolist() == ["input: data/a.csv"] * 2
+
+
+@pytest.mark.slow
+def test_a_kernel_without_ductaflow(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody saw is told as unknown, and one line says what that means."""
+    command = [sys.executable, "-c", WITHOUT, "-f", "{connection_file}"]
+    told = {"argv": command, "display_name": "Theirs", "language": "python"}
+    spec = tmp_path / "kernels" / "without" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps(told))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    project.write("flow/step.py", '# %% tags=["parameters"]\nn = 1\n\n# %%\nprint(n)\n')
+    frame = run_instances(ROWS, "flow/step.py", kernel_name="without")
+    assert frame["status"].tolist() == ["done"] * 2
+    record = project.record("step", "x")
+    assert (record["warnings"], record["environment"]["python"]) == (None, None)
+    assert capsys.readouterr().err.count("the kernel 'without' has no ductaflow") == 1
+
+
 def test_a_record_of_a_version_that_did_not_note_the_kernel_is_up_to_date(project: Project) -> None:
     """Nobody knows which kernel it was: nothing is executed again for that."""
     project.flow(BODY)

@@ -127,10 +127,11 @@ def test_leaving_early_is_success(project: Project, ending: str) -> None:
 
 @pytest.mark.engines("fork", "spawn", "kernel")
 def test_leaving_with_a_code_is_a_failure(project: Project) -> None:
-    """sys.exit(3) fails."""
+    """sys.exit(3) fails, and what IPython says of it is no warning of the flow's."""
     project.flow("# %%\nimport sys\nsys.exit(3)\n")
     with pytest.raises(FlowError, match="SystemExit"):
-        run_notebook("flow/step.py", {})
+        run_notebook("flow/step.py", {}, instance_name="x")
+    assert project.record("step", "x")["warnings"] == 0
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
