@@ -203,7 +203,7 @@ def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
             return pd.Series(values, dtype="Int64" if missing else "int64")
     elif kinds == {bool}:
         return pd.Series(values, dtype="boolean" if missing else "bool")
-    elif kinds and kinds <= {int, float}:
+    elif kinds and kinds <= {int, float} and all(type(value) is not int or _is_exact(value) for value in values):
         return pd.Series(values, dtype="float64")
     elif dates and kinds == {str} and all(value is None or _ISO.fullmatch(value) for value in values):
         try:
@@ -211,3 +211,8 @@ def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
         except ValueError:
             pass  # it only looks like a date, or mixes time zones: the text is exact
     return pd.Series(values, dtype=object)
+
+
+def _is_exact(number: int) -> bool:
+    """Whether a float can hold a whole number."""
+    return abs(number) <= 2**53 or (abs(number) < 2**1023 and int(float(number)) == number)

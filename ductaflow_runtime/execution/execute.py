@@ -152,7 +152,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         kernel=choice.name,
     )
     if choice.is_python:
-        return Conclusion(status, error, execution.warned.count, execution.results, seen, _made())
+        return Conclusion(status, error, execution.warned.count, execution.named_results, seen, _made())
     return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.execution.warning_count import Counter
 from ductaflow_runtime.staleness.tracking import Tracker
 
@@ -14,6 +15,7 @@ from ductaflow_runtime.staleness.tracking import Tracker
 class Execution:
     """Where the running flow is, what it saved, what it read and how often it warned.
 
+    `results` are by the names that `save_results` was given, objects as they were given.
     `last_import` is the module that had been imported last when the flow began.
     """
 
@@ -25,3 +27,8 @@ class Execution:
     script: bool = False
     last_import: str | None = None
     warned: Counter = field(default_factory=Counter)
+
+    @property
+    def named_results(self) -> Config:
+        """The results as the record has them: what lies in objects by its dotted name."""
+        return flatten(self.results)

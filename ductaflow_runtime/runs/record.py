@@ -18,6 +18,7 @@ from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
+from ductaflow_runtime.runs.not_finite import marks_of, with_marked, without_marked
 from ductaflow_runtime.runs.record_shape import misfit
 from ductaflow_runtime.runs.states import STORED, Status
 from ductaflow_runtime.runs.stored import Stored
@@ -32,7 +33,8 @@ class Record:
     """The fields of `run.json`, the instance's folder, and whether this call skipped the execution.
 
     `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
-    relative to `directory` to `{size (bytes), sha256, mtime_ns}`.
+    relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
+    infinities as they are; `not_finite` says where these are, for the file has `null` there.
     """
 
     schema: int = SCHEMA
@@ -55,6 +57,12 @@ class Record:
     links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
+
+    @property
+    def not_finite(self) -> dict[str, Any] | None:
+        """Where NaN or an infinity is among the results, and which; `None` if nowhere."""
+        marks: dict[str, Any] | None = marks_of(self.results)
+        return marks
 
     @property
     def notebook(self) -> Path:
@@ -87,7 +95,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `run.json`: every key, `null` where unknown."""
-        return {name: value.to_json() if isinstance(value, Stored) else value for name, value in self._stored()}
+        told = {name: value.to_json() if isinstance(value, Stored) else value for name, value in self._stored()}
+        return told | {"results": without_marked(self.results, self.not_finite)}
 
     def _stored(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in _STORED)
@@ -103,7 +112,8 @@ class Record:
         return replace(self, **changes)
 
 
-_STORED = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
+_FIELDS = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
+_STORED = tuple(name for field in _FIELDS for name in ((field, "not_finite") if field == "results" else (field,)))
 
 
 def read_record(directory: Path) -> Record | None:
@@ -144,7 +154,7 @@ def from_json(stored: object, directory: Path) -> Record:
             f"{directory / FILE_NAME} has schema {stored.get('schema')!r}; this version reads {SCHEMA}: "
             "update ductaflow in this environment, or run the instance again"
         )
-    known = {name: stored[name] for name in _STORED if name in stored}
+    known = {name: stored[name] for name in _FIELDS if name in stored}
     try:
         known["status"] = Status(known.get("status", ""))
         if known["status"] not in STORED:
@@ -154,6 +164,12 @@ def from_json(stored: object, directory: Path) -> Record:
     part = misfit(known)
     if part is not None:
         raise RecordError(f"{directory / FILE_NAME}: {part} is not as an execution writes it")
+    if stored.get("not_finite") is not None:
+        try:
+            known["results"] = with_marked(known.get("results"), stored["not_finite"])
+        except ValueError as error:
+            where = directory / FILE_NAME
+            raise RecordError(f"{where}: not_finite is not as an execution writes it ({error})") from None
     if known.get("error") is not None:
         known["error"] = failure_from_json(known["error"])
     if known.get("fingerprint") is not None:
