@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
@@ -20,19 +21,33 @@ if TYPE_CHECKING:
 _OWN = ("step", "instance_name", "status", "duration_s", "warnings", "error", "directory")
 
 
-def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def load_results(
+    step: str | None = None, runs_dir: str | os.PathLike[str] | None = None, *, table: str | None = None
+) -> pd.DataFrame:
     """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `duration_s` (seconds),
     `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
 
     All steps without `step`. Whole numbers stay whole, ISO dates become dates. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
     above becomes `config.<key>`.
+
+    With `table`, instead, the rows of the tables that the step's instances have saved under that name: one long frame,
+    `instance_name` first, of the instances that are done. Raises `ConfigError` for a table that there is not, naming
+    those that there are, and `RecordError` for a file that is not what its instance wrote.
     """
     import pandas as pd
 
     from ductaflow_runtime.conductor.dataframe import typed
 
     folder = _runs_dir(runs_dir)
+    if table is not None:
+        if step is None:
+            raise ConfigError(
+                f"load_results(table={table!r}) needs the step that saved it: load_results(step, table=...)"
+            )
+        from ductaflow_runtime.conductor.tables import load_table
+
+        return load_table(folder, check_name(step, "step name"), table)
     steps = list_steps(folder) if step is None else [check_name(step, "step name")]
     found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     rows = [row for row in found if row is not None]

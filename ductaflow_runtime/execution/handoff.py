@@ -55,6 +55,7 @@ def adopt(text: str) -> Execution:
 def _answer(execution: Execution, answer: Path) -> None:
     seen = {
         "results": execution.results,
+        "tables": execution.tables,
         "warnings": execution.warned.count,
         "seen": execution.tracker.told(),
         "modules": sorted({*local_modules(str(execution.root)), *execution.tracker.sources}),
@@ -71,6 +72,7 @@ def take_answer(execution: Execution, answer: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     execution.results.update(seen["results"])
+    execution.tables.update(seen.get("tables", {}))
     execution.warned.count += seen["warnings"]
     execution.tracker.take_over(seen["seen"])
     return list(seen["modules"])

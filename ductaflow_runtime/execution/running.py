@@ -15,7 +15,8 @@ from ductaflow_runtime.staleness.tracking import Tracker
 class Execution:
     """Where the running flow is, what it saved, what it read and how often it warned.
 
-    `results` are by the names that `save_results` was given, objects as they were given.
+    `results` are by the names that `save_results` was given, objects as they were given; `tables` are what the record
+    says of the tables that it wrote.
     `last_import` is the module that had been imported last when the flow began.
     """
 
@@ -24,6 +25,7 @@ class Execution:
     runs_dir: Path
     tracker: Tracker
     results: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
     script: bool = False
     last_import: str | None = None
     warned: Counter = field(default_factory=Counter)

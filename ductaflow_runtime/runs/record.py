@@ -34,7 +34,8 @@ class Record:
 
     `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
     relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
-    infinities as they are; `not_finite` says where these are, for the file has `null` there.
+    infinities as they are; `not_finite` says where these are, for the file has `null` there. `tables` maps a name to
+    `{file, rows, dtypes, missing}`.
     """
 
     schema: int = SCHEMA
@@ -50,6 +51,7 @@ class Record:
     error: Failure | None = None
     warnings: int | None = None
     results: dict[str, Any] | None = None
+    tables: dict[str, Any] | None = None
     fingerprint: Fingerprint | None = None
     outputs: dict[str, FileState] | None = None
     environment: dict[str, Any] | None = None
@@ -104,7 +106,7 @@ class Record:
     def without_long_parts(self) -> Record:
         """What a frame shows of it: a sweep may hold 100,000, and the rest is 5 KB each."""
         short = object.__new__(Record)  # as `but`, in a tenth of the time
-        vars(short).update(vars(self), fingerprint=None, outputs=None, environment=None)
+        vars(short).update(vars(self), fingerprint=None, outputs=None, environment=None, tables=None)
         return short
 
     def but(self, **changes: Any) -> Record:
