@@ -25,17 +25,18 @@ from ductaflow_runtime.runs.stored import Stored
 
 SCHEMA = 1
 FILE_NAME = "run.json"
+_LONGEST_LINE = 100
 PREVIOUS = Path(HIDDEN, "previous")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """The fields of `run.json`, the instance's folder, and whether this call skipped the execution.
 
     `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
     relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
     infinities as they are; `not_finite` says where these are, for the file has `null` there. `tables` maps a name to
-    `{file, rows, dtypes, missing}`.
+    `{file, rows, dtypes, missing}`. It prints as a few lines.
     """
 
     schema: int = SCHEMA
@@ -59,6 +60,21 @@ class Record:
     links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
+
+    def __repr__(self) -> str:
+        took = "" if self.duration_s is None else f" in {self.duration_s:.4g} s"
+        why = "up to date, not executed" if self.skipped else f"executed because: {self.reason or 'not known'}"
+        about = {
+            "error": [] if self.error is None else [self.error.line],
+            "place": [] if self.error is None else [self.error.place or ""],
+            "results": [f"{name} = {value!r}" for name, value in (self.results or {}).items()],
+            "tables": [f"{name} ({told['rows']} rows)" for name, told in (self.tables or {}).items()],
+            "outputs": list(self.outputs or {}),
+            "warnings": [str(self.warnings)] if self.warnings else [],
+            "folder": [str(self.directory)],
+        }
+        lines = [f"  {name:<9} {_few(parts)}" for name, parts in about.items() if any(parts)]
+        return "\n".join([f"record of {self.step}/{self.instance_name}: {self.status}{took}, {why}", *lines])
 
     @property
     def not_finite(self) -> dict[str, Any] | None:
@@ -112,6 +128,20 @@ class Record:
     def but(self, **changes: Any) -> Record:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+def _few(parts: list[str]) -> str:
+    """The first of several texts, each and all of them as long as one line can be."""
+    shown: list[str] = []
+    for part in (_shorten(" ".join(part.split())) for part in parts):
+        if shown and len(", ".join([*shown, part])) > _LONGEST_LINE:
+            return f"{', '.join(shown)} and {len(parts) - len(shown)} more"
+        shown.append(part)
+    return ", ".join(shown)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 3]}..."
 
 
 _FIELDS = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
@@ -181,7 +211,7 @@ def from_json(stored: object, directory: Path) -> Record:
 
 def write_record(record: Record, *, durable: bool = False) -> None:
     """Replace the record on disk; `durable`: for good once this has returned."""
-    text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, indent=2)
     path = record.directory / FILE_NAME
     try:
         write_atomically(path, text + "\n", durable=durable)
