@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.config.values import type_name
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.instance import folded, name_problem
 from ductaflow_runtime.tables.files import TableFile, to_file
-from ductaflow_runtime.tables.frames import is_frame, table_of
+from ductaflow_runtime.tables.frames import is_frame, table_of, way_to_pandas
 
 if TYPE_CHECKING:
     from ductaflow_runtime.execution.running import Execution
@@ -20,6 +21,11 @@ def split_tables(given: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[str, Ta
     """The values among what was given, and the frames as files; raises `ConfigError` naming what cannot be a table."""
     frames = {name: value for name, value in given.items() if is_frame(value)}
     problems: list[str] = []
+    problems += [
+        f"{name}: {type_name(value)} is no pandas DataFrame; convert it first: {way}"
+        for name, value in given.items()
+        if name not in frames and (way := way_to_pandas(value))
+    ]
     plain = {name: table_of(frame, str(name), problems) for name, frame in frames.items()}
     problems += [problem for name in frames if (problem := name_problem(name, "table name"))]
     if len({folded(str(name)) for name in frames}) < len(frames):
