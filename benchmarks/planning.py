@@ -69,7 +69,7 @@ def _clone(original: Path, number: int, keep: Callable[[Path, Path], Any]) -> Pa
     record["instance_name"] = folder.name
     record["fingerprint"]["config"] = config
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    (folder / "run.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
     for path in original.iterdir():
         if path.name in record["outputs"]:
             shutil.copy2(path, folder / path.name)

@@ -12,6 +12,7 @@ import json
 import linecache
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.config.values import Config, flatten
 from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
-from ductaflow_runtime.execution.saved_results import clean_results
+from ductaflow_runtime.execution.saved_results import clean_results, given_results
+from ductaflow_runtime.execution.saved_tables import shown, split_tables, store_tables
 from ductaflow_runtime.project import Project, find_root, set_import_path
 from ductaflow_runtime.runs.instance import check_name
 
@@ -106,20 +108,27 @@ def instance_path(step: str, instance_name: str, *parts: str | os.PathLike[str])
     return _as_input(_below(folder, parts, f"instance {step}/{instance_name}"))
 
 
-def save_results(**values: object) -> None:
-    """Store named results of this instance in its record.
+def save_results(*results: Mapping[str, Any], **named: object) -> None:
+    """Store named results of this instance in its record: `save_results(cost=12.5)`, or one dict of them.
 
-    Values are JSON scalars or lists (numpy scalars and arrays are converted); a name saved twice keeps the
-    last value. Raises `ConfigError` for anything else. In an interactive notebook, and in a script without
-    `--output-dir`, there is no record: the values are checked and shown.
+    A value is a number, a text, true, false, null, a list of these, or a dict, whose entries become results with
+    dotted names: `save_results(cost={"toll": 2})` saves `cost.toll`. numpy and pandas scalars and dates are
+    converted as in a config, arrays become lists. NaN and the infinities are kept. A name saved twice keeps the last
+    value. A pandas DataFrame becomes a table, a file in the instance's folder that `load_results(step, table=name)`
+    reads; up to 250,000 cells, its index as columns unless that only counts the rows. Raises `ConfigError`, which names
+    every value that cannot be stored. In an interactive notebook, and in a script without `--output-dir`, there is no
+    record: the values are checked and shown.
     """
-    clean = clean_results(values, "save_results cannot store:")
     running = current()
+    saved = running.results if running is not None else {}
+    values, tables = split_tables(given_results(results, named))
+    clean = clean_results(values, before=saved)
     if running is not None:
-        running.results.update(clean)
+        store_tables(running, clean, tables)
+        saved.update(clean)
         return
-    for name, value in clean.items():
-        print(f"result {name} = {value}")  # noqa: T201 - shown where the analyst is looking
+    for line in (*(f"result {name} = {value}" for name, value in flatten(clean).items()), *shown(tables)):
+        print(line)  # noqa: T201 - shown where the analyst is looking
 
 
 @names_todays_arguments

@@ -18,7 +18,7 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 FLOORS = [
     {"errors", "files"},
     {"config", "kernel", "settings"},
-    {"project"},
+    {"project", "tables"},
     {"parameters", "runs"},
     {"flow"},
     {"staleness", "html_export", "status_page"},
@@ -39,7 +39,7 @@ USERS = {
     "ipykernel": {"kernel"},
     "nbconvert": {"html_export"},
     "jinja2": {"html_export"},
-    "pandas": {"conductor", "errors"},
+    "pandas": {"conductor", "errors", "tables"},
     "click": {"cli"},
     "tqdm": {"conductor"},
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.cli.common import find_present, known_step, some
+from ductaflow_runtime.cli.common import count, find_present, known_step, some
 from ductaflow_runtime.runs.failure import UNKNOWN
 from ductaflow_runtime.runs.states import COUNTED, Status
 
@@ -30,7 +30,7 @@ def add_to(group: click.Group) -> None:
 @click.argument("step", required=False)
 def status(step: str | None) -> None:
     """Show what has run, what failed, and what is no longer up to date, of STEP or of all steps."""
-    from ductaflow_runtime.runs.control import is_whole, not_in_control
+    from ductaflow_runtime.runs.control import is_whole, not_in_control, without_folder
     from ductaflow_runtime.runs.instance import list_steps
     from ductaflow_runtime.staleness.inventory import examine
 
@@ -43,10 +43,13 @@ def status(step: str | None) -> None:
     found = {each: examine(present, each) for each in steps}
     gone = {each: not_in_control(runs_dir, each) for each in steps}
     known = {each: is_whole(runs_dir, each) for each in steps}
+    to_come = {each: without_folder(runs_dir, each) for each in steps}
     everything = [one for each in steps for one in found[each]]
     console = _console()
+    warned = {each: [one for one in found[each] if _has_warned(one)] for each in steps}
     absent = {each: str(len(gone[each])) if known[each] else "?" for each in steps}
-    _show_counts(console, found, absent if any(known.values()) else {})
+    more = {"with warnings": _numbers(warned), "without a row": absent if any(known.values()) else {}}
+    _show_counts(console, found, more | {"without a folder": _numbers(to_come)})
     if any(known.values()) and not all(known.values()):
         click.echo("?  not known: no run_instances(..., whole=True) has said which rows of this step are all")
     _show_list(console, "Failures", _grouped((_failure(one), one) for one in _in(everything, Status.FAILED)))
@@ -55,8 +58,11 @@ def status(step: str | None) -> None:
     _show_list(console, "Damaged records", damaged)
     stale = [(one.reason, one) for one in _in(everything, Status.DONE) if one.reason]
     _show_list(console, "No longer up to date", _grouped(stale))
+    _show_list(console, "With warnings", _grouped((_warnings(one), one) for each in steps for one in warned[each]))
     rowless = [f"{each}/{name}" for each in steps for name in gone[each]]
     _show_list(console, "Without a row (ductaflow prune STEP removes them, after asking)", rowless)
+    coming = [f"{each}/{name}" for each in steps for name in to_come[each]]
+    _show_list(console, "Rows without a folder (the conductor executes them)", coming)
     _show_list(console, "Slowest", _slowest(everything))
 
 
@@ -70,16 +76,32 @@ def _console() -> Console:
     return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
 
 
-def _show_counts(console: Console, found: dict[str, list[Found]], absent: dict[str, str]) -> None:
+def _has_warned(one: Found) -> bool:
+    return one.state is Status.DONE and one.record is not None and bool(one.record.warnings)
+
+
+def _warnings(one: Found) -> str:
+    return count(one.record.warnings or 0 if one.record is not None else 0, "warning")
+
+
+def _numbers(told: Mapping[str, Sequence[object]]) -> dict[str, str]:
+    """How many there are in each step; nothing if there are none at all."""
+    return {step: str(len(those)) for step, those in told.items()} if any(told.values()) else {}
+
+
+def _show_counts(console: Console, found: dict[str, list[Found]], more: dict[str, dict[str, str]]) -> None:
+    """The table of counts; of `more`, the columns that say something."""
     from rich.table import Table
 
+    more = {title: numbers for title, numbers in more.items() if numbers}
     table = Table("step", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in (*COUNTED, "not up to date", *(["without a row"] if absent else [])):
+    for title in (*COUNTED, "not up to date", *more):
         table.add_column(title, justify="right")
     for step, instances in found.items():
         counts = Counter(one.state for one in instances)
         stale = sum(one.state is Status.DONE and one.reason is not None for one in instances)
-        table.add_row(step, *(str(counts[state]) for state in COUNTED), str(stale), *([absent[step]] if absent else []))
+        added = [numbers[step] for numbers in more.values()]
+        table.add_row(step, *(str(counts[state]) for state in COUNTED), str(stale), *added)
     with console.capture() as written:
         console.print(table)
     for line in written.get().splitlines():

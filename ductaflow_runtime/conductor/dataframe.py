@@ -11,11 +11,12 @@ import pandas as pd
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
-from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json
+from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE
 from ductaflow_runtime.parameters.gate import Expected, Finding, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
+from ductaflow_runtime.tables.frames import way_to_pandas
 
 NAME = "instance_name"
 OURS = ("status", "reason", "duration_s", "directory", "error")
@@ -30,7 +31,9 @@ def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None 
     What is doubtful of them is printed, once for all rows.
     """
     if not isinstance(control_df, pd.DataFrame):
-        raise ConfigError(f"the control dataframe is a pandas DataFrame, not {type(control_df).__name__}")
+        way = way_to_pandas(control_df)
+        given = f"{type_name(control_df)}; convert it first: {way}" if way else type(control_df).__name__
+        raise ConfigError(f"the control dataframe is a pandas DataFrame, not {given}")
     problems = _column_problems(control_df)
     if problems:
         raise ConfigError("the control dataframe has columns that cannot be used:", problems)
@@ -206,7 +209,7 @@ def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
             return pd.Series(values, dtype="Int64" if missing else "int64")
     elif kinds == {bool}:
         return pd.Series(values, dtype="boolean" if missing else "bool")
-    elif kinds and kinds <= {int, float}:
+    elif kinds and kinds <= {int, float} and all(type(value) is not int or _is_exact(value) for value in values):
         return pd.Series(values, dtype="float64")
     elif dates and kinds == {str} and all(value is None or _ISO.fullmatch(value) for value in values):
         try:
@@ -214,3 +217,8 @@ def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
         except ValueError:
             pass  # it only looks like a date, or mixes time zones: the text is exact
     return pd.Series(values, dtype=object)
+
+
+def _is_exact(number: int) -> bool:
+    """Whether a float can hold a whole number."""
+    return abs(number) <= 2**53 or (abs(number) < 2**1023 and int(float(number)) == number)

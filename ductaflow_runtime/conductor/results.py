@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
@@ -20,20 +23,35 @@ if TYPE_CHECKING:
 _OWN = ("step", "instance_name", "status", "duration_s", "warnings", "error", "directory")
 
 
-def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+def load_results(
+    step: str | None = None, runs_dir: str | os.PathLike[str] | None = None, *, table: str | None = None
+) -> pd.DataFrame:
     """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `duration_s` (seconds),
     `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
 
     All steps without `step`. Whole numbers stay whole, ISO dates become dates. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
-    above becomes `config.<key>`.
+    above becomes `config.<key>`. A step that nothing has run yet gives no rows; one that has no flow of its name
+    either, and is called nearly like another step, is a `ConfigError` that names that one.
+
+    With `table`, instead, the rows of the tables that the step's instances have saved under that name: one long frame,
+    `instance_name` first, of the instances that are done. Raises `ConfigError` for a table that there is not, naming
+    those that there are, and `RecordError` for a file that is not what its instance wrote.
     """
     import pandas as pd
 
     from ductaflow_runtime.conductor.dataframe import typed
 
     folder = _runs_dir(runs_dir)
-    steps = list_steps(folder) if step is None else [check_name(step, "step name")]
+    if table is not None:
+        if step is None:
+            raise ConfigError(
+                f"load_results(table={table!r}) needs the step that saved it: load_results(step, table=...)"
+            )
+        from ductaflow_runtime.conductor.tables import load_table
+
+        return load_table(folder, _known_step(folder, step), table)
+    steps = list_steps(folder) if step is None else [_known_step(folder, step)]
     found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     rows = [row for row in found if row is not None]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
@@ -47,9 +65,27 @@ def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
     running = execution.current()
     if runs_dir is None and running is not None:
         return running.runs_dir
-    root = find_root() if running is None else running.root
     with execution.aside():
-        return Project.at(root, runs_dir).runs_dir
+        return Project.at(_root(), runs_dir).runs_dir
+
+
+def _root() -> Path:
+    running = execution.current()
+    return find_root() if running is None else running.root
+
+
+def _known_step(runs_dir: Path, step: str) -> str:
+    """A step that has results or may get some; `ConfigError` for one that is nearly the name of another one.
+
+    A flow that has not run yet has no results, which is no mistake.
+    """
+    if (runs_dir / check_name(step, "step name")).is_dir():
+        return step
+    with execution.aside():  # which other steps there are is no input of a flow that asks
+        near = difflib.get_close_matches(step, list_steps(runs_dir))
+        if near and not any((_root() / "flow").glob(f"{glob.escape(step)}.*")):
+            raise ConfigError(f"no step {step} in {runs_dir}; did you mean {' or '.join(near)}?")
+    return step
 
 
 def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:

@@ -22,6 +22,10 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 Config = dict[str, Any]
 
 _DEEPEST = 60
+_DEEP = f"nested more than {_DEEPEST} deep"
+_MOST_DIGITS = sys.int_info.default_max_str_digits
+_TOO_LONG = 10**_MOST_DIGITS
+"""Python neither writes nor reads a longer whole number as text, unless told to."""
 
 
 def to_config(config: object, where: str = "config") -> Config:
@@ -29,7 +33,7 @@ def to_config(config: object, where: str = "config") -> Config:
     if config is None:
         return {}
     if not isinstance(config, dict):
-        raise ConfigError(f"{where}: a config is a dict (a JSON object), not {_type_name(config)}")
+        raise ConfigError(f"{where}: a config is a dict (a JSON object), not {type_name(config)}")
     problems: list[str] = []
     clean = to_json(config, "", problems)
     if problems:
@@ -38,28 +42,35 @@ def to_config(config: object, where: str = "config") -> Config:
     return clean
 
 
-def to_json(value: object, key: str, problems: list[str], depth: int = 0) -> Json:
-    """One value as plain JSON. What cannot be is added to `problems` with its dotted `key`."""
+def to_json(
+    value: object, key: str, problems: list[str], above: tuple[int, ...] = (), *, all_numbers: bool = False
+) -> Json:
+    """One value as plain JSON. What cannot be is added to `problems` with its dotted `key`.
+
+    `above` are the objects that the value lies in. `all_numbers`: NaN and the infinities stay, which JSON has not.
+    """
     if value is None or value is True or value is False:
         return value
     kind = type(value)
     if kind is str:
         return _text(value, key, problems)  # type: ignore[arg-type]
     if kind is int:
-        return value  # type: ignore[return-value]
+        return _whole(value, key, problems)  # type: ignore[arg-type]
     if kind is float:
-        return _number(value, key, problems)  # type: ignore[arg-type]
-    if depth > _DEEPEST:
-        problems.append(f"{key}: nested more than {_DEEPEST} deep, or contains itself")
+        return value if all_numbers else _number(value, key, problems)  # type: ignore[return-value,arg-type]
+    if id(value) in above or len(above) > _DEEPEST:
+        problems.append(f"{_shorten_text(key)}: {_DEEP if len(above) > _DEEPEST else 'contains itself'}")
         return None
+    inside = (*above, id(value))
     if kind is dict:
-        return _object(value, key, problems, depth)  # type: ignore[arg-type]
+        return _object(value, key, problems, inside, all_numbers)  # type: ignore[arg-type]
     if isinstance(value, (list, tuple)) and kind in (list, tuple):
-        return [to_json(item, f"{key}[{i}]", problems, depth + 1) for i, item in enumerate(value)]
-    return _scientific(value, key, problems, depth)
+        items = enumerate(value)
+        return [to_json(item, f"{key}[{i}]", problems, inside, all_numbers=all_numbers) for i, item in items]
+    return _scientific(value, key, problems, inside, all_numbers)
 
 
-def _scientific(value: object, key: str, problems: list[str], depth: int) -> Json:
+def _scientific(value: object, key: str, problems: list[str], inside: tuple[int, ...], all_numbers: bool) -> Json:
     """numpy and pandas values, dates and paths; everything else is refused by type."""
     if isinstance(value, (datetime.date, datetime.datetime)):
         return None if value != value else value.isoformat()  # NaT is the one date unlike itself
@@ -71,15 +82,15 @@ def _scientific(value: object, key: str, problems: list[str], depth: int) -> Jso
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
             items = list(value) if value.ndim else value[()]
-            return to_json(items, key, problems, depth + 1)
+            return to_json(items, key, problems, inside, all_numbers=all_numbers)
         if isinstance(value, numpy.datetime64):
             return str(numpy.datetime_as_string(value, unit="auto"))
         plain_kinds = (numpy.bool_, numpy.integer, numpy.floating, numpy.str_)
         if isinstance(value, plain_kinds) and not isinstance(value, numpy.timedelta64):  # to numpy it is an integer
             plain = value.item()
             if type(plain) in (bool, int, float, str):
-                return to_json(plain, key, problems, depth + 1)
-    problems.append(f"{key}: {_type_name(value)} is not a JSON value ({_shorten(value)})")
+                return to_json(plain, key, problems, inside, all_numbers=all_numbers)
+    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)})")
     return None
 
 
@@ -90,6 +101,12 @@ def _is_missing(value: object) -> bool:
     if type(value).__name__ == "datetime64":
         return bool(value != value)
     return False
+
+
+def _whole(value: int, key: str, problems: list[str]) -> int:
+    if not -_TOO_LONG < value < _TOO_LONG:
+        problems.append(f"{key}: a whole number of more than {_MOST_DIGITS} digits; give it as text, such as hex(n)")
+    return value
 
 
 def _number(value: float, key: str, problems: list[str]) -> float | None:
@@ -108,15 +125,17 @@ def _text(value: str, key: str, problems: list[str]) -> str:
     return value
 
 
-def _object(value: dict[object, object], key: str, problems: list[str], depth: int) -> Config:
+def _object(
+    value: dict[object, object], key: str, problems: list[str], inside: tuple[int, ...], all_numbers: bool
+) -> Config:
     clean: Config = {}
     for name, item in value.items():
         if type(name) is not str:
-            problems.append(f"{key or 'config'}: the key {name!r} is {_type_name(name)}; JSON keys are text")
+            problems.append(f"{key or 'config'}: the key {name!r} is {type_name(name)}; JSON keys are text")
             continue
         dotted = f"{key}.{name}" if key else name
         _text(name, dotted, problems)
-        clean[name] = to_json(item, dotted, problems, depth + 1)
+        clean[name] = to_json(item, dotted, problems, inside, all_numbers=all_numbers)
     return clean
 
 
@@ -226,7 +245,8 @@ def _no_json(name: str) -> Json:
     raise ValueError(name)
 
 
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """The type of a value as a message names it."""
     kind = type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return f"{module}{kind.__qualname__}"
@@ -237,7 +257,10 @@ def _shorten(value: object) -> str:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
         text = f"repr failed with {type(error).__name__}"
-    text = _printable(" ".join(text.split()))
+    return _shorten_text(_printable(" ".join(text.split())))
+
+
+def _shorten_text(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -43,6 +43,7 @@ class Conclusion:
     results: dict[str, Any] | None = None
     fingerprint: Fingerprint | None = None
     made: frozenset[str] = frozenset()
+    tables: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Entry:
             error=conclusion.error,
             warnings=conclusion.warnings,
             results=conclusion.results,
+            tables=conclusion.tables,
             fingerprint=_note_repetition(conclusion.fingerprint, self.before),
         )
         if conclusion.status is Status.DONE:

@@ -158,7 +158,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     )
     if choice.is_python:
         warned = execution.warned.count if ran.watched else None
-        return Conclusion(status, error, warned, execution.results, seen, _made())
+        return Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables)
     return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
 
 
@@ -166,11 +166,11 @@ def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
     """A flow that cannot call `save_results` leaves a file; nobody has counted its warnings."""
     try:
         found = read_results(entry.record.directory) if entry.has_written(RESULTS_NAME) else {}
-        return replace(conclusion, results=found)
+        return replace(conclusion, results=found, tables={})
     except ConfigError as error:
         if conclusion.status is not Status.DONE:
-            return replace(conclusion, results={})  # it failed before: that is what must be told
-        return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={})
+            return replace(conclusion, results={}, tables={})  # it failed before: that is what must be told
+        return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={}, tables={})
 
 
 def _enter(job: Job, code: FlowCode) -> Execution:

@@ -68,6 +68,7 @@ def _answer(execution: Execution, answer: Path) -> None:
     modules = local_modules(str(execution.root))
     seen = {
         "results": execution.results,
+        "tables": execution.tables,
         "warnings": execution.warned.count,
         "seen": execution.tracker.told(),
         "modules": sorted({*modules, *execution.tracker.sources}),
@@ -88,6 +89,7 @@ def take_answer(execution: Execution, answer: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     execution.results.update(seen["results"])
+    execution.tables.update(seen.get("tables", {}))
     execution.warned.count += seen["warnings"]
     execution.tracker.take_over(seen["seen"])
     names = seen.get("names", {})  # not told by the ductaflow 0.1.0 of another environment

@@ -134,7 +134,8 @@ class ScriptRun:
             kernel=None,
         )
         made = frozenset(tracker.made)
-        self.entry.close(Conclusion(status, error, self.warned.count, self.execution.results, seen, made))
+        results, tables = self.execution.named_results, self.execution.tables
+        self.entry.close(Conclusion(status, error, self.warned.count, results, seen, made, tables))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before."""

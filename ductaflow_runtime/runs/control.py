@@ -78,6 +78,12 @@ def not_in_control(runs_dir: Path, step: str) -> list[str]:
     return sorted(set(list_instances(runs_dir, step)) & set(known.ever) - set(known.names))
 
 
+def without_folder(runs_dir: Path, step: str) -> list[str]:
+    """The rows that some call of the step has asked for, and that have no folder: nothing has executed them yet."""
+    known = last_control(runs_dir, step)
+    return [] if known is None else sorted(set(known.names) - set(list_instances(runs_dir, step)))
+
+
 def is_whole(runs_dir: Path, step: str) -> bool:
     """Whether somebody has said which rows of a step are all."""
     known = last_control(runs_dir, step)

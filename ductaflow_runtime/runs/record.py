@@ -18,21 +18,25 @@ from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
+from ductaflow_runtime.runs.not_finite import marks_of, with_marked, without_marked
 from ductaflow_runtime.runs.record_shape import misfit
 from ductaflow_runtime.runs.states import STORED, Status
 from ductaflow_runtime.runs.stored import Stored
 
 SCHEMA = 1
 FILE_NAME = "run.json"
+_LONGEST_LINE = 100
 PREVIOUS = Path(HIDDEN, "previous")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """The fields of `run.json`, the instance's folder, and whether this call skipped the execution.
 
     `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
-    relative to `directory` to `{size (bytes), sha256, mtime_ns}`.
+    relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
+    infinities as they are; `not_finite` says where these are, for the file has `null` there. `tables` maps a name to
+    `{file, rows, dtypes, missing}`. It prints as a few lines.
     """
 
     schema: int = SCHEMA
@@ -48,6 +52,7 @@ class Record:
     error: Failure | None = None
     warnings: int | None = None
     results: dict[str, Any] | None = None
+    tables: dict[str, Any] | None = None
     fingerprint: Fingerprint | None = None
     outputs: dict[str, FileState] | None = None
     environment: dict[str, Any] | None = None
@@ -55,6 +60,27 @@ class Record:
     links: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
+
+    def __repr__(self) -> str:
+        took = "" if self.duration_s is None else f" in {self.duration_s:.4g} s"
+        why = "up to date, not executed" if self.skipped else f"executed because: {self.reason or 'not known'}"
+        about = {
+            "error": [] if self.error is None else [self.error.line],
+            "place": [] if self.error is None else [self.error.place or ""],
+            "results": [f"{name} = {value!r}" for name, value in (self.results or {}).items()],
+            "tables": [f"{name} ({told['rows']} rows)" for name, told in (self.tables or {}).items()],
+            "outputs": list(self.outputs or {}),
+            "warnings": [str(self.warnings)] if self.warnings else [],
+            "folder": [str(self.directory)],
+        }
+        lines = [f"  {name:<9} {_few(parts)}" for name, parts in about.items() if any(parts)]
+        return "\n".join([f"record of {self.step}/{self.instance_name}: {self.status}{took}, {why}", *lines])
+
+    @property
+    def not_finite(self) -> dict[str, Any] | None:
+        """Where NaN or an infinity is among the results, and which; `None` if nowhere."""
+        marks: dict[str, Any] | None = marks_of(self.results)
+        return marks
 
     @property
     def notebook(self) -> Path:
@@ -87,7 +113,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """The content of `run.json`: every key, `null` where unknown."""
-        return {name: value.to_json() if isinstance(value, Stored) else value for name, value in self._stored()}
+        told = {name: value.to_json() if isinstance(value, Stored) else value for name, value in self._stored()}
+        return told | {"results": without_marked(self.results, self.not_finite)}
 
     def _stored(self) -> Iterator[tuple[str, Any]]:
         return ((name, getattr(self, name)) for name in _STORED)
@@ -95,7 +122,7 @@ class Record:
     def without_long_parts(self) -> Record:
         """What a frame shows of it: a sweep may hold 100,000, and the rest is 5 KB each."""
         short = object.__new__(Record)  # as `but`, in a tenth of the time
-        vars(short).update(vars(self), fingerprint=None, outputs=None, environment=None)
+        vars(short).update(vars(self), fingerprint=None, outputs=None, environment=None, tables=None)
         return short
 
     def but(self, **changes: Any) -> Record:
@@ -103,7 +130,22 @@ class Record:
         return replace(self, **changes)
 
 
-_STORED = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
+def _few(parts: list[str]) -> str:
+    """The first of several texts, each and all of them as long as one line can be."""
+    shown: list[str] = []
+    for part in (_shorten(" ".join(part.split())) for part in parts):
+        if shown and len(", ".join([*shown, part])) > _LONGEST_LINE:
+            return f"{', '.join(shown)} and {len(parts) - len(shown)} more"
+        shown.append(part)
+    return ", ".join(shown)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 3]}..."
+
+
+_FIELDS = tuple(item.name for item in fields(Record) if item.name not in ("directory", "skipped"))
+_STORED = tuple(name for field in _FIELDS for name in ((field, "not_finite") if field == "results" else (field,)))
 
 
 def read_record(directory: Path) -> Record | None:
@@ -144,7 +186,7 @@ def from_json(stored: object, directory: Path) -> Record:
             f"{directory / FILE_NAME} has schema {stored.get('schema')!r}; this version reads {SCHEMA}: "
             "update ductaflow in this environment, or run the instance again"
         )
-    known = {name: stored[name] for name in _STORED if name in stored}
+    known = {name: stored[name] for name in _FIELDS if name in stored}
     try:
         known["status"] = Status(known.get("status", ""))
         if known["status"] not in STORED:
@@ -154,6 +196,12 @@ def from_json(stored: object, directory: Path) -> Record:
     part = misfit(known)
     if part is not None:
         raise RecordError(f"{directory / FILE_NAME}: {part} is not as an execution writes it")
+    if stored.get("not_finite") is not None:
+        try:
+            known["results"] = with_marked(known.get("results"), stored["not_finite"])
+        except ValueError as error:
+            where = directory / FILE_NAME
+            raise RecordError(f"{where}: not_finite is not as an execution writes it ({error})") from None
     if known.get("error") is not None:
         known["error"] = failure_from_json(known["error"])
     if known.get("fingerprint") is not None:
@@ -163,7 +211,7 @@ def from_json(stored: object, directory: Path) -> Record:
 
 def write_record(record: Record, *, durable: bool = False) -> None:
     """Replace the record on disk; `durable`: for good once this has returned."""
-    text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, indent=2)
     path = record.directory / FILE_NAME
     try:
         write_atomically(path, text + "\n", durable=durable)

@@ -79,6 +79,26 @@ def _are_outputs(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and _are_files(value) and all(map(_is_inside, value)))
 
 
+def _are_tables(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(map(_is_table, value.values())))
+
+
+def _is_table(told: Any) -> bool:
+    if not isinstance(told, dict) or type(told.get("rows")) is not int or not isinstance(told.get("file"), str):
+        return False
+    dtypes, missing = told.get("dtypes"), told.get("missing")
+    if not isinstance(dtypes, dict) or not isinstance(missing, dict) or not all(map(_is_dtype, dtypes.values())):
+        return False
+    rows = [row for rows in missing.values() for row in (rows if isinstance(rows, list) else (None,))]
+    return _is_path(told["file"]) and _is_inside(told["file"]) and all(type(row) is int for row in rows)
+
+
+def _is_dtype(told: Any) -> bool:
+    if isinstance(told, dict):
+        return isinstance(told.get("categories"), list) and isinstance(told.get("dtype"), str) and "ordered" in told
+    return isinstance(told, str)
+
+
 def _are_links(value: Any) -> bool:
     return value is None or (
         isinstance(value, list) and all(isinstance(path, str) and _is_path(path) and _is_inside(path) for path in value)
@@ -124,6 +144,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(_TEXTS, _is_a(str)),
     **dict.fromkeys(("fingerprint", "environment"), _is_a(dict)),
     "results": _is_plain_object,
+    "tables": _are_tables,
     "error": _is_error,
     "outputs": _are_outputs,
     "duration_s": _is_amount(sys.float_info.max, int, float),

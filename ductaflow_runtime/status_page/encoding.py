@@ -52,7 +52,8 @@ def collect(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 def encode(values: Sequence[Any], budget: TextBudget) -> dict[str, Any]:
     """`{n: numbers}` or `{d: dictionary, c: codes}`; `at` says where it starts when other steps come before.
 
-    `number` marks a dictionary of numbers, `z` the rows whose value is `null` among numbers.
+    `number` marks a dictionary of numbers, `z` the rows whose value is `null` among numbers, `x` those with NaN or an
+    infinity, which JSON has not: row and word.
     """
     start, end = _span(values)
     values = values[start:end]
@@ -62,9 +63,10 @@ def encode(values: Sequence[Any], budget: TextBudget) -> dict[str, Any]:
     if numeric:
         encoded["number"] = True
     if numeric and len(distinct) * 3 > len(values):
-        encoded["n"] = [None if value is ABSENT else value for value in values]
+        encoded["n"] = [None if value is ABSENT or _odd(value) else value for value in values]
         nulls = [start + index for index, value in enumerate(values) if value is None]
-        return encoded | ({"z": nulls} if nulls else {})
+        odd = [[start + index, word] for index, value in enumerate(values) if (word := _odd(value))]
+        return encoded | ({"z": nulls} if nulls else {}) | ({"x": odd} if odd else {})
     return encoded | {"d": budget.shorten(map(_plain, distinct)), "c": codes}
 
 
@@ -80,11 +82,10 @@ def _span(values: Sequence[Any]) -> tuple[int, int]:
 def _is_numeric(values: Sequence[Any]) -> bool:
     some = False
     for value in values:
-        if value is ABSENT or value is None:
-            continue
-        if not _is_number(value):
+        if _is_number(value):
+            some = True
+        elif value is not ABSENT and value is not None and not _odd(value):
             return False
-        some = True
     return some
 
 
@@ -92,6 +93,11 @@ def _is_number(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_EXACT_INTEGER
+
+
+def _odd(value: object) -> str | None:
+    """The word for NaN or an infinity; `None` for any other value."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else None
 
 
 def _codes(values: Sequence[Any]) -> tuple[list[int], list[Any]]:
@@ -104,7 +110,9 @@ def _codes(values: Sequence[Any]) -> tuple[list[int], list[Any]]:
             codes.append(-1)
             continue
         # True == 1 in Python, yet they are different values of a config.
-        key = json.dumps(value) if isinstance(value, list | dict) else (type(value) is bool, value)
+        key: Any = json.dumps(value) if isinstance(value, list | dict) else (type(value) is bool, value)
+        if word := _odd(value):  # NaN is not equal to itself
+            key = (float, word)
         code = known.get(key)
         if code is None:
             code = known[key] = len(distinct)
@@ -117,7 +125,7 @@ def _plain(value: Any) -> Any:
     """What the browser can show without losing digits: `{j: text}` stands for a value written as JSON."""
     if value is None or isinstance(value, str | bool) or _is_number(value):
         return value
-    if isinstance(value, int) or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, int | float):
         return {"j": str(value)}
     return {"j": json.dumps(value, ensure_ascii=False)}
 

@@ -84,6 +84,28 @@ def test_status_groups_failures(sample: Sample) -> None:
     ]
 
 
+def test_status_counts_warnings(sample: Sample) -> None:
+    """Instances that are done and have warned have a column, where there are some, and are listed with how often."""
+    sample.edit_record("cost/a", warnings=2)
+    sample.edit_record("cost/b", warnings=1)
+    sample.edit_record("cost/c", warnings=2)
+    sample.edit_record("folder/all", warnings=4, status="failed")
+    text = call("status", "cost")
+    assert text.splitlines()[0].endswith("not up to date  with warnings")
+    assert text.splitlines()[1].split() == ["cost", "3", *"00000", "3"]
+    assert section(text, "With warnings") == ["2  2 warnings  (cost/a, cost/c)", "1  1 warning  (cost/b)"]
+    assert "with warnings" not in call("status", "folder")
+
+
+def test_status_counts_rows_without_a_folder(sample: Sample) -> None:
+    """Rows that a sweep was asked for and has not come to have a column, where there are some, and are listed."""
+    remember_control(sample.root / "runs", "cost", ["a", "b", "c", "d", "e"])
+    text = call("status")
+    assert text.splitlines()[0].endswith("not up to date  without a folder")
+    assert text.splitlines()[1].split() == ["cost", "3", *"00000", "2"]
+    assert section(text, "Rows without a folder") == ["cost/d", "cost/e"]
+
+
 def test_status_of_what_is_half_done(sample: Sample) -> None:
     """Interrupted instances, damaged records, lost flows and folders without a record are told."""
     sample.edit_record("cost/a", status="running", fingerprint=None)

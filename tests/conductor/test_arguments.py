@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from ductaflow import ConfigError, run_instances, run_notebook, run_step_flow
+from ductaflow import ConfigError, plan_instances, run_instances, run_notebook, run_step_flow, save_results
 from ductaflow_runtime.conductor.plan import Options
 from ductaflow_runtime.runs.instance import as_name
 from tests.conftest import Project
@@ -79,3 +81,31 @@ def test_a_time_limit_is_a_plain_number(project: Project, given: float) -> None:
     assert type(limit) in (int, float)
     project.flow("# %%\nprint(1)\n")
     assert run_notebook("flow/step.py", timeout=given).status == "done"
+
+
+class LazyFrame:
+    """What polars calls a query that has not been computed."""
+
+    def collect(self) -> pa.Table:
+        """Its rows."""
+        return pa.table({"n": [1]})
+
+
+FOREIGN = [
+    (pa.table({"n": [1]}), "not pyarrow.lib.Table; convert it first: frame.to_pandas()"),
+    (LazyFrame(), "LazyFrame; convert it first: frame.collect().to_pandas()"),
+    ([{"n": 1}], "not list"),
+]
+
+
+@pytest.mark.parametrize(("frame", "message"), FOREIGN, ids=[message for _, message in FOREIGN])
+def test_a_frame_of_another_library_is_told_how_to_become_one(project: Project, frame: Any, message: str) -> None:
+    """The control dataframe is one of pandas; the message has the line that makes one."""
+    project.flow("# %%\nprint(1)\n")
+    for call in (run_instances, plan_instances):
+        with pytest.raises(ConfigError, match="the control dataframe is a pandas DataFrame") as caught:
+            call(frame, "flow/step.py")
+        assert str(caught.value).endswith(message)
+    if "convert" in message:
+        with pytest.raises(ConfigError, match=r"shares: .* is no pandas DataFrame; convert it first: frame\."):
+            save_results(shares=frame)

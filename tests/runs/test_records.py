@@ -180,6 +180,65 @@ def test_results_come_back_typed(project: Project) -> None:
     assert len(load_results("none")) == 0
 
 
+def test_a_misspelt_step_is_told_the_nearest(project: Project) -> None:
+    """A step that has no flow of its name either is an error that names the one meant; one yet to run has no rows."""
+    project.flow(WORK, "flow/seir.py")
+    run_notebook("flow/seir.py", {"n": 1}, instance_name="one")
+    with pytest.raises(ConfigError, match=r"no step sier in .*runs; did you mean seir"):
+        load_results("sier")
+    with pytest.raises(ConfigError, match="did you mean seir"):
+        load_results("seirs", table="shares")
+    project.flow(WORK, "flow/seir2.py")
+    assert len(load_results("seir2")) == 0
+
+
+def test_other_steps_are_no_input_of_a_flow_that_asks_for_one(project: Project) -> None:
+    """A flow that loads the results of a step yet to run does not run again for another step's sake."""
+    project.flow(WORK)
+    project.flow("# %%\nimport ductaflow\nprint(len(ductaflow.load_results('later')))\n", "flow/sum.py")
+    run_notebook("flow/sum.py", instance_name="s")
+    run_notebook("flow/step.py", {"n": 1}, instance_name="one")
+    project.write("flow/other.py", "# %%\n")
+    assert run_notebook("flow/sum.py", instance_name="s").skipped
+
+
+def test_a_record_prints_as_a_few_lines(project: Project) -> None:
+    """They say what became of the instance, what it gave, and where it is."""
+    project.flow(WORK)
+    record = run_notebook("flow/step.py", {"n": 1}, instance_name="one")
+    assert repr(record.but(duration_s=1.25)).splitlines() == [
+        "record of step/one: done in 1.25 s, executed because: new",
+        "  results   total = 2, parts = [1, 2]",
+        "  outputs   out/flows.csv",
+        "  warnings  2",
+        f"  folder    {project.root}/runs/step/one",
+    ]
+    again = run_notebook("flow/step.py", {"n": 1}, instance_name="one")
+    assert str(again).splitlines()[0].endswith("s, up to date, not executed")
+    many = record.but(
+        results={f"name {number}": number for number in range(100)}, tables={"t": {"rows": 3}}, outputs={}
+    )
+    lines = repr(many).splitlines()
+    assert lines[1].startswith("  results   name 0 = 0, name 1 = 1, ")
+    assert lines[1].endswith(" more")
+    assert lines[2] == "  tables    t (3 rows)"
+    assert max(map(len, lines[:-1])) < 130
+    with pytest.raises(FlowError) as caught:
+        run_notebook("flow/step.py", {"n": 3}, instance_name="bad")
+    failed = repr(caught.value.record).splitlines()
+    assert "  error     KeyError: 'toll' (cell 4)" in failed
+    assert any(line.startswith("  place     flow/step.py:") for line in failed)
+
+
+def test_a_record_is_indented(project: Project) -> None:
+    """run.json can be read by people, and compared line by line."""
+    project.flow(WORK)
+    text = (run_notebook("flow/step.py", {"n": 1}, instance_name="one").directory / "run.json").read_text()
+    assert text.startswith('{\n  "schema": 1,\n  "flow": "flow/step.py",\n')
+    assert '\n  "results": {\n    "total": 2,\n' in text
+    assert text.endswith("\n}\n")
+
+
 MADE = [
     "os.mkdir('plots')",
     "os.makedirs('a/b/c')",

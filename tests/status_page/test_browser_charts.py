@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from benchmarks.page_samples import write_instance
+from ductaflow_runtime.runs.record import read_record, write_record
 from ductaflow_runtime.status_page import write_page
-from tests.status_page.driving import click, hover_and_click, text, until
+from tests.status_page.driving import ROWS, click, hover_and_click, text, until
 
 pytestmark = pytest.mark.slow
 MODELS = ("logit", "random forest", "svm")
@@ -93,3 +94,25 @@ def test_what_is_filtered_can_be_saved(show: Any, models: Path, tmp_path: Path) 
     assert rows[0]["result.big"] == str(2**60)
     assert (rows[-1]["instance_name"], rows[-1]["status"], rows[-1]["result.accuracy"]) == ("broken", "failed", "")
     assert rows[0]["started"] == "2025-11-20T09:30:00.000Z"
+
+
+def test_numbers_that_json_has_not(show: Any, tmp_path: Path) -> None:
+    """NaN and infinities are shown and saved as such, in a column that stays one of numbers and is drawn."""
+    given = [0.5, float("nan"), 1.5, float("inf"), 2.5, None]
+    for number, loss in enumerate(given):
+        write_instance(tmp_path / "runs", "train", f"s{number}", config={"seed": number}, results={})
+        record = read_record(tmp_path / "runs" / "train" / f"s{number}")
+        assert record is not None
+        write_record(record.but(results={"loss": loss}))
+    page = write_page(tmp_path / "runs", title="Losses")
+    browser = show(page, "")
+    losses = browser.execute_script(f"{ROWS}.map((tr) => tr.querySelectorAll('.num')[1].innerText)")
+    assert losses == ["0.5", "nan", "1.5", "inf", "2.5", "null"]
+    assert "3 points" in text(show(page, "view=chart&x=config.seed&y=result.loss&colour=none"), "#view-chart")
+    browser = show(page, "f.result.loss=inf")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    click(browser, "#save")
+    path = until(lambda: next(tmp_path.glob("*.csv"), None))
+    until(lambda: path.stat().st_size > 0)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["result.loss"] for row in csv.DictReader(file)] == ["inf"]

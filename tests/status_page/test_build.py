@@ -241,7 +241,7 @@ def test_ten_thousand_instances_fit_their_budget(runs: Path) -> None:
 
 
 def test_columns_keep_types_and_absence() -> None:
-    """`null`, an absent key, true and 1, big integers, lists and infinities stay apart."""
+    """`null`, an absent key, true and 1, big integers, lists, NaN and infinities stay apart."""
     budget = TextBudget(10_000)
     assert encode([1, True, 1.5, None, ABSENT], budget) == {"d": [1, True, 1.5, None], "c": [0, 1, 2, 3]}
     assert encode([ABSENT, 0.25, None, 0.5], budget) == {
@@ -255,6 +255,18 @@ def test_columns_keep_types_and_absence() -> None:
         {"j": "[1, 2]"},
         {"j": "inf"},
     ]
+    nan = float("nan")
+    assert encode([0.25, nan, None, float("-inf"), 0.5], budget) == {
+        "number": True,
+        "n": [0.25, None, None, None, 0.5],
+        "z": [2],
+        "x": [[1, "nan"], [3, "-inf"]],
+    }
+    assert encode([2, 2, 2, 2, nan, float("nan"), nan], budget) == {
+        "number": True,
+        "d": [2, {"j": "nan"}],
+        "c": [0, 0, 0, 0, 1, 1, 1],
+    }
     assert collect([{"a": 1}, {"b": 2}]) == {"a": [1, ABSENT], "b": [ABSENT, 2]}
 
 

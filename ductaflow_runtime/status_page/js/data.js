@@ -13,6 +13,7 @@ class Column {
     this.isNumber = Boolean(encoded.number);
     this.isTime = this.format === "time";
     this.nulls = new Set(encoded.z || []);
+    this.odd = new Map((encoded.x || []).map(([row, word]) => [row, { j: word }])); // NaN and the infinities: shown, not drawn
     const start = encoded.at || 0;
     if (encoded.d) this.#decodeDictionary(encoded, start, rows);
     else this.#decodeNumbers(encoded.n, start, rows);
@@ -27,7 +28,7 @@ class Column {
     encoded.c.forEach((code, i) => {
       const value = code < 0 ? undefined : encoded.d[code];
       if (value === null) this.nulls.add(start + i);
-      else if (value !== undefined) this.numbers[start + i] = value;
+      else if (typeof value === "number") this.numbers[start + i] = value;
     });
   }
 
@@ -42,18 +43,19 @@ class Column {
     if (this.codes) return this.codes[row] < 0 ? undefined : this.dictionary[this.codes[row]];
     const number = this.numbers[row];
     if (!Number.isNaN(number)) return number;
-    return this.nulls.has(row) ? null : undefined;
+    return this.odd.get(row) ?? (this.nulls.has(row) ? null : undefined);
   }
 
   // Equal keys mean equal values, also where a long text was cut for the page.
   key(row) {
-    return this.codes ? this.codes[row] : String(this.value(row));
+    if (this.codes) return this.codes[row];
+    return this.odd.get(row)?.j ?? String(this.value(row));
   }
 
   text(row) {
     const value = this.value(row);
     if (value === undefined) return "";
-    if (this.isNumber && value !== null) return this.written(value);
+    if (this.isNumber && typeof value === "number") return this.written(value);
     return this.textOf(value);
   }
 

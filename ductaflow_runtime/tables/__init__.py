@@ -1,0 +1,1 @@
+"""Small frames that a flow saves beside its results, as files that read back the same."""
