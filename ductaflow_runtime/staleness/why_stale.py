@@ -26,6 +26,7 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
+from ductaflow_runtime.staleness.module_code import read_module
 
 _MOST_CAUSES = 8
 _MISSING = object()
@@ -49,6 +50,7 @@ class Present:
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
+    _trees: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
     _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
 
@@ -70,6 +72,13 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
+
+    def tree(self, path: str) -> str | None:
+        """The digest of the syntax tree of a module; `None` if there is no such text."""
+        if path not in self._trees:
+            code = read_module(path, self.contents.cache)
+            self._trees[path] = None if code is None else code.tree
+        return self._trees[path]
 
     def ignores(self, path: str) -> bool:
         """Whether an input, as records store its path, never makes an instance run again."""
@@ -203,8 +212,10 @@ def _was_given_config_unread(was: Fingerprint, code: FlowCode) -> bool:
 
 def module_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
     """The cause, if a module of the project is not what it was."""
-    if not present.contents.is_same(present.project.absolute(path), stored):
-        exists = present.contents.stat(present.project.absolute(path)) is not None
+    absolute = present.project.absolute(path)
+    same_tree = "tree" in stored and present.tree(absolute) == stored["tree"]
+    if not same_tree and not present.contents.is_same(absolute, stored):
+        exists = present.contents.stat(absolute) is not None
         during = _DURING if stored.get("changed") else ""
         yield f"module: {path}{during}" if exists else f"module deleted: {path}"
 
