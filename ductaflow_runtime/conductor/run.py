@@ -163,7 +163,7 @@ def run_instances(
         error = InstancesFailed(failed, frame, patience.note(not_run))
         if on_error != "continue":
             raise error
-        print(error, file=sys.stderr, flush=True)  # noqa: T201
+        print(error.in_brief(), file=sys.stderr, flush=True)  # noqa: T201
     return frame
 
 
