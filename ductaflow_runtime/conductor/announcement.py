@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ductaflow_runtime.config.values import flatten
 from ductaflow_runtime.runs.states import Status
@@ -67,11 +68,22 @@ class Group:
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
     """One line that says what will run and why, the commonest reasons first, and what need not run."""
     counts = Counter(plan.reason for plan in plans)
-    idle, busy = counts.pop(None, 0) - refreshed, counts.pop(BUSY, 0)
-    parts = [f"{count} {what}" for count, what in ((busy, BUSY), (refreshed, Status.REFRESHED)) if count]
+    waiting = [plan for plan in plans if plan.waits]
+    idle, busy = counts.pop(None, 0) - refreshed - len(waiting), counts.pop(BUSY, 0)
+    parts = [f"{len(waiting)} may run ({_waits_of(waiting)})"] if waiting else []
+    parts += [f"{count} {what}" for count, what in ((busy, BUSY), (refreshed, Status.REFRESHED)) if count]
     if idle or not refreshed:
         parts.append(f"{idle} {Status.UP_TO_DATE}")
     return ", ".join([f"{step}: {counts.total()} to run{why(plans)}", *parts])
+
+
+def _waits_of(waiting: Sequence[Plan]) -> str:
+    """What plans wait for: steps, and files that the conductor itself writes."""
+    found = dict.fromkeys(each for plan in waiting for each in plan.waits)
+    files = [Path(each).name for each in found if Path(each).is_absolute()]
+    steps = list(dict.fromkeys(each.partition("/")[0] for each in found if not Path(each).is_absolute()))
+    told = [f"results of {some(steps, 3)}"] * bool(steps) + [f"{some(files, 3)} of the conductor"] * bool(files)
+    return f"they read {' and '.join(told)}, made anew before"
 
 
 def why(plans: Iterable[Plan]) -> str:
@@ -137,6 +149,12 @@ def _told_cause(alike: Sequence[Cause], values: bool) -> str:
     if len({each.about for each in alike}) > 1:
         return f"{_shorten(cause.kinds[-1])} (different files)"
     return f"{_shorten(cause.about)} (different {'values' if cause.head in _WITH_KEYS else 'changes'})"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first names of a list."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _shorten(text: str) -> str:

@@ -110,9 +110,3 @@ class Waiting(Observer):
 def say(text: str) -> None:
     """A line for whoever watches."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.conductor.rehearsal import current_rehearsal
 from ductaflow_runtime.config.values import flatten
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
@@ -33,6 +34,10 @@ def load_results(step: str | None = None, runs_dir: str | os.PathLike[str] | Non
     from ductaflow_runtime.conductor.dataframe import typed
 
     folder = _runs_dir(runs_dir)
+    rehearsal = current_rehearsal()
+    unknown = None if rehearsal is None else rehearsal.results(folder, step)
+    if unknown is not None:
+        return unknown  # type: ignore[return-value]
     steps = list_steps(folder) if step is None else [check_name(step, "step name")]
     found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     rows = [row for row in found if row is not None]

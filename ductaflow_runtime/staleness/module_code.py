@@ -30,8 +30,11 @@ class ModuleCode:
     imports: tuple[str, ...]
 
 
-def read_module(path: str, cache: Path | None) -> ModuleCode | None:
-    """What the text in a file of Python says; `None` if it cannot be read, or is compiled."""
+def read_module(path: str, cache: Path | None, *, keep: bool = True) -> ModuleCode | None:
+    """What the text in a file of Python says; `None` if it cannot be read, or is compiled.
+
+    Without `keep` a new answer is not written into the folder `cache`.
+    """
     if not path.endswith(".py"):
         return None
     try:
@@ -43,7 +46,7 @@ def read_module(path: str, cache: Path | None) -> ModuleCode | None:
     code = None if stored is None else _stored_answer(stored, sha256)
     if code is None:
         code = _analyse(text, sha256)
-        if stored is not None:
+        if stored is not None and keep:
             _store_answer(stored, code)
     return code
 
