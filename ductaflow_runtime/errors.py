@@ -121,8 +121,15 @@ class InstancesFailed(DuctaflowError):  # noqa: N818 - the public name is a cont
         self.records = tuple(records)
         self.results = results
         self.note = note
-        lines = [f"{len(self.records)} of {len(results)} instances failed:", *summarise_failures(self.records)]
-        super().__init__("\n".join([*lines, *([note] if note else [])]))
+        super().__init__(self._text(summarise_failures(self.records)))
+
+    def in_brief(self) -> str:
+        """The message for somebody who has been told the first failure of each kind in full."""
+        return self._text(summarise_failures(self.records, told=True))
+
+    def _text(self, lines: list[str]) -> str:
+        first = f"{len(self.records)} of {len(self.results)} instances failed:"
+        return "\n".join([first, *lines, *([self.note] if self.note else [])])
 
     def __reduce__(self) -> tuple[type[InstancesFailed], tuple[tuple[FailedRecord, ...], pd.DataFrame, str]]:
         return type(self), (self.records, self.results, self.note)
@@ -134,9 +141,12 @@ _MOST_NAMES = 5
 _LONGEST = 160
 
 
-def summarise_failures(records: Sequence[FailedRecord]) -> list[str]:
-    """Few failures in full; many by their kinds, the commonest first, each with its first instance's files."""
-    if len(records) <= _FEW:
+def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -> list[str]:
+    """Few failures in full, unless they have been `told` already; many by their kinds, the commonest first.
+
+    Of each kind the first instance's log is named.
+    """
+    if len(records) <= _FEW and not told:
         return [f"  {describe_failure(record, 3)}" for record in records]
     kinds: dict[str, list[FailedRecord]] = {}
     for record in records:
@@ -154,7 +164,8 @@ def summarise_failures(records: Sequence[FailedRecord]) -> list[str]:
         rest = sum(map(len, ordered[_MOST_KINDS:]))
         lines.append(f"  {rest:>{width}}  of {len(ordered) - _MOST_KINDS} other kinds")
     step = records[0].step
-    return [*lines, f"  all of them: .results of this error, load_results({step!r}), or: ductaflow status {step}"]
+    frame = "the frame that is returned" if told else ".results of this error"
+    return [*lines, f"  all of them: {frame}, load_results({step!r}), or: ductaflow status {step}"]
 
 
 def kind_of(record: FailedRecord) -> str:

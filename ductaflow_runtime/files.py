@@ -21,6 +21,7 @@ _COARSE_NS = 2_000_000_000
 class FileState(TypedDict, total=False):
     """What a record says a file held: `size` (bytes), `sha256` and `mtime_ns`, or one of the others.
 
+    `tree`: a digest of a module's syntax tree, where nothing else of its text counts;
     `record`: a digest of what another instance's record tells; `instance`: of an instance that the execution ran
     itself, or found up to date; `names`: of the names in a folder; `missing`: there was none; `changed`: it changed
     during the execution, so that nobody knows; `again`: it did so the time before as well.
@@ -29,6 +30,7 @@ class FileState(TypedDict, total=False):
     size: int
     sha256: str
     mtime_ns: int | None
+    tree: str
     record: str
     instance: str
     names: str | None

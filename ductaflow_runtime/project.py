@@ -46,7 +46,7 @@ class Project:
 
     @property
     def hash_cache(self) -> Path:
-        """The folder of hashes of large files; like all that is hidden, it can be deleted at any time."""
+        """The folder of hashes of large files and of what modules say; what is hidden can be deleted at any time."""
         return self.runs_dir / HIDDEN / "hashes"
 
     @property

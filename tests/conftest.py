@@ -82,6 +82,11 @@ class Project:
         return json.loads((self.root / "runs" / step / name / f"{step}.ipynb").read_text(encoding="utf-8"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--write-golden` writes the stored outputs anew instead of comparing with them."""
+    parser.addoption("--write-golden", action="store_true", help="write the stored outputs in tests/conductor/golden/")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
     """Workers stay warm between tests: pytest's note of the current test would give each test new ones."""

@@ -84,10 +84,19 @@ def run(
 def plan_one(
     flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None, kernel: str | None
 ) -> None:
-    """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing."""
+    """Say why an instance of FLOW would execute, or that it is up to date. Executes nothing.
+
+    Of a conductor's file in place of FLOW it says what all its steps would execute.
+    """
+    from ductaflow_runtime.cli.plan import is_conductor, plan_conductor
     from ductaflow_runtime.conductor.plan import Options, instance_of, make_call, make_plans
     from ductaflow_runtime.runs.states import Status
 
+    if is_conductor(flow):
+        if config or settings or name or step or kernel:
+            raise click.UsageError(f"{flow} is a conductor: it says itself which instances there are; give no options")
+        plan_conductor(flow)
+        return
     call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
     click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")

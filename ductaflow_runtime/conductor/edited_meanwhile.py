@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import cast
 
-from ductaflow_runtime.conductor.observers import Observer, some
+from ductaflow_runtime.conductor.announcement import some
+from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.errors import DuctaflowError

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
-from ductaflow_runtime.conductor.observers import Observer, some
+from ductaflow_runtime.conductor.announcement import some
+from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.execution.context import in_kernel
 from ductaflow_runtime.runs.states import Status

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from ductaflow_runtime.conductor.announcement import announce
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.project_staleness import staleness_of
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import BUSY, Plan
+from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
 from ductaflow_runtime.status_page.stale_marks import marked
 from ductaflow_runtime.worker.pool import pool
-
-_LONGEST = 100
 
 Running = Callable[[], Sequence[Instance]]
 
@@ -124,28 +121,3 @@ class Waiting(Observer):
 def say(text: str) -> None:
     """A line for whoever watches."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
-def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
-    """One line that says what will run and why, the commonest reasons first, and what need not run."""
-    counts = Counter(plan.reason for plan in plans)
-    idle, busy = counts.pop(None, 0) - refreshed, counts.pop(BUSY, 0)
-    told = [f"{count} {_shorten(str(reason))}" for reason, count in counts.most_common(3)]
-    if len(counts) > 3:
-        told.append(f"{sum(count for _, count in counts.most_common()[3:])} for other reasons")
-    why = f" ({' | '.join(told)})" if told else ""
-    parts = [f"{counts.total()} to run{why}"]
-    parts += [f"{count} {what}" for count, what in ((busy, BUSY), (refreshed, Status.REFRESHED)) if count]
-    if idle or not refreshed:
-        parts.append(f"{idle} {Status.UP_TO_DATE}")
-    return f"{step}: {', '.join(parts)}"
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """The first names of a list."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -22,6 +22,7 @@ from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
 from ductaflow_runtime.settings import Settings
+from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.why_stale import Present
 
@@ -92,9 +93,9 @@ class Call:
             unknown_keys=project.settings.unknown_keys if code.language == PYTHON else "ignore",
         )
 
-    def present(self) -> Present:
-        """The project as it is now, and the flow as it was when the call began."""
-        return Present(self.project, {self.flow: self.text})
+    def present(self, awaited: Awaited | None = None) -> Present:
+        """The project as it is now, and the flow as it was when the call began; in a rehearsal, what is `awaited`."""
+        return Present(self.project, {self.flow: self.text}, awaited=awaited, keep=awaited is None)
 
 
 def make_call(
@@ -154,9 +155,11 @@ def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
     return [Instance(call.flow, call.step, name, config, runs_dir) for name, config in rows]
 
 
-def make_plans(call: Call, instances: Sequence[Instance], *, whole: bool = False) -> list[Plan]:
+def make_plans(
+    call: Call, instances: Sequence[Instance], *, whole: bool = False, awaited: Awaited | None = None
+) -> list[Plan]:
     """Decide for each instance whether it must run. `whole` keeps the records' long parts, of 5 KB each."""
-    present = call.present()
+    present = call.present(awaited)
     options = call.options
     # A flow that cannot be executed is an error before anything runs.
     unknown_keys = call.project.settings.unknown_keys

@@ -77,7 +77,9 @@ class Progress(Observer):
             self._show()
 
     def ended(self, outcome: Outcome) -> None:
-        """Count it, and tell the first failure of a kind."""
+        """Count it, and tell the first failure of a kind; what was taken back has not ended."""
+        if outcome.status is Status.NOT_RUN:
+            return
         self._counts[outcome.status] += 1
         self._since.pop(outcome.instance.name, None)
         self._estimate.ended(outcome)
@@ -170,7 +172,7 @@ def _bar(step: str, total: int) -> tqdm[Any] | None:
         "total": total,
         "desc": step,
         "dynamic_ncols": True,
-        "bar_format": "{desc}: {n_fmt}/{total_fmt} |{bar:20}| {postfix}",
+        "bar_format": "{desc}: {n_fmt}/{total_fmt} |{bar:20}|{postfix}",
     }
     if in_kernel() and importlib.util.find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm as notebook_bar

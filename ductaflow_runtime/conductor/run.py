@@ -20,6 +20,7 @@ from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instanc
 from ductaflow_runtime.conductor.preflight import check_before_running
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
+from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
@@ -68,8 +69,11 @@ def run_notebook(
     setting `wait`.
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
-    with aside():
+    with aside(), beside_rehearsal():
         call = make_call(notebook_file, step_name, runs_dir, options, base_config)
+    rehearsal = current_rehearsal()
+    if rehearsal is not None:
+        return rehearsal.one(call, lambda: instance_of(call, config, instance_name))  # type: ignore[no-any-return]
     return run_one(call, config, instance_name).as_record(call.project)
 
 
@@ -147,8 +151,11 @@ def run_instances(
         workers=workers,
         elsewhere=executor is not None,
     )
-    with aside():
+    with aside(), beside_rehearsal():
         call = make_call(notebook_file, step_name, runs_dir, options, base_config)
+    rehearsal = current_rehearsal()
+    if rehearsal is not None:
+        return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]
     with told_interrupts(call.step) as interruption:
         instances = instances_of(control_df, call)
         with aside():
@@ -164,7 +171,7 @@ def run_instances(
         error = InstancesFailed(failed, frame, patience.note(not_run))
         if on_error != "continue":
             raise error
-        print(error, file=sys.stderr, flush=True)  # noqa: T201
+        print(error.in_brief(), file=sys.stderr, flush=True)  # noqa: T201
     return frame
 
 
@@ -205,7 +212,11 @@ def plan_instances(
     from ductaflow_runtime.conductor.dataframe import plan_frame
 
     options = Options(force=force, export_html=export_html, kernel_name=kernel_name)
-    call = make_call(notebook_file, step_name, runs_dir, options, base_config)
+    with beside_rehearsal():
+        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
+    rehearsal = current_rehearsal()
+    if rehearsal is not None:
+        return plan_frame(control_df, rehearsal.reasons(control_df, call))
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
 

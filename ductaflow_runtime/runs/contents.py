@@ -53,9 +53,13 @@ def _digest(told: list[Any]) -> str:
 
 @dataclass
 class Contents:
-    """Remembers what files hold, for one sweep in memory and between sweeps in the project's cache folder."""
+    """Remembers what files hold, for one sweep in memory and between sweeps in the project's cache folder.
+
+    Without `keep`, nothing is added there.
+    """
 
     cache: Path | None = None
+    keep: bool = True
     _stats: dict[str, Stat | None] = field(default_factory=dict)
     _hashes: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str | None] = field(default_factory=dict)
@@ -113,7 +117,7 @@ class Contents:
         return found
 
     def _store(self, stored: Path, entry: dict[str, Any]) -> None:
-        if entry["size"] < _WORTH_CACHING or is_recent(entry["mtime_ns"]):
+        if not self.keep or entry["size"] < _WORTH_CACHING or is_recent(entry["mtime_ns"]):
             return
         with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
             stored.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.instance import Instance
@@ -13,7 +13,7 @@ from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.why_stale import Present, why_stale
+from ductaflow_runtime.staleness.why_stale import Present, waits_for, why_stale
 
 FORCED = "forced"
 BUSY = "running in another process"
@@ -24,7 +24,8 @@ NO_NOTEBOOK = "no stored notebook to make the HTML page of"
 class Plan:
     """One instance, its last record, and why it must run (`None`: it need not).
 
-    `busy` tells who is executing it at this moment, if somebody is; then this call must not.
+    `busy` tells who is executing it at this moment, if somebody is; then this call must not. It `waits` for what a plan
+    of several steps will make anew: whether it must run is not known before.
     """
 
     instance: Instance
@@ -32,13 +33,14 @@ class Plan:
     reason: str | None
     only_text_changed: bool = False
     busy: str | None = None
+    waits: tuple[str, ...] = ()
 
     def without_long_parts(self) -> Plan:
         """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
         if self.record is None:
             return self
         short = self.record.without_long_parts()
-        return Plan(self.instance, short, self.reason, self.only_text_changed, self.busy)
+        return replace(self, record=short)
 
 
 def decide(
@@ -57,7 +59,8 @@ def decide(
     reason = why_stale(instance, record, present)
     if reason is None and html and record is not None and not record.notebook.is_file():
         reason = NO_NOTEBOOK
-    return Plan(instance, record, reason, text)
+    waits = tuple(dict.fromkeys(waits_for(record, present))) if reason is None else ()
+    return Plan(instance, record, reason, text, waits=waits)
 
 
 def mark_of(record: Record | None) -> str:

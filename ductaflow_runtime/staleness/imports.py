@@ -45,7 +45,7 @@ def is_packaged(inside: str) -> bool:
 
 
 def asked_by_import(path: str, listing: bool, frame: FrameType) -> bool:
-    """Whether `frame` opens or lists `path` for an import, to look up versions, or to show source in a traceback.
+    """Whether `frame` opens or lists `path` for an import, or to look up versions.
 
     What a module reads while it is being imported is an input, as is what a flow has the import system read
     for it (`pkgutil.get_data`, a module called `settings.conf`).
@@ -54,18 +54,25 @@ def asked_by_import(path: str, listing: bool, frame: FrameType) -> bool:
     if asking.startswith(_BOOTSTRAP):
         inside = behind is not None and behind.f_code.co_filename.startswith(_BOOTSTRAP)
         return inside and (listing or path.endswith(_SUFFIXES))
-    if listing:
-        return asking == _file_of("importlib.metadata") and path in sys.path
-    return path.endswith(".py") and _file_of("linecache") in itertools.islice(_callers(frame), 3)
+    return listing and asking == _file_of("importlib.metadata") and path in sys.path
+
+
+def asked_for_source(path: str, frame: FrameType) -> bool:
+    """Whether `frame` opens a file of code to show its lines: in a traceback or a warning, or because a flow asks."""
+    if not path.endswith(".py"):
+        return False
+    asking = list(itertools.islice(_callers(frame), 3))
+    shown = any(name.startswith(_BOOTSTRAP) and function == "get_source" for name, function in asking)
+    return shown or _file_of("linecache") in [name for name, _ in asking]
 
 
 def _file_of(name: str) -> str:
     return getattr(sys.modules.get(name), "__file__", None) or ""
 
 
-def _callers(frame: FrameType | None) -> Iterator[str]:
+def _callers(frame: FrameType | None) -> Iterator[tuple[str, str]]:
     while frame is not None:
-        yield frame.f_code.co_filename
+        yield frame.f_code.co_filename, frame.f_code.co_name
         frame = frame.f_back
 
 

@@ -5,7 +5,6 @@ Made here only: at the end of an execution, and when an instance is accepted as 
 
 from __future__ import annotations
 
-import ast
 import datetime
 import functools
 import importlib.metadata
@@ -18,10 +17,10 @@ from pathlib import Path
 from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow.code import FlowCode
-from ductaflow_runtime.flow.syntax import imported_names
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.staleness.module_code import read_module, with_tree
 from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
 from ductaflow_runtime.staleness.why_stale import HERE, Present
 
@@ -56,13 +55,14 @@ def fingerprint(
         code=code_state(code),
         modules=_module_states(paths, started, contents, tracker),
         inputs=fingerprint_inputs(tracker, [*paths, flow], contents),
-        packages=_packages_of(code, paths, modules.values()) if with_packages else {},
+        packages=_packages_of(code, paths, modules.values(), contents) if with_packages else {},
         kernel=kernel,
     )
 
 
-def _packages_of(code: FlowCode, paths: Iterable[str], local: Iterable[str]) -> dict[str, str]:
-    names = {*code.imports, *(name for path in paths for name in _imports_of(path))}
+def _packages_of(code: FlowCode, paths: Iterable[str], local: Iterable[str], contents: Contents) -> dict[str, str]:
+    read = [read_module(path, contents.cache) for path in paths]  # what is compiled cannot be read
+    names = {*code.imports, *(name for module in read if module is not None for name in module.imports)}
     return packages(names, {name.partition(".")[0] for name in local})
 
 
@@ -74,7 +74,7 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
     unseen = FileState()
     inputs = {project.relative(path): unseen for path in named.files} | was.inputs
     inputs.pop(project.relative(instance.flow), None)
-    modules = {path: _describe(present, path) for path in was.modules}
+    modules = {path: _present_module(present, path, old) for path, old in was.modules.items()}
     return Fingerprint(
         config=instance.config,
         code=code_state(code),
@@ -83,6 +83,11 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
         kernel=was.kernel,
     )
+
+
+def _present_module(present: Present, path: str, old: FileState) -> FileState:
+    told = _describe(present, path)
+    return with_tree(told, present.project.absolute(path), present.contents.cache) if "tree" in old else told
 
 
 def _present_input(present: Present, path: str, old: FileState) -> FileState:
@@ -103,6 +108,7 @@ def _describe(present: Present, path: str) -> FileState:
 def _module_states(paths: Iterable[str], started: str, contents: Contents, tracker: Tracker) -> dict[str, FileState]:
     began, ended = datetime.datetime.fromisoformat(started).timestamp() * 1e9, time.time_ns()
     modules: dict[str, FileState] = {}
+    asked_for = tracker.texts_asked_for()
     for path in sorted(paths):
         stat, compiled = stat_file(path), tracker.compiled.get(path)
         if stat is None and (compiled is None or path in tracker.written):
@@ -115,6 +121,8 @@ def _module_states(paths: Iterable[str], started: str, contents: Contents, track
             told = {"changed": True}
         else:
             told = describe_input(path, stat, contents)
+        if path not in asked_for:
+            told = with_tree(told, path, contents.cache)
         modules[relative_to_root(path, Path(tracker.root))] = told
     return modules
 
@@ -126,15 +134,6 @@ def _as_compiled(path: str, compiled: set[tuple[str, int]], contents: Contents) 
     ((sha256, size),) = compiled
     now = describe_input(path, stat_file(path), contents)
     return now if now.get("sha256") == sha256 else {"size": size, "sha256": sha256, "mtime_ns": None}
-
-
-def _imports_of(path: str) -> list[str]:
-    if not path.endswith(".py"):
-        return []  # compiled: what it imports cannot be read from it
-    try:
-        return list(imported_names(ast.parse(Path(path).read_bytes())))
-    except (OSError, SyntaxError, ValueError):
-        return []
 
 
 @functools.cache

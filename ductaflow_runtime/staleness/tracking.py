@@ -7,6 +7,7 @@ and in the code that name an existing file count as inputs too.
 from __future__ import annotations
 
 import contextlib
+import linecache
 import os
 import sys
 import threading
@@ -21,7 +22,7 @@ from ductaflow_runtime.files import FileState, Stat, hash_names, is_recent, rela
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.staleness.bytecode import compile_from_source, compiled_of_imported, text_state
-from ductaflow_runtime.staleness.imports import asked_by_import, texts_of, texts_of_imported
+from ductaflow_runtime.staleness.imports import asked_by_import, asked_for_source, texts_of, texts_of_imported
 from ductaflow_runtime.staleness.places import Places
 
 _LISTINGS = ("os.listdir", "os.scandir")
@@ -37,8 +38,8 @@ class Tracker:
     `written` are files that the execution made itself, `sources` files whose code it ran, `made` are names
     of what it has put into the instance's folder, each told to `on_made` at once. `instances` maps
     the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
-    size of the bytes that were compiled, of each file of code. `late`: the process has imported modules of the project
-    before this tracker was made.
+    size of the bytes that were compiled, of each file of code; of the files in `shown` somebody has asked for the
+    text. `late`: the process has imported modules of the project before this tracker was made.
     """
 
     root: str
@@ -54,6 +55,7 @@ class Tracker:
     on_made: Callable[[str], object] = lambda _name: None
     instances: dict[str, set[str]] = field(default_factory=dict)
     compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
     _flows: set[str] = field(default_factory=set)  # of those instances
     _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
     _appended: dict[str, Stat] = field(default_factory=dict)  # opened to write, with what was there before
@@ -136,7 +138,12 @@ class Tracker:
         elif event == "open" and len(args) > 2 and isinstance(args[2], int) and _is_writing(args[2]):
             self._note_made(given)
         path = self.place(_database(given) if event == "sqlite3.connect" else given)
-        if path is None or asked_by_import(path, event in _LISTINGS, asking):
+        if path is None:
+            return
+        if event == "open" and asked_for_source(path, asking):
+            self.shown.add(path)
+            return
+        if asked_by_import(path, event in _LISTINGS, asking):
             return
         if event in _LISTINGS:
             self._note_listing(path)
@@ -169,6 +176,11 @@ class Tracker:
         path = self.place(name)
         if path is not None:
             self.compiled.setdefault(path, set()).update(states)
+
+    def texts_asked_for(self) -> set[str]:
+        """The files of code whose text somebody has asked for, be it the flow or whoever showed a traceback."""
+        kept = {self.place(name) for name in list(linecache.cache) if name.endswith(".py")}
+        return {path for path in (*self.files, *self.shown, *kept) if path is not None}
 
     def _note_listing(self, path: str) -> None:
         if path not in self.folders:
@@ -216,6 +228,7 @@ class Tracker:
             "instances": {path: sorted(digests) for path, digests in self.instances.items()},
             "flows": sorted(self._flows),
             "made": sorted(self.made),
+            "shown": sorted(self.texts_asked_for().difference(self.files)),
         }
 
     def take_over(self, told: dict[str, Any]) -> None:
@@ -228,6 +241,7 @@ class Tracker:
             self.files.setdefault(path, Stat(*stat) if stat else None)
         self.folders.update(told["folders"])
         self.made.update(told["made"])
+        self.shown.update(told["shown"])
         for path, states in told["compiled"].items():
             self.compiled.setdefault(path, set()).update(map(tuple, states))
 

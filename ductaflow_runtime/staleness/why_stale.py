@@ -25,7 +25,9 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
+from ductaflow_runtime.staleness.module_code import read_module
 
 _MOST_CAUSES = 8
 _MISSING = object()
@@ -40,26 +42,30 @@ HERE = "python3"
 class Present:
     """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
 
-    `kernel` is what a call would execute flows on, where there is a call that says so.
+    `kernel` is what a call would execute flows on, where there is a call that says so. What is `awaited` will be other
+    than it is now, so that it is no cause, and no reason to be sure. Without `keep` nothing is added to the caches.
     """
 
     project: Project
     texts: Mapping[Path, bytes] = field(default_factory=dict)
     kernel: str | None = None
+    awaited: Awaited | None = None
+    keep: bool = True
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
+    _trees: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
     _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.contents = Contents(self.project.hash_cache)
+        self.contents = Contents(self.project.hash_cache, self.keep)
         self.results = self.project.relative(self.project.runs_dir)
 
     def code(self, flow: Path) -> FlowCode:
         """What the flow's text says now."""
         if flow not in self._flows:
-            self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow))
+            self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow), keep=self.keep)
         return self._flows[flow]
 
     def version(self, package: str) -> str | None:
@@ -70,6 +76,13 @@ class Present:
             except (importlib.metadata.PackageNotFoundError, ValueError):
                 self._versions[package] = None
         return self._versions[package]
+
+    def tree(self, path: str) -> str | None:
+        """The digest of the syntax tree of a module; `None` if there is no such text."""
+        if path not in self._trees:
+            code = read_module(path, self.contents.cache, keep=self.keep)
+            self._trees[path] = None if code is None else code.tree
+        return self._trees[path]
 
     def ignores(self, path: str) -> bool:
         """Whether an input, as records store its path, never makes an instance run again."""
@@ -172,7 +185,7 @@ def same_types(old: object, new: object) -> bool:
 
 
 def _show(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) and value.strip() else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
@@ -203,17 +216,39 @@ def _was_given_config_unread(was: Fingerprint, code: FlowCode) -> bool:
 
 def module_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
     """The cause, if a module of the project is not what it was."""
-    if not present.contents.is_same(present.project.absolute(path), stored):
-        exists = present.contents.stat(present.project.absolute(path)) is not None
+    absolute = present.project.absolute(path)
+    same_tree = "tree" in stored and present.tree(absolute) == stored["tree"]
+    if not same_tree and not present.contents.is_same(absolute, stored):
+        exists = present.contents.stat(absolute) is not None
         during = _DURING if stored.get("changed") else ""
         yield f"module: {path}{during}" if exists else f"module deleted: {path}"
 
 
 def input_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
     """The cause, if what was read is not what it was."""
-    cause = None if present.ignores(path) else _input_cause(path, stored, present)
+    counts = not present.ignores(path) and _awaited_by(path, present) is None
+    cause = _input_cause(path, stored, present) if counts else None
     if cause is not None:
         yield cause
+
+
+def waits_for(record: Record | None, present: Present, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """What will make anew something that an execution has read, at any depth: addresses of instances, or files.
+
+    `above` are the instances on the way down.
+    """
+    was = record.fingerprint if record is not None else None
+    for path, stored in (was.inputs if was is not None and present.awaited is not None else {}).items():
+        awaited = _awaited_by(path, present)
+        if awaited is not None and not present.ignores(path):
+            yield awaited
+        elif "instance" in stored and path not in above:
+            inner = present.instance(os.path.dirname(present.project.absolute(path)))[1]
+            yield from waits_for(inner, present, (*above, path))
+
+
+def _awaited_by(path: str, present: Present) -> str | None:
+    return None if present.awaited is None else present.awaited.by(present.project.absolute(path.rstrip("/")))
 
 
 def _input_cause(path: str, stored: FileState, present: Present) -> str | None:

@@ -8,12 +8,15 @@ import pandas as pd
 import pytest
 
 from ductaflow import run_instances
-from ductaflow_runtime.conductor.observers import announce
+from ductaflow_runtime.conductor.announcement import announce
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.decision import BUSY, Plan
 from tests.conftest import Project
 
-SOME = Instance(Path(), "cost", "a", {}, Path())
+CONFIG = {"seed": 1, "fare": {"base": 2}, "my key": 3, "note": "a", "links": "x"}
+SOME = Instance(Path(), "cost", "a", CONFIG, Path())
+SEEDS = [f"config: seed {n} -> {n + 1}" for n in range(200)]
+AGAIN = "(it changed during the last two executions: if the flow itself writes it, set ignore = [] in the settings)"
 
 
 def plans(*reasons: str | None) -> list[Plan]:
@@ -38,12 +41,52 @@ def plans(*reasons: str | None) -> list[Plan]:
             0,
             "cost: 8 to run (3 new | 2 forced | 1 failed | 2 for other reasons), 0 up to date",
         ),
-        (["x" * 200], 0, f"cost: 1 to run (1 {'x' * 97}...), 0 up to date"),
+        (
+            ["new", "forced", "failed", "interrupted"],
+            0,
+            "cost: 4 to run (1 new | 1 forced | 1 failed | 1 interrupted), 0 up to date",
+        ),
+        (SEEDS[:3], 0, f"cost: 3 to run ({' | '.join(f'1 {seed}' for seed in SEEDS[:3])}), 0 up to date"),
+        (SEEDS, 0, "cost: 200 to run (200 config: seed (different values)), 0 up to date"),
+        (
+            [f"{seed}; config: fare.base 1 -> 2; code: cell 4" for seed in SEEDS],
+            0,
+            "cost: 200 to run (200 config: seed (different values), fare.base 1 -> 2; code: cell 4), 0 up to date",
+        ),
+        (
+            [f"config: my key {n} -> 3" for n in range(9)] + ["config: my other key 1 -> 2"],
+            0,
+            "cost: 10 to run (9 config: my key (different values) | 1 config: my other key 1 -> 2), 0 up to date",
+        ),
+        (
+            ["config: seed 1 -> 2; config: note a; b -> c; d; config: fare.base 1 -> 2; module: lib/a.py; and more"],
+            0,
+            "cost: 1 to run (1 config: seed 1 -> 2, note a; b -> c; d, fare.base 1 -> 2 and 2 more), 0 up to date",
+        ),
+        ([f"config: links {'x' * 40} -> {'y' * 40}"], 0, "cost: 1 to run (1 config: links), 0 up to date"),
+        ([f"input: runs.db {AGAIN}"], 0, "cost: 1 to run (1 input: runs.db), 0 up to date"),
+        (
+            [f"input: runs/fit/m{n}/fit.csv" for n in range(9)],
+            0,
+            "cost: 9 to run (9 input: runs/fit/ (different files)), 0 up to date",
+        ),
+        (["x" * 200], 0, f"cost: 1 to run (1 {'x' * 57}...), 0 up to date"),
     ],
 )
 def test_the_line(reasons: list[str | None], refreshed: int, line: str) -> None:
     """Groups of rows with one reason are told apart from the causes in a reason."""
     assert announce("cost", plans(*reasons), refreshed) == line
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8, 200])
+def test_any_mixture_is_a_line_to_read(number: int) -> None:
+    """However many reasons there are, and however long each is."""
+    causes = ["module: src/a_long_name/of_a_package/and_a_module.py", "package: pandas 2 -> 3", "code: cell 4, cell 5"]
+    for many in ([], causes, causes * 2):
+        reasons = ["; ".join([f"config: note {'n' * place}{place} -> {'z' * 60}", *many]) for place in range(number)]
+        line = announce("cost", plans(*reasons))
+        assert len(line) < 220
+        assert "\n" not in line
 
 
 def test_a_sweep_that_only_refreshes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
