@@ -62,7 +62,7 @@ def _read(record: Record, table: str) -> pd.DataFrame:
     if hashlib.sha256(content).hexdigest() != (record.outputs or {}).get(file, {}).get("sha256"):
         raise RecordError(f"{file} has been changed")
     try:
-        return from_file(TableFile(content, Path(file).suffix, told["rows"], told["dtypes"], told["missing"]))
+        return from_file(TableFile(content, Path(file).suffix, told["rows"], told["dtypes"], told["empty"]))
     except MissingExtraError as error:
         raise MissingExtraError(f"{record.directory / file}: {error}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -54,7 +54,7 @@ def store_tables(running: Execution, values: Mapping[str, Any], tables: Mapping[
             "file": file,
             "rows": table.rows,
             "dtypes": table.dtypes,
-            "missing": table.missing,
+            "empty": table.empty,
         }
 
 

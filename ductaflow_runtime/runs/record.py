@@ -36,7 +36,7 @@ class Record:
     `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
     relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
     infinities as they are; `not_finite` says where these are, for the file has `null` there. `tables` maps a name to
-    `{file, rows, dtypes, missing}`. It prints as a few lines.
+    `{file, rows, dtypes, empty}`. It prints as a few lines.
     """
 
     schema: int = SCHEMA

@@ -86,10 +86,10 @@ def _are_tables(value: Any) -> bool:
 def _is_table(told: Any) -> bool:
     if not isinstance(told, dict) or type(told.get("rows")) is not int or not isinstance(told.get("file"), str):
         return False
-    dtypes, missing = told.get("dtypes"), told.get("missing")
-    if not isinstance(dtypes, dict) or not isinstance(missing, dict) or not all(map(_is_dtype, dtypes.values())):
+    dtypes, empty = told.get("dtypes"), told.get("empty")
+    if not isinstance(dtypes, dict) or not isinstance(empty, dict) or not all(map(_is_dtype, dtypes.values())):
         return False
-    rows = [row for rows in missing.values() for row in (rows if isinstance(rows, list) else (None,))]
+    rows = [row for rows in empty.values() for row in (rows if isinstance(rows, list) else (None,))]
     return _is_path(told["file"]) and _is_inside(told["file"]) and all(type(row) is int for row in rows)
 
 

@@ -19,9 +19,9 @@ class Row:
     """One instance on the page.
 
     `status` is the state of its folder, or `WARNED`; `problem` says what is wrong with the record itself.
-    `record` is without results and fingerprint, which are `results` and `config` with dotted names. `files` are the
-    names beside it; `stale` is why the result is not up to date, if somebody said so; `began` and `ended` are in
-    milliseconds since 1970.
+    `record` is without tables, and without results and fingerprint, which are `results` and `config` with dotted names.
+    `files` are the names beside it; `stale` is why the result is not up to date, if somebody said so; `began` and
+    `ended` are in milliseconds since 1970.
     """
 
     step: str

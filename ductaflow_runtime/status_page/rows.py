@@ -103,7 +103,7 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         directory,
         Status.WARNED if warned else seen.state,
         _interruption(seen),
-        record=record.but(results=None, fingerprint=None),
+        record=record.but(results=None, fingerprint=None, tables=None),
         config=flatten(config_of(record)),
         results=flatten(record.results or {}),
         files=files,

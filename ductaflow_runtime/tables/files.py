@@ -29,15 +29,15 @@ _CONVERTED: dict[str, Callable[[str], Any]] = {
 class TableFile:
     """The bytes of a file, its ending, and what must be known to read it back.
 
-    `dtypes` maps a column to its dtype as text, or to `{categories, dtype, ordered}`. `missing` are the rows without a
-    value in each column, for in CSV an empty text looks the same.
+    `dtypes` maps a column to its dtype as text, or to `{categories, dtype, ordered}`. `empty` are the rows with an
+    empty text in each column, for in CSV it looks like a missing value.
     """
 
     content: bytes
     ending: str
     rows: int
     dtypes: dict[str, Any]
-    missing: dict[str, list[int]] = field(default_factory=dict)
+    empty: dict[str, list[int]] = field(default_factory=dict)
 
 
 def to_file(frame: pd.DataFrame, name: str) -> TableFile:
@@ -48,7 +48,7 @@ def to_file(frame: pd.DataFrame, name: str) -> TableFile:
         frame.to_parquet(content, engine="pyarrow", index=False)
         made = TableFile(content.getvalue(), PARQUET, len(frame), dtypes)
     except ImportError:
-        made = TableFile(_to_csv(frame), CSV, len(frame), dtypes, _missing_texts(frame))
+        made = TableFile(_to_csv(frame), CSV, len(frame), dtypes, _empty_texts(frame))
     read = from_file(made)
     changed = [column for column in frame.columns if not _is_same(frame[column], read[column])]
     if changed:
@@ -64,7 +64,7 @@ def from_file(stored: TableFile) -> pd.DataFrame:
     import pandas as pd
 
     if stored.ending == CSV:
-        return _from_csv(stored.content, stored.dtypes, stored.missing)
+        return _from_csv(stored.content, stored.dtypes, stored.empty)
     try:
         read = pd.read_parquet(io.BytesIO(stored.content), engine="pyarrow")
     except ImportError:
@@ -72,10 +72,12 @@ def from_file(stored: TableFile) -> pd.DataFrame:
     return pd.DataFrame({name: _as_told(read[name], told) for name, told in stored.dtypes.items()})
 
 
-def _missing_texts(frame: pd.DataFrame) -> dict[str, list[int]]:
-    """The rows without a value in each column that may hold texts."""
-    gone = {name: [row for row, missing in enumerate(frame[name].isna().tolist()) if missing] for name in frame.columns}
-    return {name: rows for name, rows in gone.items() if rows}
+def _empty_texts(frame: pd.DataFrame) -> dict[str, list[int]]:
+    found = {}
+    for name in frame.columns:
+        values = frame[name].astype(object).tolist()
+        found[name] = [row for row, value in enumerate(values) if isinstance(value, str) and not value]
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def _told_dtype(column: pd.Series[Any]) -> Any:
@@ -93,7 +95,9 @@ def _as_told(column: pd.Series[Any], told: Any) -> pd.Series[Any]:
     import pandas as pd
 
     if isinstance(told, dict):
-        dtype = pd.CategoricalDtype(_from_texts(told["categories"], told["dtype"], ()), bool(told["ordered"]))
+        texts = told["categories"]
+        categories = _from_texts(texts, told["dtype"], range(len(texts)))
+        dtype = pd.CategoricalDtype(categories, bool(told["ordered"]))
         return pd.Series(pd.Categorical(column.astype(object), dtype=dtype))
     return column if str(column.dtype) == told or told in _DEFAULT else column.astype(told)
 
@@ -118,32 +122,32 @@ def _to_text(value: Any) -> str:
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
-def _from_csv(content: bytes, dtypes: dict[str, Any], missing: dict[str, list[int]]) -> pd.DataFrame:
+def _from_csv(content: bytes, dtypes: dict[str, Any], empty: dict[str, list[int]]) -> pd.DataFrame:
     import pandas as pd
 
     names, *rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""))
     cells = list(zip(*rows, strict=True)) or [()] * len(names)
     columns = zip(names, cells, strict=True)
-    return pd.DataFrame({name: _from_texts(texts, dtypes[name], missing.get(name, ())) for name, texts in columns})
+    return pd.DataFrame({name: _from_texts(texts, dtypes[name], empty.get(name, ())) for name, texts in columns})
 
 
-def _from_texts(texts: Sequence[str], told: Any, missing: Sequence[int]) -> pd.Series[Any]:
+def _from_texts(texts: Sequence[str], told: Any, empty: Sequence[int]) -> pd.Series[Any]:
     import pandas as pd
 
     if isinstance(told, dict):
-        return _as_told(pd.Series(_values_of(texts, told["dtype"], missing), dtype=object), told)
-    values = _values_of(texts, told, missing)
+        return _as_told(pd.Series(_values_of(texts, told["dtype"], empty), dtype=object), told)
+    values = _values_of(texts, told, empty)
     if told.startswith("datetime"):
         stamps = pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601", utc="," in told)
         return pd.Series(stamps.astype(told))
     return pd.Series(values, dtype=None if told in _DEFAULT else told)
 
 
-def _values_of(texts: Sequence[str], dtype: str, missing: Sequence[int]) -> list[Any]:
-    """What cells hold, times as text. An empty one has no value; of texts, only those in the rows `missing`."""
+def _values_of(texts: Sequence[str], dtype: str, empty: Sequence[int]) -> list[Any]:
+    """What cells hold, times as text. One without any has no value, but for the empty texts in the rows `empty`."""
     kind = re.match("[a-z]+", dtype.lower())
     convert = _CONVERTED.get(kind[0] if kind else "", int)
-    gone = set(missing) if convert is str else {row for row, text in enumerate(texts) if not text}
+    gone = {row for row, text in enumerate(texts) if not text}.difference(empty)
     return [None if row in gone else convert(text) for row, text in enumerate(texts)]
 
 

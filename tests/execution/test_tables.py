@@ -54,6 +54,7 @@ EVERY = pd.DataFrame(
         "second": np.array(["2026-01-01T00:00:01"] * 3, dtype="datetime64[s]"),
         "level": pd.Categorical(["lo", None, "hi"], categories=["lo", "mid", "hi"], ordered=True),
         "zone": pd.Categorical([1, 2, None]),
+        "kind": pd.Categorical(["", None, "a"]),
         "nothing": [None] * 3,
     }
 )
@@ -69,6 +70,8 @@ def test_a_table_reads_back_the_same(ending: str, rows: int, monkeypatch: pytest
     stored = to_file(frame, "every")
     assert stored.ending == ending
     assert json.loads(json.dumps(stored.dtypes)) == stored.dtypes
+    with_empty = {0: [], 1: ["kind"], 3: ["text", "text or none", "kind"]}[rows]
+    assert list(stored.empty) == (with_empty if ending == CSV else [])
     read = from_file(stored)
     for name in frame.columns:
         gone = frame[name].isna()
@@ -275,7 +278,7 @@ def test_tables_are_shown_where_there_is_no_record(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "table t: 1 rows, columns x, y\n"
 
 
-@pytest.mark.parametrize("told", [[], {"t": {}}, {"t": {"file": "../x.csv", "rows": 1, "dtypes": {}, "missing": {}}}])
+@pytest.mark.parametrize("told", [[], {"t": {}}, {"t": {"file": "../x.csv", "rows": 1, "dtypes": {}, "empty": {}}}])
 def test_a_record_whose_tables_are_not_as_written_is_damaged(project: Project, told: object) -> None:
     """Nothing is read from where such a record leads."""
     project.flow(SHARES)
