@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import functools
 import io
 import os
 import sys
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ductaflow_runtime.conductor.rehearsal import Rehearsal
 from ductaflow_runtime.project import Project
@@ -29,6 +32,7 @@ _WATCHED = _CHANGES | _STARTS | _LISTINGS | {"open", "os.mkdir", "sqlite3.connec
 # They only tell about the machine or the repository; libraries start them unasked.
 _HARMLESS = frozenset(["uname", "fc-list", "lscpu", "ldconfig", "gcc", "cc", "ld", "objdump", "getconf", "sysctl"])
 _HARMLESS_OF_GIT = frozenset(["rev-parse", "describe", "log", "show", "status", "diff", "ls-files", "rev-list"])
+_NATIVE = ("to_parquet", "to_feather", "to_orc", "to_hdf")
 _HERE = frozenset(["localhost", "127.0.0.1", "::1"])
 
 
@@ -51,6 +55,8 @@ class NoChanges:
         self._rehearsal.aside = self.aside
         builtins.open = io.open = self._pretend_open
         os.mkdir, os.stat = self._pretend_mkdir, self._pretend_stat
+        for name in _NATIVE:
+            setattr(pd.DataFrame, name, self._pretend_native(getattr(pd.DataFrame, name)))
         sys.addaudithook(self._hook)
 
     @contextmanager
@@ -74,6 +80,18 @@ class NoChanges:
             descriptor, nowhere = tempfile.mkstemp()
             os.unlink(nowhere)
         return self._open(descriptor, mode.replace("x", "w"), *given, **named)
+
+    def _pretend_native(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """For a method of frames whose library opens the file itself, where no audit hook sees it."""
+
+        @functools.wraps(method)
+        def pretend(frame: pd.DataFrame, *given: Any, **named: Any) -> Any:
+            path = next(iter(given), named.get("path", named.get("path_or_buf")))
+            if not isinstance(path, (str, os.PathLike)) or self._busy() or self._is_free(path):
+                return method(frame, *given, **named)
+            return self._rehearsal.note_written(_absolute(path))
+
+        return pretend
 
     def _pretend_mkdir(self, path: Any, *given: Any, **named: Any) -> None:
         if self._busy() or _exists(path, self._stat) or self._is_free(path):

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,15 @@ def read_module(path: str, cache: Path | None, *, keep: bool = True) -> ModuleCo
     return code
 
 
-def with_tree(told: FileState, path: str, cache: Path | None) -> FileState:
-    """What a record says of a module, so that only its syntax tree counts; as it is if the file has another text."""
-    code = read_module(path, cache)
-    if code is None or code.tree is None or told.get("sha256") != code.sha256:
+def with_tree(told: FileState, path: str, cache: Path | None, texts: Mapping[str, bytes]) -> FileState:
+    """What a record says of a module, so that only its syntax tree counts; as it is if nobody has that text any more.
+
+    `texts` are those that this process has compiled, by their sha256: the file may have been edited since.
+    """
+    code, sha256 = read_module(path, cache), told.get("sha256", "")
+    if (code is None or code.sha256 != sha256) and sha256 in texts:
+        code = _analyse(texts[sha256], sha256)
+    if code is None or code.tree is None or code.sha256 != sha256:
         return told
     return {**told, "tree": code.tree}
 

@@ -87,7 +87,7 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
 
 def _present_module(present: Present, path: str, old: FileState) -> FileState:
     told = _describe(present, path)
-    return with_tree(told, present.project.absolute(path), present.contents.cache) if "tree" in old else told
+    return with_tree(told, present.project.absolute(path), present.contents.cache, {}) if "tree" in old else told
 
 
 def _present_input(present: Present, path: str, old: FileState) -> FileState:
@@ -122,7 +122,7 @@ def _module_states(paths: Iterable[str], started: str, contents: Contents, track
         else:
             told = describe_input(path, stat, contents)
         if path not in asked_for:
-            told = with_tree(told, path, contents.cache)
+            told = with_tree(told, path, contents.cache, tracker.texts)
         modules[relative_to_root(path, Path(tracker.root))] = told
     return modules
 

@@ -38,8 +38,9 @@ class Tracker:
     `written` are files that the execution made itself, `sources` files whose code it ran, `made` are names
     of what it has put into the instance's folder, each told to `on_made` at once. `instances` maps
     the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
-    size of the bytes that were compiled, of each file of code; of the files in `shown` somebody has asked for the
-    text. `late`: the process has imported modules of the project before this tracker was made.
+    size of the bytes that were compiled, of each file of code, `texts` those bytes by their sha256; of the files in
+    `shown` somebody has asked for the text. `late`: the process has imported modules of the project before this tracker
+    was made.
     """
 
     root: str
@@ -55,6 +56,7 @@ class Tracker:
     on_made: Callable[[str], object] = lambda _name: None
     instances: dict[str, set[str]] = field(default_factory=dict)
     compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
     _flows: set[str] = field(default_factory=set)  # of those instances
     _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
@@ -128,6 +130,7 @@ class Tracker:
             # The import system and `runpy` compile the bytes that they have read; text is nobody's file.
             if isinstance(args[0], bytes) and isinstance(args[1], str) and args[1].endswith(".py"):
                 self._note_compiled(args[1], text_state(args[0]))
+                self.texts[text_state(args[0])[0]] = args[0]
             return
         if event in _PUTTING:
             self._note_made(args[1])

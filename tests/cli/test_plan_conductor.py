@@ -23,6 +23,7 @@ costs = run_instances(control_df, "flow/cost.py")
 with open("figures/rows.txt", "w") as file:
     file.write("rows")
 control_df.to_csv("figures/rows.csv")
+control_df.to_parquet("figures/rows.parquet")
 sums = run_instances(pd.DataFrame({"instance_name": ["all"]}), "flow/total.py", whole=True)
 """
 COST = """
@@ -125,7 +126,7 @@ def test_where_a_plan_ends(tolls: Project, line: str, why: str) -> None:
         "cost: 2 to run (2 new), 0 up to date",
         f"the plan ends at conductor.py:{number}, which {why}",
         f"    {line}",
-        f"not planned: conductor.py:{number + 6} flow/total.py",
+        f"not planned: conductor.py:{number + 7} flow/total.py",
         "nothing was executed",
     ]
 
@@ -167,7 +168,7 @@ def test_what_is_not_there_yet_at_the_end(tolls: Project) -> None:
     tolls.write("conductor.py", CONDUCTOR + tail + "table = costs['result.cost'].to_numpy() * 1.0\nfloat(table)\n")
     told = plan(tolls).splitlines()
     assert told[2:] == [
-        f"the plan ends at conductor.py:16, which {NEEDS}",
+        f"the plan ends at conductor.py:17, which {NEEDS}",
         "    float(table)",
         "no step comes after that",
         "nothing was executed",

@@ -156,7 +156,7 @@ def test_interrupted(epidemic: Project, is_golden: Golden) -> None:
 
 def test_timeout(epidemic: Project, is_golden: Golden) -> None:
     """A row that takes too long fails like any other."""
-    conductor(epidemic, beta="6 if row == 2 else 0.1", options=', timeout=5, on_error="continue"')
+    conductor(epidemic, beta="6 if row == 2 else 0.1", options=', timeout=8, on_error="continue"')
     is_golden("timeout", shown_in_terminal(epidemic.root, "conductor.py"))
 
 

@@ -84,6 +84,13 @@ def test_a_module_edited_during_a_sweep_is_told(waiting: Project, capsys: pytest
     assert reasons[1:] == [None, None]
 
 
+def test_a_comment_edited_during_a_sweep(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is out of date because of it, not even the row that ran at that moment."""
+    run_while(waiting, {"lib/rate.py": "# the rate\nRATE = 1\n"})
+    assert "out of date" not in capsys.readouterr().err
+    assert plan_instances(FRAME, "flow/step.py")["reason"].tolist() == [None, None, None]
+
+
 def test_data_edited_during_a_sweep_is_told(waiting: Project, capsys: pytest.CaptureFixture[str]) -> None:
     """The same for a file that the rows read."""
     run_instances(FRAME.query("instance_name == 'b'"), "flow/step.py")
