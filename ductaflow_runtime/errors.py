@@ -146,8 +146,11 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
 
     Of each kind the first instance's log is named.
     """
+    step = records[0].step
+    frame = "the frame that is returned" if told else '.results of this error (on_error="continue" returns them)'
+    rows = f"  all rows: {frame}, load_results({step!r}), or: ductaflow status {step}"
     if len(records) <= _FEW and not told:
-        return [f"  {describe_failure(record, 3)}" for record in records]
+        return [*(f"  {describe_failure(record, 3)}" for record in records), rows]
     kinds: dict[str, list[FailedRecord]] = {}
     for record in records:
         kinds.setdefault(kind_of(record), []).append(record)
@@ -163,9 +166,7 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
     if len(ordered) > _MOST_KINDS:
         rest = sum(map(len, ordered[_MOST_KINDS:]))
         lines.append(f"  {rest:>{width}}  of {len(ordered) - _MOST_KINDS} other kinds")
-    step = records[0].step
-    frame = "the frame that is returned" if told else ".results of this error"
-    return [*lines, f"  all of them: {frame}, load_results({step!r}), or: ductaflow status {step}"]
+    return [*lines, rows]
 
 
 def kind_of(record: FailedRecord) -> str:

@@ -95,9 +95,17 @@ def find_root(start: Path | None = None) -> Path:
     here = os.path.realpath(start or os.getcwd())
     root = _root_above(here)
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    if root is None and start is None and script:
+    if root is None and start is None and script and not _is_of_environment(script):
         root = _root_above(os.path.dirname(os.path.realpath(script)))
     return Path(root or here)
+
+
+def _is_of_environment(script: str) -> bool:
+    """Whether it is installed, as `ductaflow` and Jupyter are: where that lies says nothing of a project."""
+    import sysconfig
+
+    folders = {os.path.realpath(sysconfig.get_path(name)) for name in ("scripts", "purelib", "platlib")}
+    return any(os.path.realpath(script).startswith(os.path.join(folder, "")) for folder in folders)
 
 
 def _root_above(folder: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ductaflow import ProjectError, plan_instances
-from ductaflow_runtime.project import Project
+from ductaflow_runtime.project import Project, find_root
 
 WHO = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
@@ -138,3 +139,16 @@ def test_settings_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ProjectError, match=said):
         plan_instances(pd.DataFrame({"instance_name": ["a"]}), "step.py")
+
+
+def test_where_a_command_is_installed_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside a project, the project that the environment lies in is not taken for it; a script's own is."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/pyproject.toml").touch()
+    (tmp_path / "plain").mkdir()
+    monkeypatch.chdir(tmp_path / "plain")
+    script = tmp_path / "other/env/bin/ductaflow"
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    assert find_root() == tmp_path / "other"
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(script.parent))
+    assert find_root() == tmp_path / "plain"

@@ -14,7 +14,7 @@ from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE
-from ductaflow_runtime.parameters.gate import Expected, Finding, examine_columns, warn
+from ductaflow_runtime.parameters.gate import Expected, Finding, blank_cells, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 from ductaflow_runtime.tables.frames import way_to_pandas
 
@@ -56,7 +56,8 @@ def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None 
     refused = [finding for finding in unknown if finding.certain]
     if found or refused:
         raise _refusal(found, refused, names)
-    warn(expected, [finding.text for finding in unknown])
+    blank = blank_cells(expected, columns) if base is None and expected.unknown_keys != "ignore" else []
+    warn(expected, [*(finding.text for finding in unknown), *blank])
     return list(zip(names, configs, strict=True))
 
 

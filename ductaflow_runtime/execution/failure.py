@@ -86,7 +86,8 @@ def advise(error: Failure, flow: Path, root: Path) -> Failure:
         if found.exists():
             inside = relative_to_root(found, root)
             finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
-            advice = f"{where}, but a flow works in its instance's folder: {finds} finds it"
+            advice = f"{where}, but a flow works in its instance's folder: {finds} finds it, and so does the flow as "
+            advice += "it is with copy_inputs = true under [tool.ductaflow] in pyproject.toml"
             return replace(error, message=f"{error.message} ({advice})")
     return error
 

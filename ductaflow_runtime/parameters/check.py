@@ -14,7 +14,8 @@ from ductaflow_runtime.parameters.scopes import LOADER
 from ductaflow_runtime.parameters.trail import Part
 
 ADVICE = (
-    "Correct the name, take the key out, or have the flow read it. "
+    "Correct the name, take the key out (a column: control_df.drop(columns=...)), or have the flow read it. "
+    "A column that names the rows is called instance_name. "
     'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
 )
 # Names of the row itself: the runtime reads the first; the second is one only where the code has that name too.

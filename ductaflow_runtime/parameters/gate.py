@@ -50,6 +50,11 @@ class Expected:
         return found
 
     @cached_property
+    def kinds(self) -> Config:
+        """Of which kind each value is: the flow itself says it where it can, else the base."""
+        return _laid_over(self.base, replace(self, base={}).defaults)
+
+    @cached_property
     def checks(self) -> KeyChecks:
         """The checks of keys, which remember what they have looked up."""
         return KeyChecks(self.keys, known=[self.default, self.base], modules=self._modules)
@@ -117,6 +122,21 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
     return [*found, *_in_base(expected), *_hindered(expected, tops)]
 
 
+def blank_cells(expected: Expected, columns: Columns) -> list[str]:
+    """A line for each column whose blank cells arrive as `None`, where the flow has a default that may be meant."""
+    found = []
+    for column, values in columns.items():
+        default: Json = expected.defaults
+        for key in column.split("."):
+            default = default.get(key) if isinstance(default, dict) else None
+        if None in values and default is not None:
+            found.append(
+                f"blank cells of `{column}` arrive as None; with base_config={{}}, or a base, a blank leaves what "
+                f"stands there already ({default!r})"
+            )
+    return found
+
+
 def _in_base(expected: Expected) -> Iterator[Finding]:
     """What is to be said of the keys of the base, of which each was known so far by being there.
 
@@ -124,6 +144,8 @@ def _in_base(expected: Expected) -> Iterator[Finding]:
     that the flow reads are one line.
     """
     alone = replace(expected, base={}, in_doubt=expected.in_doubt or expected.keys.takes_config)
+    for text in type_warnings(alone.defaults, expected.base):
+        yield Finding(f"base_config: {text}", False)
     unlike = []
     for finding, problem in _keys_told(alone, expected.base):
         if expected.keys.takes_config and problem.suggestion is None:
@@ -172,7 +194,7 @@ def nested(column: str, value: Json) -> Config:
 def _told(expected: Expected, config: Config) -> Iterator[tuple[Finding, str]]:
     """Each finding with the dotted key that it is about."""
     yield from ((finding, problem.key) for finding, problem in _keys_told(expected, config))
-    for text in type_warnings(expected.defaults, config):
+    for text in type_warnings(expected.kinds, config):
         yield Finding(text, False), f"type of {text.split('`')[1]}"
 
 

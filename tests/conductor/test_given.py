@@ -153,6 +153,32 @@ def test_only_a_base_fills_blanks(toll: Project) -> None:
     ]
 
 
+def test_blank_cells_that_a_default_may_be_meant_for_are_told(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once for the column, with what keeps the default."""
+    project.write("flow/step.py", "# %% tags=['parameters']\ndays = 160\n\n# %%\nprint(days)\n")
+    frame = pd.DataFrame({"instance_name": list("abc"), "days": [60, None, None]})
+    run_instances(frame, "flow/step.py")
+    told = [line for line in capsys.readouterr().err.splitlines() if "blank" in line]
+    assert told == [
+        "ductaflow: step.py: blank cells of `days` arrive as None; with base_config={}, or a base, a blank leaves what "
+        "stands there already (160)"
+    ]
+    run_instances(frame, "flow/step.py", base_config={})
+    assert "blank" not in capsys.readouterr().err
+    assert project.record("step", "b")["fingerprint"]["config"] == {}
+
+
+def test_a_base_of_another_type_is_told_and_not_the_rows(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip in the base is the base's, not that of the row that is right."""
+    project.write("flow/step.py", "# %% tags=['parameters']\nbeta = 0.3\n\n# %%\nprint(beta)\n")
+    frame = pd.DataFrame({"instance_name": list("ab"), "beta": [0.5, None]})
+    run_instances(frame, "flow/step.py", base_config={"beta": "0,25"})
+    told = [line for line in capsys.readouterr().err.splitlines() if "`beta`" in line]
+    assert told == ["ductaflow: step.py: base_config: `beta` is text ('0,25'), its default is a number (0.3)"]
+
+
 def test_a_single_config_is_laid_over_the_base(toll: Project) -> None:
     """A row taken as a dict gives the same instance as in a control dataframe."""
     row = {"toll": 5, "model.depth": None, "model.rate": 0.25}

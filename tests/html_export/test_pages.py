@@ -100,7 +100,7 @@ def test_warnings_of_page_making_are_not_the_flows(project: Path) -> None:
         'display({"application/x-unknown": "x"}, raw=True)\ndisplay({"image/png": "iVBORw0KGgo="}, raw=True)\n'
     )
     run_instances(rows(1), "flow/volumes.py", workers=1, export_html=True)
-    assert '"warnings":0' in (project / "runs/volumes/n1/run.json").read_text()
+    assert '"warnings": 0,' in (project / "runs/volumes/n1/run.json").read_text()
 
 
 def test_page_of_an_up_to_date_instance_comes_from_its_notebook(project: Path) -> None:
