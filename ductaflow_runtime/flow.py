@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.import_order import import_order
 from ductaflow_runtime.notebook import (
     PARAMETERS,
     first_parameters_cell,
@@ -49,6 +50,7 @@ _LONGEST_PATH = 1024
 class FlowCode:
     """What a flow's text says, as far as staleness, preloading and its parameters need it.
 
+    `order` is its imports as `import_order` gives them.
     `kernel` is the one that it names, if that is not this Python. Of a flow in another language are also known the
     names that its parameters cell may assign, and all `words` of its code.
     """
@@ -63,6 +65,7 @@ class FlowCode:
     language: str = PYTHON
     assigned: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
@@ -120,19 +123,19 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
     if language != PYTHON:
         return _analyse_foreign(notebook, language)
     cells: list[str] = []
-    trees: list[ast.Module] = []
+    parsed: list[ast.Module | None] = []
     own: list[CodeCell] = []
     declaring = first_parameters_cell(notebook)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
         tree = parse(cell.source)
-        if tree is not None:
-            trees.append(tree)
+        parsed.append(tree)
         if is_own(cell):
             own.append(CodeCell(cell.source, tree, cell is declaring))
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
+    trees = [tree for tree in parsed if tree is not None]
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
@@ -141,6 +144,7 @@ def analyse_notebook(path: Path, notebook: NotebookNode) -> FlowCode:
         literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
+        order=tuple(import_order(parsed)),
         keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
 

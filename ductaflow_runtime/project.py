@@ -28,6 +28,7 @@ class Settings:
     wait: float = 86_400.0
     export_html: bool = False
     code: bool = True
+    page: bool = True
     preload: tuple[str, ...] | None = None
     copy_inputs: bool = False
     ignore: tuple[str, ...] = ()
@@ -174,6 +175,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
         ),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
+        "page": (lambda v: isinstance(v, bool), "true or false"),
         "copy_inputs": (lambda v: isinstance(v, bool), "true or false"),
         "preload": (
             lambda v: isinstance(v, list) and all(isinstance(item, str) for item in v),

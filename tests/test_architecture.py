@@ -19,7 +19,7 @@ FLOORS = [
     {"errors", "files"},
     {"config", "project"},
     {"parameters"},
-    {"notebook"},
+    {"import_order", "notebook"},
     {"flow", "runs", "kernel"},
     {"staleness", "html_export", "status_page"},
     {"execution"},
@@ -32,7 +32,7 @@ KERNEL_NEEDS = {"errors", "files"}  # a Jupyter kernel without sockets, which kn
 
 # A library is used in the rooms that are about it, so that leaving it changes few files.
 USERS = {
-    "jupytext": {"notebook"},
+    "jupytext": {"import_order", "notebook"},
     "papermill": {"debug", "kernel", "execution", "parameters"},
     "yaml": {"config"},
     "nbclient": {"kernel", "execution"},

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.staleness.decision import BUSY, Plan, mark_of
+from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.worker.ahead import Ahead, imports_ahead
 
 
-def make_jobs(call: Call, plans: Sequence[Plan], threads: int) -> dict[int, Job]:
-    """One job for each plan that has a reason, by the plan's place; `threads` is what each may compute with."""
-    stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
-    # What another process is at comes last: by then it may have ended.
-    stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
-    git = call.project.git_state() if stale else {}
-    return {index: make_job(call, plan, threads, git) for index, plan in stale.items()}
+class Jobs(Mapping[int, Job]):
+    """One job for each plan that has a reason, by the plan's place; made when asked for, for there may be 100,000.
+
+    `threads` is what each may compute with.
+    """
+
+    def __init__(self, call: Call, plans: Sequence[Plan], threads: int) -> None:
+        stale = {index: plan for index, plan in enumerate(plans) if plan.reason}
+        # What another process is at comes last: by then it may have ended.
+        self._stale = dict(sorted(stale.items(), key=lambda item: item[1].busy is not None))
+        self._call = call
+        self._threads = threads
+        self._git = call.project.git_state() if stale else {}
+        self._ahead = ahead_of(call) if stale else Ahead()
+
+    def __getitem__(self, index: int) -> Job:
+        return make_job(self._call, self._stale[index], self._threads, self._git, self._ahead)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._stale)
+
+    def __len__(self) -> int:
+        return len(self._stale)
 
 
-def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
+def ahead_of(call: Call) -> Ahead:
+    """What workers import ahead: what the settings say, else what the flow's code allows."""
+    project = call.project
+    if project.settings.preload is not None:
+        return Ahead(project.settings.preload)
+    order = Present(project).code(call.flow).order
+    return imports_ahead(order, dict.fromkeys((call.flow.parent, project.root)))
+
+
+def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: Ahead) -> Job:
     """All that a worker needs to know of one instance."""
     project, options, instance = call.project, call.options, plan.instance
-    preload = project.settings.preload
     return Job(
         root=str(project.root),
         runs_dir=str(project.runs_dir),
@@ -37,7 +63,8 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any]) -> Job:
         copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
         engine=project.settings.engine,
-        preload=list(preload) if preload is not None else None,
+        preload=list(ahead.names),
+        learns=ahead.whole,
         threads=threads,
         git=git,
         force=options.force,

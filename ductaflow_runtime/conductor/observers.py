@@ -58,7 +58,7 @@ class SweepPage(Observer):
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """A sweep that executes nothing leaves the page alone, and so does one inside a flow."""
-        if current() is None and any(plan.reason for plan in plans):
+        if self._project.settings.page and current() is None and any(plan.reason for plan in plans):
             self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
@@ -81,7 +81,7 @@ class PageAtExit(Observer):
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """An instance that need not run leaves the page alone, and so does one inside a flow."""
-        self._wanted = current() is None and any(plan.reason for plan in plans)
+        self._wanted = self._project.settings.page and current() is None and any(plan.reason for plan in plans)
 
     def finished(self) -> None:
         """Remember it."""

@@ -1,10 +1,12 @@
-"""One line for a sweep: counts, rate, remaining time. Quiet where nobody watches; failures always named."""
+"""One line for a sweep: counts, rate, remaining time. Where nobody watches, one now and then; failures always named."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.observers import Observer
@@ -16,12 +18,15 @@ from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
     from tqdm.std import tqdm
+_LINE_EVERY_S = 30.0
 
 
 class Progress(Observer):
     """The progress of one sweep."""
 
-    def __init__(self, project: Project, step: str) -> None:
+    def __init__(self, project: Project, step: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = self._told = clock()
         self._project = project
         self._step = step
         self._total = self._workers = 0
@@ -31,6 +36,7 @@ class Progress(Observer):
     def begun(self, total: int, workers: int) -> None:
         """Open the line."""
         self._total, self._workers = total, workers
+        self._began = self._told = self._clock()
         self._bar = _bar(self._step, total)
         self._show()
 
@@ -42,6 +48,22 @@ class Progress(Observer):
         self._show()
         if self._bar is not None:
             self._bar.update(1)
+
+    def waited(self) -> None:
+        """Without a bar, a line every half minute, so that a log shows that it goes on and how fast."""
+        moment = self._clock()
+        if self._bar is None and self._total and moment - self._told >= _LINE_EVERY_S:
+            self._told = moment
+            self.say(self._line(moment - self._began))
+
+    def _line(self, seconds: float) -> str:
+        ended, failed = self._counts.total(), self._counts[Status.FAILED]
+        parts = [f"{ended} of {self._total} after {_span(seconds)}"]
+        if failed:
+            parts.append(f"{failed} {Status.FAILED}")
+        if ended:
+            parts.append(f"about {_span(seconds / ended * (self._total - ended))} left")
+        return f"{self._step}: {', '.join(parts)}"
 
     def finished(self) -> None:
         """Leave the line as it is."""
@@ -73,3 +95,11 @@ def _bar(step: str, total: int) -> tqdm[Any] | None:
 
         return terminal_bar(**settings, file=sys.stderr)
     return None
+
+
+def _span(seconds: float) -> str:
+    """A time as people say it, to the second or, from an hour on, to the minute."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

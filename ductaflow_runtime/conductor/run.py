@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from ductaflow_runtime.conductor.jobs import make_jobs
+from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.observers import Announcement, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
@@ -192,7 +192,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
-    jobs = make_jobs(call, plans, sweep.threads)
+    jobs = Jobs(call, plans, sweep.threads)
     outcomes = refresh_all(call, plans)
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:

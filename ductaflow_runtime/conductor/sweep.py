@@ -21,7 +21,8 @@ from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.pool import NotBegunError, cpu_count, pool, run_job
+from ductaflow_runtime.worker.dispatch import NotBegunError, run_job
+from ductaflow_runtime.worker.pool import cpu_count, pool
 
 _TICK_S = 0.5
 _LAST_CHANCE_S = 15.0

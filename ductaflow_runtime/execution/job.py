@@ -16,6 +16,8 @@ from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance
 class Job:
     """All that a worker needs to execute one instance; plain JSON values, so that it travels anywhere.
 
+    `preload` is what its worker imports ahead, in this order; with `learns` also what earlier instances had to,
+    but nothing of `avoid`.
     `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`. `planned` tells the record that
     the plan was made on: if there is another one by now, it is decided anew whether to execute. `wait` is for how
@@ -36,7 +38,9 @@ class Job:
     copy_inputs: bool = False
     kernel_name: str | None = None
     engine: str = "fork"
-    preload: list[str] | None = None
+    preload: list[str] = field(default_factory=list)
+    learns: bool = False
+    avoid: list[str] = field(default_factory=list)
     threads: int = 1
     git: dict[str, Any] = field(default_factory=dict)
     lane: int | None = None

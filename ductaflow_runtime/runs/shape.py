@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _ODD = {"", ".", ".."}
@@ -52,21 +51,26 @@ def _is_plain_object(value: Any) -> bool:
         return value is None
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        if not all(_is_encodable(item) for item in level if type(item) is str):
-            return False
-        level = [inner for item in level if type(item) in (dict, list) for inner in _inside(item)]
-        if not level:
+        inside: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                if not item.isascii() and not _is_encodable(item):
+                    return False
+            elif kind is dict:
+                inside += item
+                inside += item.values()
+            elif kind is list:
+                inside += item
+        if not inside:
             return True
+        level = inside
     return False
-
-
-def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return chain(value, value.values()) if isinstance(value, dict) else value
 
 
 def _is_encodable(text: str) -> bool:
     try:
-        return text.isascii() or bool(text.encode())
+        return bool(text.encode())
     except UnicodeEncodeError:
         return False
 

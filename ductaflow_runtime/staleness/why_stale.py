@@ -161,6 +161,8 @@ def value_changes(what: str, old: Config, new: Config, prefix: str = "") -> Iter
 
 def same_types(old: object, new: object) -> bool:
     """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values, `0.0` and `-0.0` two."""
+    if old is new:
+        return True
     if type(old) is not type(new):
         return False
     if isinstance(old, float) and isinstance(new, float):

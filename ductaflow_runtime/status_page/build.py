@@ -26,7 +26,8 @@ LIVE_FIGURE_SECONDS = 0.3
 PATIENT_FIGURE_SECONDS = 20.0
 """For somebody who asked for the page and nothing else."""
 SHORTEST_INTERVAL_S = 2.0
-LARGEST_SHARE = 0.1
+SOON_OVER_S = 10.0
+LARGEST_SHARE = 0.02
 """Of the time, that a sweep spends on rewriting the page."""
 
 
@@ -41,9 +42,10 @@ class PageWriter:
         self._title = title
         self._rows = RowReader(self._runs_dir)
         self._details = DetailReader()
-        self._figures = FigureReader()
+        self._figures = FigureReader(self._runs_dir)
         self.staleness = staleness
-        self._due = 0.0
+        # Where there is a page, a sweep that is soon over needs only the one at its end.
+        self._due = time.monotonic() + SOON_OVER_S if (self._runs_dir / PAGE_FILE).is_file() else 0.0
 
     def write(self, running: bool = False, seconds: float = FIGURE_SECONDS) -> Path:
         """Replaces the page atomically. A `running` one reloads itself until a later one says otherwise.
@@ -53,12 +55,15 @@ class PageWriter:
         began = time.monotonic()
         path = self._runs_dir / PAGE_FILE
         _replace(path, self._html(running, seconds).encode("utf-8", errors="replace"))
+        if not running:
+            self._rows.keep()
+            self._figures.keep()
         ended = time.monotonic()
         self._due = ended + max(SHORTEST_INTERVAL_S, (ended - began) / LARGEST_SHARE)
         return path
 
     def write_if_due(self) -> bool:
-        """Writes the page of a running sweep, at most every two seconds and a tenth of the time."""
+        """Writes the page of a running sweep, at most every two seconds and a fiftieth of the time."""
         if time.monotonic() < self._due:
             return False
         self.write(running=True)

@@ -15,7 +15,7 @@ from typing import Any
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.status_page.failures import failure_labels
-from ductaflow_runtime.status_page.rows import Row
+from ductaflow_runtime.status_page.row import Row
 
 Values = Callable[[Sequence[Row]], Iterable[Any]]
 PLACE = "\u0000"

@@ -8,7 +8,7 @@ from typing import Any
 from ductaflow_runtime.runs.states import STATES, Status
 from ductaflow_runtime.status_page.columns import COLUMNS, Column, Group, Look
 from ductaflow_runtime.status_page.encoding import ABSENT, TextBudget, collect, encode
-from ductaflow_runtime.status_page.rows import Row
+from ductaflow_runtime.status_page.row import Row
 
 TEXT_BUDGET = 3_000_000
 LONGEST_IDLE_MS = 60_000

@@ -13,7 +13,7 @@ from typing import Any
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.status_page.figures import by_interest
-from ductaflow_runtime.status_page.rows import Row
+from ductaflow_runtime.status_page.row import Row
 
 LOG_BYTES = 4_096
 LOG_LINES = 40

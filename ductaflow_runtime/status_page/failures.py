@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.status_page.rows import Row
+from ductaflow_runtime.status_page.row import Row
 
 LONGEST_LABEL = 200
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?")

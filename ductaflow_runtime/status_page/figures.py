@@ -6,6 +6,7 @@ What does not fit is counted, so that the page can link to the notebook that lie
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.runs.states import STATES
-from ductaflow_runtime.status_page.rows import Row
+from ductaflow_runtime.status_page.memory import remember, remembered
+from ductaflow_runtime.status_page.row import Row
 
 NOTEBOOKS_READ = 2_000
 NOTEBOOK_BYTES = 40_000_000
@@ -33,6 +35,8 @@ _PRIORITY = {status: place for place, status in enumerate(STATES)}
 Figure = tuple[str, str, int]
 """Media type, base64 text, number of the code cell."""
 Stamp = tuple[int, int]
+
+_MEMORY = "figures"
 
 
 @dataclass
@@ -51,10 +55,12 @@ class _Notebook:
 
 
 class FigureReader:
-    """Reads the figures of notebooks, again only when a file changed."""
+    """Reads the figures of notebooks under `runs_dir`, again only when a file changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
         self._known: dict[Path, _Notebook] = {}
+        self._has_looked = self._renewed = False
 
     def read(self, rows: Sequence[Row], budget: int, seconds: float = 0.0) -> dict[str, Any]:
         """Up to `budget` characters of figures; `seconds` is the time that making them smaller may take.
@@ -62,6 +68,8 @@ class FigureReader:
         `shown`: row -> figures; `left`: row -> how many more its notebook has; `unread`: how many notebooks were
         not looked into; `small`: whether some were made smaller; `limit`: the budget.
         """
+        if not self._has_looked:
+            self._known, self._has_looked = self._remembered(), True
         with_notebook = [index for index in take_turns(rows) if rows[index].notebook in rows[index].files]
         paths = {index: rows[index].directory / rows[index].notebook for index in with_notebook[:NOTEBOOKS_READ]}
         fits = self._look_into(paths.values(), budget)
@@ -77,6 +85,24 @@ class FigureReader:
             "limit": budget,
         }
 
+    def keep(self) -> None:
+        """Remember for the next process what took time to find out or to make."""
+        if self._renewed:
+            remember(self._runs_dir, _MEMORY, map(self._told, self._known))
+            self._renewed = False
+
+    def _told(self, path: Path) -> list[Any]:
+        notebook = self._known[path]
+        inside = path.relative_to(self._runs_dir).as_posix()
+        return [inside, notebook.stamp, notebook.count, notebook.size, notebook.full, notebook.small]
+
+    def _remembered(self) -> dict[Path, _Notebook]:
+        known: dict[Path, _Notebook] = {}
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            for inside, stamp, count, size, full, small in remembered(self._runs_dir, _MEMORY):
+                known[self._runs_dir / inside] = _Notebook(tuple(stamp), count, size, _figures(full), _figures(small))
+        return known
+
     def _look_into(self, paths: Collection[Path], budget: int) -> bool:
         """Whether all figures fit as they are. Those for which there is no room are not kept in memory."""
         kept: dict[Path, _Notebook] = {}
@@ -86,6 +112,7 @@ class FigureReader:
             known = self._known.get(path)
             if known is None or known.stamp != stamp:
                 figures, count = notebook_figures(path)
+                self._renewed = True
                 known = _Notebook(stamp, count, _size(figures), figures)
             kept[path] = known
             room -= known.size
@@ -105,6 +132,7 @@ class FigureReader:
             if known.small is None and known.count:
                 if time.monotonic() > end:
                     return
+                self._renewed = True
                 known.small, known.full = [smaller(figure) for figure in notebook_figures(path)[0]], None
             budget -= _size(known.best(fits=False))
             if budget < 0:
@@ -209,6 +237,10 @@ def smaller(figure: Figure) -> Figure:
         return figure
     made = base64.b64encode(written.getvalue()).decode("ascii")
     return ("image/webp", made, cell) if len(made) < len(text) else figure
+
+
+def _figures(told: list[tuple[str, str, int]] | None) -> list[Figure] | None:
+    return None if told is None else [(media, text, cell) for media, text, cell in told]
 
 
 def _size(figures: Iterable[Figure]) -> int:

@@ -1,15 +1,14 @@
 """The rows of the page: each instance's record as `runs.look` sees it, and what lies beside it.
 
 A sweep rewrites the page every few seconds, so a record is looked at again only when its file changed or it may
-have changed without: while it says `running`, and where there is none.
+have changed without: while it says `running`, and where there is none. The next process starts with what this one
+knows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +18,40 @@ from ductaflow_runtime.runs.instance import CONFIG_NAME, list_instances, list_st
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.status_page.memory import remember, remembered, row_from_json, row_to_json
+from ductaflow_runtime.status_page.row import Row, milliseconds, natural_key
 
-Order = tuple[tuple[int, int, str], ...]
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One instance on the page.
-
-    `status` is the state of its folder, or `WARNED`; `problem` says what is wrong with the record itself.
-    `record` is without results and fingerprint, which are `results` and `config` with dotted names. `files` are the
-    names beside it; `stale` is why the result is not up to date, if somebody said so; `began` and `ended` are in
-    milliseconds since 1970.
-    """
-
-    step: str
-    name: str
-    directory: Path
-    status: Status
-    problem: str | None = None
-    record: Record = field(default_factory=Record)
-    config: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
-    files: frozenset[str] = frozenset()
-    flow_stem: str = ""
-    stale: str | None = None
-    began: int | None = None
-    ended: int | None = None
-    order: tuple[Order, Order] = ((), ())
-
-    @property
-    def notebook(self) -> str:
-        """The name of the executed notebook."""
-        return f"{self.flow_stem}.ipynb"
+_MEMORY = "rows"
+_WORTH_KEEPING = 0.02
+"""Of the rows: writing them all costs about as much as reading so many anew."""
 
 
 class RowReader:
-    """Finds the instances under `runs_dir`, keeping what it read while the file stays the same."""
+    """Finds the instances under `runs_dir`, keeping what it read while the files stay the same."""
 
     def __init__(self, runs_dir: Path) -> None:
         self._runs_dir = runs_dir
-        self._read: dict[str, tuple[Stamp, Row]] = {}
+        self._read: dict[str, tuple[Stamp, Row]] | None = None
+        self._renewed = 0
 
     def read(self) -> list[Row]:
         """All instances, by step and then by name in natural order (`x9` before `x10`)."""
+        before = self._remembered() if self._read is None else self._read
         kept: dict[str, tuple[Stamp, Row]] = {}
         rows: list[Row] = []
         for step in list_steps(self._runs_dir):
             for name in list_instances(self._runs_dir, step):
                 # Plain text: ten thousand `Path` objects a writing cost more than the look at the disk.
                 directory = f"{self._runs_dir}{os.sep}{step}{os.sep}{name}"
-                stamp = _stamp(f"{directory}{os.sep}{FILE_NAME}")
-                known = self._read.get(directory)
+                stamp = _stamp(directory)
+                known = before.get(directory)
                 if known is not None and known[0] == stamp:
                     row: Row | None = known[1]
                 else:
-                    seen = look(Path(directory))
-                    row = _row(step, Path(directory), seen)
+                    row = _row(step, Path(directory), look(Path(directory)))
+                    self._renewed += 1
                 if row is None:
                     continue
                 rows.append(row)
@@ -85,32 +60,29 @@ class RowReader:
         self._read = kept
         return sorted(rows, key=lambda row: row.order)
 
+    def keep(self) -> None:
+        """Remember the rows for the next process, if there is much to remember: what is not kept is read again."""
+        kept = self._read or {}
+        if self._renewed > len(kept) * _WORTH_KEEPING:
+            remember(self._runs_dir, _MEMORY, ([stamp, row_to_json(row)] for stamp, row in kept.values()))
+            self._renewed = 0
 
-def natural_key(name: str) -> Order:
-    """Orders digits by value and letters without case."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return tuple((0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts))
+    def _remembered(self) -> dict[str, tuple[Stamp, Row]]:
+        known: dict[str, tuple[Stamp, Row]] = {}
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+            for stamp, told in remembered(self._runs_dir, _MEMORY):
+                row = row_from_json(told, self._runs_dir)
+                known[f"{self._runs_dir}{os.sep}{row.step}{os.sep}{row.name}"] = tuple(stamp), row
+        return known
 
 
-def milliseconds(timestamp: str | None) -> int | None:
-    """An ISO time as milliseconds since 1970, or None when it is missing or damaged."""
-    if timestamp is None:
-        return None
+def _stamp(directory: str) -> Stamp | None:
+    """Tells a record and the names beside it from others."""
     try:
-        moment = datetime.fromisoformat(timestamp)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _stamp(path: str) -> Stamp | None:
-    try:
-        status = os.stat(path)
+        record, folder = os.stat(f"{directory}{os.sep}{FILE_NAME}"), os.stat(directory)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return record.st_mtime_ns, record.st_size, record.st_ino, folder.st_mtime_ns
 
 
 def _row(step: str, directory: Path, seen: Seen) -> Row | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import STATES
-from ductaflow_runtime.status_page.rows import Row, milliseconds
+from ductaflow_runtime.status_page.row import Row, milliseconds
 
 
 @dataclass(frozen=True)

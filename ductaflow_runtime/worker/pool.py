@@ -1,8 +1,6 @@
-"""The parent's side: warm worker processes, and the one function that has an instance executed.
+"""The warm worker processes of this process, lent out one job at a time.
 
-`run_job` is what every scheduler sees, ours or any `concurrent.futures.Executor`: it takes a job, finds an
-idle worker in this process or starts one, and gives the record. Workers stay warm between calls and
-end with this process, because their standard input does.
+They stay warm between calls and end with this process, because their standard input does.
 """
 
 from __future__ import annotations
@@ -10,33 +8,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
-from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
-from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.look import look
-from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import BUSY, decide
-from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
 
-_REASONS: dict[str, type[DuctaflowError]] = {
-    "InstanceBusyError": InstanceBusyError,
-    "FlowFileError": FlowFileError,
-}
-
-_LOOK_S = 0.1
-_LAST_BREATH_S = 5.0
+_MOST_IDLE = 4  # workers a processor, of all flows together
 
 
 @dataclass
@@ -64,10 +45,10 @@ class Pool:
             self.waiting.pop(address, None)
 
     @contextlib.contextmanager
-    def lend(self, threads: int) -> Iterator[tuple[Worker, int]]:
+    def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
         """A worker for one job, and its lane, the smallest number that no worker at work has."""
-        key = worker_key(threads)
-        worker = self._take_idle(key) or Worker(worker_variables(threads))
+        key = worker_key(job)
+        worker = self._take_idle(key) or Worker(worker_variables(job.threads))
         with self.lock:
             worker.make_ready()
             lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
@@ -92,12 +73,18 @@ class Pool:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
         with self.lock:
             self.busy.pop(worker, None)
-            known = self.idle.setdefault(key, [])
-            keep = worker.is_fit and len(known) < 2 * cpu_count()
-            if keep:
-                known.append(worker)
-        if not keep:
-            worker.close()
+            known = self.idle.pop(key, [])
+            surplus = [] if worker.is_fit and len(known) < 2 * cpu_count() else [worker]
+            known += [] if surplus else [worker]
+            if known:
+                self.idle[key] = known  # at the end, behind those that have served other flows since
+            while sum(map(len, self.idle.values())) > _MOST_IDLE * cpu_count():
+                longest = next(iter(self.idle))
+                surplus.append(self.idle[longest].pop())
+                if not self.idle[longest]:
+                    del self.idle[longest]
+        for old in surplus:
+            old.close()
 
     def interrupt(self) -> None:
         """Interrupt all that is executing, and what is about to."""
@@ -139,114 +126,3 @@ def cpu_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
-
-
-class NotBegunError(Exception):
-    """Another job of the sweep has failed, so this one may not begin."""
-
-
-def run_job(job: Job) -> Record:
-    """Have one instance executed and give its record; whatever happens ends in a record or an error.
-
-    Where a sweep stops at its first failure, that is noted here, before this worker can begin its next job.
-    """
-    flag = None if job.unless is None else Path(job.unless)
-    if flag is not None and flag.exists():
-        raise NotBegunError
-    failed = True
-    try:
-        with aside():
-            record = _run_job(job)
-        failed = record.status is not Status.DONE
-    finally:
-        if failed and flag is not None:
-            with contextlib.suppress(OSError):
-                flag.touch()
-    return record
-
-
-def _run_job(job: Job) -> Record:
-    """Also wait for another process that is at the instance, and then look again."""
-    until = time.monotonic() + job.wait
-    workers = pool()
-    interrupts = workers.interrupts
-    while True:
-        try:
-            record = _run_on_worker(job)
-            if record.status is not Status.RUNNING:
-                return record
-            busy = InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
-        except InstanceBusyError as error:
-            busy = error
-        if time.monotonic() >= until:
-            raise _busy(job, busy)
-        job = job.but(planned=BUSY)
-        with workers.tell_waiting(job):
-            while not _is_free(job):
-                if workers.interrupts != interrupts:
-                    raise WorkerError(NOT_BEGUN)
-                if time.monotonic() >= until:
-                    raise _busy(job, busy)
-                time.sleep(_LOOK_S)
-
-
-def _is_free(job: Job) -> bool:
-    """Whether no process holds the instance, here or, as its record shows, on another machine."""
-    directory = job.instance.directory
-    return is_free(directory) and look(directory).state is not Status.RUNNING
-
-
-def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
-    """The error of one that was not waited for any longer, which names who has it if that is known."""
-    plan = decide(job.instance, Present(job.project))
-    waited = f" (waited {job.wait:g} s)" if job.wait else ""
-    return InstanceBusyError(f"{plan.busy or busy}{waited}")
-
-
-def _run_on_worker(job: Job) -> Record:
-    workers = pool()
-    interrupts = workers.interrupts
-    for last in (False, True):
-        with workers.lend(job.threads) as (worker, lane):
-            try:
-                if workers.interrupts != interrupts:
-                    raise WorkerError(NOT_BEGUN)
-                reply = worker.run(job.but(lane=lane))
-                break
-            except WorkerError as error:
-                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-                if last or worker.has_begun() or workers.interrupts != interrupts:
-                    return _without_worker(job, worker, error)
-    return _record_of(job, reply)
-
-
-def _record_of(job: Job, reply: dict[str, Any]) -> Record:
-    fatal = reply.get("fatal")
-    if fatal is not None:
-        kind = _REASONS.get(fatal["type"])
-        if kind is not None:
-            raise kind(fatal["message"])
-        raise WorkerError(f"{job.step}/{job.name} could not be executed: {fatal['type']}: {fatal['message']}")
-    record = read_record(job.instance.directory)
-    if record is None:
-        raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
-    return record.but(skipped="up to date" in reply)
-
-
-def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
-    """The worker itself died, and with it perhaps the record of what it was doing."""
-    from ductaflow_runtime.execution.entry import Conclusion
-    from ductaflow_runtime.worker.crash import settle
-    from ductaflow_runtime.worker.journal import read_journal
-
-    told = read_journal(worker.journal)
-    record = read_record(job.instance.directory)
-    if record is not None and record.started == told.started and record.status is Status.RUNNING:
-        with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
-            os.killpg((record.environment or {})["pid"], signal.SIGKILL)
-        until = time.monotonic() + _LAST_BREATH_S
-        while not is_free(job.instance.directory) and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-    if told.started is None or not settle(job, told, str(error), {}, Conclusion(Status.FAILED, lost(str(error)))):
-        raise error
-    return _record_of(job, {})

@@ -8,10 +8,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.machinery
-import importlib.util
 import os
+import signal
 import sys
-import sysconfig
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,37 +21,11 @@ from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.notebook import read_bytes
 from ductaflow_runtime.staleness.take_fingerprint import packages
+from ductaflow_runtime.worker.ahead import NEVER, is_installed, top_of
+from ductaflow_runtime.worker.evidence import left_behind, look
+from ductaflow_runtime.worker.verdicts import ANY_PART, is_among
 
-# Their import starts threads or takes hold of devices, which a fork does not survive.
-FORK_UNSAFE = frozenset(
-    [
-        "cupy",
-        "dask",
-        "distributed",
-        "duckdb",
-        "gi",
-        "grpc",
-        "jax",
-        "jpype",
-        "mpi4py",
-        "polars",
-        "pyspark",
-        "PyQt5",
-        "PyQt6",
-        "PySide2",
-        "PySide6",
-        "ray",
-        "rpy2",
-        "tensorflow",
-        "tkinter",
-        "torch",
-        "wx",
-        "xgboost",
-        "lightgbm",
-    ]
-)
-# Their import changes the terminal settings that every later child would see.
-_NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))
+IMPORT_LIMIT_S = 60.0
 # Importing this shows figures inline from then on, unless the flow has chosen another backend before.
 _INLINE = "matplotlib_inline"
 _NEEDED_INLINE = ("matplotlib.backends.backend_agg", "IPython.core.pylabtools")
@@ -77,25 +50,44 @@ def preload_runtime() -> None:
         importlib.import_module(name)
 
 
-class Preloader:
-    """What a worker has imported ahead, and what its children had to import beyond that."""
+class UnfitError(Exception):
+    """After the import of `name` this process is not one to fork instances from."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason = name, reason
+
+
+class Preloader:
+    """What a worker has imported ahead, and what its children had to import beyond that.
+
+    `note` is the file that tells what it is importing at this moment, in case that ends the process: a crash, an
+    exit, or more than `limit_s` seconds.
+    """
+
+    def __init__(self, note: Path | None = None, limit_s: float = IMPORT_LIMIT_S) -> None:
         # Top-level names that the runtime itself has loaded: in a fork, no module of the project can take their place.
         self._of_runtime: frozenset[str] = frozenset()
         self._learned: set[str] = set()
+        self._tried: set[str] = set()
+        self._note = note
+        self._limit_s = limit_s
 
     def warm_up(self, job: Job) -> None:
-        """Do ahead what every execution of this flow needs: read it, and import what it imports."""
+        """Do ahead what every execution of this flow needs: read it, and import what may be imported.
+
+        Raises `UnfitError` for an import after which this process must not be forked.
+        """
         flow = Path(job.flow)
         names: tuple[str, ...] = ()
         with contextlib.suppress(Exception):  # what is wrong with the flow, the execution will say
             names = study(flow, read_bytes(flow))[1].imports
+        learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
         with shell.builtin_trap:  # pandas looks for a notebook when it is imported
-            wanted = [*names, *self._learned] if job.preload is None else job.preload
-            self.preload(wanted, job.export_html, (flow.parent, job.root))
-            self._learned.clear()
+            self.preload(job.preload, job.export_html, (flow.parent, job.root))
+            self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
+        self._learned.clear()
         packages(names)
 
     def learn(self, names: Iterable[str]) -> None:
@@ -103,20 +95,25 @@ class Preloader:
         self._learned.update(filter(is_part_of_known, names))
 
     def preload(
-        self, names: Iterable[str], export_html: bool = False, folders: Iterable[str | os.PathLike[str]] = ()
+        self,
+        names: Iterable[str],
+        export_html: bool = False,
+        folders: Iterable[str | os.PathLike[str]] = (),
+        *,
+        on_the_way: bool = False,
     ) -> None:
         """Import modules ahead; one that fails is left for the flow itself to fail on.
 
         `folders` come first when the flow imports: an installed package whose name a module there bears is not
-        loaded, or forgotten again, so that the flow gets the one that a fresh interpreter would give it.
+        loaded, or forgotten again, so that the flow gets the one that a fresh interpreter would give it. `on_the_way`:
+        the flow does not import them itself; one that makes this process unfit speaks for its package's others.
         """
-        self._of_runtime = self._of_runtime or frozenset(_top(name) for name in list(sys.modules))
+        self._of_runtime = self._of_runtime or frozenset(top_of(name) for name in list(sys.modules))
         local = {top for folder in folders for top in _modules_in(folder)}
-        avoided = FORK_UNSAFE | local
         for name in names:
-            if name not in sys.modules and _top(name) != _INLINE and _top(name) not in avoided and _is_installed(name):
-                with _quietly(), contextlib.suppress(BaseException):
-                    importlib.import_module(name)
+            if name not in self._tried and top_of(name) != _INLINE and top_of(name) not in local and is_installed(name):
+                self._tried.add(name)
+                self._import(name, top_of(name) + ANY_PART if on_the_way else name)
         if "matplotlib" in sys.modules:
             with contextlib.suppress(ImportError):
                 for name in _NEEDED_INLINE:
@@ -127,24 +124,51 @@ class Preloader:
             with contextlib.suppress(Exception):
                 warm_up()
         shadowed = {top for top in local - self._of_runtime if top in sys.modules}
-        for name in [name for name in sys.modules if _top(name) in shadowed] if shadowed else ():
+        for name in [name for name in sys.modules if top_of(name) in shadowed] if shadowed else ():
             del sys.modules[name]
+            self._tried.discard(name)
+
+    def _import(self, name: str, blamed: str) -> None:
+        """Do what the statement does, in the knowledge that it may end this process."""
+        module, _, attribute = name.partition(":")
+        if module in sys.modules and not attribute:
+            return
+        before = look()
+        with self._noted(blamed), _quietly() as warned, contextlib.suppress(BaseException):
+            loaded = importlib.import_module(module)
+            if attribute not in ("", "*") and not hasattr(loaded, attribute):
+                importlib.import_module(f"{module}.{attribute}")
+        reason = "warns, which each instance should show" if warned else left_behind(before)
+        if reason is not None:
+            raise UnfitError(blamed, reason)
+
+    @contextlib.contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        if self._note is None:
+            yield
+            return
+        self._note.write_text(name, encoding="utf-8")
+        # Not handled: it ends the process, also one that hangs in machine code.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, self._limit_s)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._note.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Show no warnings; the filters that a library sets as it is imported stay, as in any other process."""
+def _quietly() -> Iterator[list[object]]:
+    """Collect warnings instead of showing them; the filters that a library sets stay, as in any other process."""
     module: Any = warnings
     show = module._showwarnmsg
-    module._showwarnmsg = lambda _message: None
+    shown: list[object] = []
+    module._showwarnmsg = shown.append
     try:
-        yield
+        yield shown
     finally:
         module._showwarnmsg = show
-
-
-def _top(name: str) -> str:
-    return name.partition(".")[0]
 
 
 def _modules_in(folder: str | os.PathLike[str]) -> list[str]:
@@ -154,7 +178,7 @@ def _modules_in(folder: str | os.PathLike[str]) -> list[str]:
     except OSError:
         return []
     return [
-        _top(entry)
+        top_of(entry)
         for entry in entries
         if entry.endswith(_MODULE_ENDINGS)
         or ("." not in entry and os.path.exists(os.path.join(folder, entry, "__init__.py")))
@@ -163,23 +187,7 @@ def _modules_in(folder: str | os.PathLike[str]) -> list[str]:
 
 def is_part_of_known(name: str) -> bool:
     """Whether a module belongs to the standard library or to a package that is loaded already."""
-    top = _top(name)
+    top = top_of(name)
     if top in sys.stdlib_module_names:
-        return top not in _NEVER
-    return top in sys.modules and top not in FORK_UNSAFE and _is_installed(top)
-
-
-def _is_installed(name: str) -> bool:
-    top = _top(name)
-    if top in sys.stdlib_module_names:
-        return top not in _NEVER
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError, AttributeError):
-        return False
-    origin = (spec.origin if spec is not None else None) or ""
-    return any(Path(folder) in Path(origin).parents for folder in _installed_folders()) if origin else False
-
-
-def _installed_folders() -> set[str]:
-    return {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+        return top not in NEVER
+    return top in sys.modules and is_installed(top)

@@ -21,7 +21,8 @@ from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit
 from ductaflow_runtime.worker.commands import INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
 
-Key = tuple[str, int]
+NOTE = "importing"  # in a worker's scratch folder, what it imports at this moment
+Key = tuple[str, int, tuple[str, ...], bool]
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -72,8 +73,19 @@ class Worker:
         if not line:
             raise WorkerError(self._how_it_ended())
         reply: dict[str, Any] = json.loads(line)
-        self.is_fit = True
+        self.is_fit = "unfit" not in reply
         return reply
+
+    def importing(self) -> str | None:
+        """What it was importing ahead when it ended."""
+        try:
+            return (self._scratch / NOTE).read_text(encoding="utf-8") or None
+        except OSError:
+            return None
+
+    def exit_code(self) -> int:
+        """How it ended, negative for a signal."""
+        return self._process.wait()
 
     def has_begun(self) -> bool:
         """Whether it got as far as the folder of the instance that it was given last."""
@@ -122,11 +134,20 @@ def worker_variables(threads: int) -> dict[str, str]:
     return variables
 
 
-def worker_key(threads: int) -> Key:
-    """What makes a warm worker fit to serve: the same variables, installed packages and number of threads."""
+def worker_key(job: Job) -> Key:
+    """What makes a warm worker fit for a job: the same variables, installed packages, threads, and imports ahead."""
+    text = json.dumps([sorted(os.environ.items()), installed_state()])
+    about = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    if job.engine != "fork" or job.kernel_name is not None:
+        return about, job.threads, (), False
+    return about, job.threads, tuple(job.preload), job.learns
+
+
+def installed_state() -> str:
+    """Tells this interpreter and what is installed for it from what it was before."""
     installed = []
     for folder in [*site.getsitepackages(), sys.prefix]:
         with contextlib.suppress(OSError):
             installed.append((folder, os.stat(folder).st_mtime_ns))
-    text = json.dumps([sorted(os.environ.items()), installed, sys.executable])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), threads
+    text = json.dumps([installed, sys.executable, sys.version])
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -29,7 +29,8 @@ from ductaflow_runtime.worker.child import Child, fork_child, inherit_orphans, r
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
 from ductaflow_runtime.worker.journal import read_journal
-from ductaflow_runtime.worker.preload import Preloader, preload_runtime
+from ductaflow_runtime.worker.preload import Preloader, UnfitError, preload_runtime
+from ductaflow_runtime.worker.process import NOTE
 from ductaflow_runtime.worker.supervise import ChildEnd, Process, end_leftovers, supervise
 
 
@@ -61,18 +62,24 @@ class Server:
         self._scratch = scratch
         self._commands = commands
         self._replies = replies
-        self._preloader = Preloader()
+        self._preloader = Preloader(scratch / NOTE)
 
     def run(self) -> None:
         """One job after the other, until the parent is gone."""
         while (line := self._commands.next_line()) is not None:
             if line == INTERRUPT:
                 continue  # it came after the instance had ended
-            reply = self.serve(Job(**json.loads(line)))
+            try:
+                reply = self.serve(Job(**json.loads(line)))
+            except UnfitError as error:
+                reply = {"unfit": [error.name, error.reason]}
             os.write(self._replies, (json.dumps(reply) + "\n").encode())
 
     def serve(self, job: Job) -> dict[str, Any]:
-        """Have one instance executed; gives only what the record on disk cannot say."""
+        """Have one instance executed; gives only what the record on disk cannot say.
+
+        Raises `UnfitError` if this process can serve no longer; nothing has begun then.
+        """
         forks = self._make_ready_to_fork(job)
         self._commands.wait(0)
         if self._commands.take_line() == INTERRUPT:
@@ -95,7 +102,7 @@ class Server:
         if job.engine != "fork" or job.kernel_name is not None or not hasattr(os, "fork"):
             return False
         self._preloader.warm_up(job)
-        return threading.active_count() == 1  # a library that starts threads as it is imported: no fork after that
+        return threading.active_count() == 1  # a thread that nobody saw begin: no fork after that
 
     def _start(self, child: Child, forks: bool) -> Process:
         process = fork_child(child, [self._commands.descriptor, self._replies]) if forks else spawn_child(child)

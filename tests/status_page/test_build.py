@@ -151,7 +151,8 @@ def test_writing_replaces_the_page_and_leaves_nothing_else(runs: Path) -> None:
     page = write_page(runs, title="")
     assert page.stat().st_ino != old
     assert sorted(path.name for path in runs.iterdir()) == [".ductaflow", "index.html", "step"]
-    assert list((runs / ".ductaflow").iterdir()) == []
+    hidden = {path.relative_to(runs).as_posix() for path in (runs / ".ductaflow").rglob("*") if path.is_file()}
+    assert hidden == {".ductaflow/page/rows.jsonl"}
 
 
 def test_a_failed_writing_keeps_the_old_page(runs: Path) -> None:
@@ -207,7 +208,7 @@ def test_figures_stop_at_their_budget(runs: Path) -> None:
     for day in range(1, 6):
         write_instance(runs, "step", f"d{day}", figure=png(), started=f"2025-01-0{day}T00:00:00+00:00")
     size = len(base64.b64encode(png()))
-    figures = FigureReader().read(RowReader(runs).read(), 2 * size)
+    figures = FigureReader(runs).read(RowReader(runs).read(), 2 * size)
     assert sorted(figures["shown"]) == [3, 4]
     assert figures["left"] == {0: 1, 1: 1, 2: 1}
 

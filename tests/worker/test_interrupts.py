@@ -139,7 +139,7 @@ while not os.path.exists("go"):
 def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project) -> None:
     """One that is refused because another process executes it writes nothing into its folder."""
     from ductaflow import InstanceBusyError
-    from ductaflow_runtime.worker.pool import run_job
+    from ductaflow_runtime.worker.dispatch import run_job
 
     flow = project.flow(WAITS_TO_GO_ON)
     script = project.write(

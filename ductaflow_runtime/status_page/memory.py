@@ -1,0 +1,74 @@
+"""What the last page was made of, kept under `.ductaflow/page/`, so that the next one reads only what has changed.
+
+All of it can be deleted at any time, and what cannot be read or does not fit is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.failure import failure_from_json
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.status_page.row import Row, natural_key
+
+VERSION = 1
+"""Of what is kept. A change of what a row tells needs the next number, or the old rows stay."""
+
+_OF_RECORD = tuple(item.name for item in fields(Record) if item.name not in ("fingerprint", "results", "skipped"))
+_OF_ROW = ("config", "results", "flow_stem", "began", "ended")
+
+
+def remember(runs_dir: Path, name: str, items: Iterable[Any]) -> None:
+    """Keep plain JSON values, one a line; that it cannot be written only costs time."""
+    path = _path(runs_dir, name)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f"{name}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass") as file:
+                file.write(f"{VERSION}\n")
+                file.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def remembered(runs_dir: Path, name: str) -> Iterator[Any]:
+    """What was kept, up to the first line that is damaged."""
+    with contextlib.suppress(OSError, ValueError), _path(runs_dir, name).open(encoding="utf-8") as file:
+        if file.readline() == f"{VERSION}\n":
+            for line in file:
+                yield json.loads(line)
+
+
+def _path(runs_dir: Path, name: str) -> Path:
+    return runs_dir / HIDDEN / "page" / f"{name}.jsonl"
+
+
+def row_to_json(row: Row) -> list[Any]:
+    """A row as plain values; its folder is told by step and name."""
+    about = {name: getattr(row.record, name) for name in _OF_RECORD if name not in ("directory", "error")}
+    error = None if row.record.error is None else row.record.error.to_json()
+    own = {name: getattr(row, name) for name in _OF_ROW}
+    return [row.step, row.name, row.status, row.problem, sorted(row.files), own, about, error]
+
+
+def row_from_json(told: list[Any], runs_dir: Path) -> Row:
+    """The inverse of `row_to_json`; raises `ValueError`, `TypeError` or `KeyError` for what does not fit."""
+    step, name, status, problem, files, own, about, error = told
+    directory = runs_dir / step / name
+    failure = None if error is None else failure_from_json(error)
+    record = Record(**{**about, "status": Status(about["status"])}, error=failure, directory=directory)
+    order = natural_key(step), natural_key(name)
+    return Row(step, name, directory, Status(status), problem, record, files=frozenset(files), order=order, **own)

@@ -1,0 +1,166 @@
+"""The one function that has an instance executed, as every scheduler sees it, ours or any `Executor` of the user's.
+
+It takes a job, has a worker of this process do it, and gives the record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
+from ductaflow_runtime.execution.context import aside
+from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit, lost
+from ductaflow_runtime.runs.lock import is_free
+from ductaflow_runtime.runs.look import look
+from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import BUSY, decide
+from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.worker.pool import pool
+from ductaflow_runtime.worker.process import Worker, installed_state
+from ductaflow_runtime.worker.verdicts import Verdicts, verdicts_for
+
+_REASONS: dict[str, type[DuctaflowError]] = {
+    "InstanceBusyError": InstanceBusyError,
+    "FlowFileError": FlowFileError,
+}
+_LOOK_S = 0.1
+_LAST_BREATH_S = 5.0
+
+
+class NotBegunError(Exception):
+    """Another job of the sweep has failed, so this one may not begin."""
+
+
+def run_job(job: Job) -> Record:
+    """Have one instance executed and give its record; whatever happens ends in a record or an error.
+
+    Where a sweep stops at its first failure, that is noted here, before this worker can begin its next job.
+    """
+    flag = None if job.unless is None else Path(job.unless)
+    if flag is not None and flag.exists():
+        raise NotBegunError
+    failed = True
+    try:
+        with aside():
+            record = _run_job(job)
+        failed = record.status is not Status.DONE
+    finally:
+        if failed and flag is not None:
+            with contextlib.suppress(OSError):
+                flag.touch()
+    return record
+
+
+def _run_job(job: Job) -> Record:
+    """Also wait for another process that is at the instance, and then look again."""
+    until = time.monotonic() + job.wait
+    workers = pool()
+    interrupts = workers.interrupts
+    while True:
+        try:
+            record = _run_on_worker(job)
+            if record.status is not Status.RUNNING:
+                return record
+            busy = InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
+        except InstanceBusyError as error:
+            busy = error
+        if time.monotonic() >= until:
+            raise _busy(job, busy)
+        job = job.but(planned=BUSY)
+        with workers.tell_waiting(job):
+            while not _is_free(job):
+                if workers.interrupts != interrupts:
+                    raise WorkerError(NOT_BEGUN)
+                if time.monotonic() >= until:
+                    raise _busy(job, busy)
+                time.sleep(_LOOK_S)
+
+
+def _is_free(job: Job) -> bool:
+    """Whether no process holds the instance, here or, as its record shows, on another machine."""
+    directory = job.instance.directory
+    return is_free(directory) and look(directory).state is not Status.RUNNING
+
+
+def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
+    """The error of one that was not waited for any longer, which names who has it if that is known."""
+    plan = decide(job.instance, Present(job.project))
+    waited = f" (waited {job.wait:g} s)" if job.wait else ""
+    return InstanceBusyError(f"{plan.busy or busy}{waited}")
+
+
+def _run_on_worker(job: Job) -> Record:
+    workers = pool()
+    interrupts = workers.interrupts
+    verdicts = verdicts_for(job, installed_state())
+    last = False
+    while True:
+        allowed = verdicts.applied(job)
+        with workers.lend(allowed) as (worker, lane):
+            try:
+                if workers.interrupts != interrupts:
+                    raise WorkerError(NOT_BEGUN)
+                reply = worker.run(allowed.but(lane=lane))
+            except WorkerError as error:
+                interrupted = workers.interrupts != interrupts
+                if not interrupted and _ended_by_import(worker, verdicts):
+                    continue
+                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
+                if last or worker.has_begun() or interrupted:
+                    return _without_worker(job, worker, error)
+                last = True
+                continue
+        if "unfit" not in reply:
+            return _record_of(job, reply)
+        verdicts.add(*reply["unfit"])
+
+
+def _ended_by_import(worker: Worker, verdicts: Verdicts) -> bool:
+    """Whether a worker ended while it imported something ahead; then the next one leaves that alone."""
+    name = worker.importing()
+    if name is None:
+        return False
+    code = worker.exit_code()
+    reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
+    by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
+    verdicts.add(name, reason, keep=not by_others)
+    return True
+
+
+def _record_of(job: Job, reply: dict[str, Any]) -> Record:
+    fatal = reply.get("fatal")
+    if fatal is not None:
+        kind = _REASONS.get(fatal["type"])
+        if kind is not None:
+            raise kind(fatal["message"])
+        raise WorkerError(f"{job.step}/{job.name} could not be executed: {fatal['type']}: {fatal['message']}")
+    record = read_record(job.instance.directory)
+    if record is None:
+        raise WorkerError(f"{job.instance.directory} holds no record after the execution; was it deleted?")
+    return record.but(skipped="up to date" in reply)
+
+
+def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
+    """The worker itself died, and with it perhaps the record of what it was doing."""
+    from ductaflow_runtime.execution.entry import Conclusion
+    from ductaflow_runtime.worker.crash import settle
+    from ductaflow_runtime.worker.journal import read_journal
+
+    told = read_journal(worker.journal)
+    record = read_record(job.instance.directory)
+    if record is not None and record.started == told.started and record.status is Status.RUNNING:
+        with contextlib.suppress(OSError, KeyError, TypeError, AttributeError):
+            os.killpg((record.environment or {})["pid"], signal.SIGKILL)
+        until = time.monotonic() + _LAST_BREATH_S
+        while not is_free(job.instance.directory) and time.monotonic() < until:
+            time.sleep(_LOOK_S)
+    if told.started is None or not settle(job, told, str(error), {}, Conclusion(Status.FAILED, lost(str(error)))):
+        raise error
+    return _record_of(job, {})
