@@ -24,7 +24,7 @@ from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
 from ductaflow_runtime.worker.supervise import Process
 
 # Taken before a flow can put something else in its place: a child that came back would go on as its worker.
-_leave = os._exit
+leave = os._exit
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -70,7 +70,7 @@ def fork_child(child: Child, of_worker: Iterable[int]) -> Process:
             os.close(descriptor)
         run_child(child)
     finally:
-        _leave(1)
+        leave(1)
 
 
 def spawn_child(child: Child) -> Process:
@@ -94,7 +94,7 @@ def run_child(child: Child) -> None:
     code = 1
     _die_with_parent()
     if os.getppid() != child.worker:
-        _leave(code)
+        leave(code)
     with open(child.journal, "a", encoding="utf-8") as file:
         journal = JournalWriter(file)
         try:
@@ -104,7 +104,7 @@ def run_child(child: Child) -> None:
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
             journal({"fatal": of_exception(error).to_json()})
         finally:
-            _leave(code)
+            leave(code)
 
 
 def _poll_forked(pid: int) -> int | None:

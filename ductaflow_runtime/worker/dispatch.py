@@ -15,16 +15,16 @@ from typing import Any
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit, lost
+from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present
-from ductaflow_runtime.worker.fork_verdicts import Verdicts, verdicts_for
+from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
-from ductaflow_runtime.worker.process import Worker, installed_state
+from ductaflow_runtime.worker.process import BrokenOffError, UnfitError, Worker, installed_state
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
@@ -103,35 +103,31 @@ def _run_on_worker(job: Job) -> Record:
     last = False
     while True:
         allowed = verdicts.applied(job)
-        with workers.lend(allowed) as (worker, lane):
-            try:
+        try:
+            with workers.lend(allowed) as (worker, lane):
                 if workers.interrupts != interrupts:
                     raise WorkerError(NOT_BEGUN)
-                reply = worker.run(allowed.but(lane=lane))
-            except WorkerError as error:
-                interrupted = workers.interrupts != interrupts
-                if not interrupted and _ended_by_import(worker, verdicts):
-                    continue
-                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-                if last or worker.has_begun() or interrupted:
-                    return _without_worker(job, worker, error)
-                last = True
-                continue
-        if "unfit" not in reply:
-            return _record_of(job, reply)
-        verdicts.add(*reply["unfit"])
+                return _have_done(allowed.but(lane=lane), worker)
+        except UnfitError as error:
+            if workers.interrupts != interrupts:
+                raise WorkerError(NOT_BEGUN) from None
+            verdicts.add(error.name, error.reason, keep=error.keep)
+        except BrokenOffError as error:
+            # A warm process may have died of old age (out of memory, killed): that is no fault of this job.
+            if last or workers.interrupts != interrupts:
+                raise WorkerError(str(error)) from None
+            last = True
 
 
-def _ended_by_import(worker: Worker, verdicts: Verdicts) -> bool:
-    """Whether a worker ended while it imported something ahead; then the next one leaves that alone."""
-    name = worker.importing()
-    if name is None:
-        return False
-    code = worker.exit_code()
-    reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
-    by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
-    verdicts.add(name, reason, keep=not by_others)
-    return True
+def _have_done(job: Job, worker: Worker) -> Record:
+    """The job's record; raises `UnfitError` and `BrokenOffError` if nothing has begun."""
+    try:
+        reply = worker.run(job)
+    except BrokenOffError as error:
+        if not worker.has_begun():
+            raise
+        return _without_worker(job, worker, WorkerError(str(error)))
+    return _record_of(job, reply)
 
 
 def _record_of(job: Job, reply: dict[str, Any]) -> Record:

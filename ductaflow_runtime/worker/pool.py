@@ -9,15 +9,18 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.process import Key, Worker, worker_key, worker_variables
+from ductaflow_runtime.worker.base_process import HAS_BASES, BaseProcess
+from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, worker_key, worker_variables
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
+_MOST_BASES = 4
 
 
 @dataclass
@@ -26,6 +29,7 @@ class Pool:
 
     idle: dict[Key, list[Worker]] = field(default_factory=dict)
     busy: dict[Worker, int] = field(default_factory=dict)
+    bases: dict[Key, BaseProcess] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
@@ -46,28 +50,68 @@ class Pool:
 
     @contextlib.contextmanager
     def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
-        """A worker for one job, and its lane, the smallest number that no worker at work has."""
+        """A worker for one job, and its lane, the smallest number that no worker at work has.
+
+        Raises `UnfitError` and `BrokenOffError` if there is none to be had.
+        """
         key = worker_key(job)
-        worker = self._take_idle(key) or Worker(worker_variables(job.threads))
+        self._end_outdated(key)
+        with self._base_for(key, job) as base:
+            worker = self._take_idle(key) or self._make(base, job)
+            with self.lock:
+                worker.make_ready()
+                lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
+                self.busy[worker] = lane
+            try:
+                yield worker, lane
+            finally:
+                self._give_back(worker, key)
+
+    def _end_outdated(self, key: Key) -> None:
+        """End those started with other variables or packages."""
         with self.lock:
-            worker.make_ready()
-            lane = min(set(range(len(self.busy) + 1)) - set(self.busy.values()))
-            self.busy[worker] = lane
+            stale = [worker for other in list(self.idle) if other[0] != key[0] for worker in self.idle.pop(other)]
+            bases = [other for other, base in self.bases.items() if other[0] != key[0] and not base.users]
+            stale_bases = [self.bases.pop(other) for other in bases]
+        _close_all(stale, stale_bases)
+
+    @contextlib.contextmanager
+    def _base_for(self, key: Key, job: Job) -> Iterator[BaseProcess | None]:
+        """The base whose forks do such jobs; `None` where they are done in fresh interpreters."""
+        if not (HAS_BASES and forks(job)):
+            yield None
+            return
+        with self.lock:
+            known = self.bases.pop(key, None)
+            base = known if known is not None and known.is_fit else BaseProcess(worker_variables(job.threads))
+            self.bases[key] = base  # at the end, behind those that have served others since
+            base.users += 1
         try:
-            yield worker, lane
+            yield base
         finally:
-            self._give_back(worker, key)
+            self._release(base)
+
+    def _release(self, base: BaseProcess) -> None:
+        """Keep the base for later, as long as it can go on and there are not too many; else its workers end with it."""
+        with self.lock:
+            base.users -= 1
+            idle = [key for key, one in self.bases.items() if not one.users]
+            fit = [key for key in idle if self.bases[key].is_fit]
+            leaving = [key for key in idle if key not in fit[-_MOST_BASES:]]
+            workers = [worker for key in leaving for worker in self.idle.pop(key, [])]
+            bases = [self.bases.pop(key) for key in leaving]
+            if not base.users and base not in [*self.bases.values(), *bases]:
+                bases.append(base)  # another has taken its place
+        _close_all(workers, bases)
+
+    def _make(self, base: BaseProcess | None, job: Job) -> Worker:
+        variables = worker_variables(job.threads)
+        return base.make_worker(job) if base is not None else Worker(partial(start_fresh, variables=variables))
 
     def _take_idle(self, key: Key) -> Worker | None:
-        """An idle worker of the right kind; those started with other variables or packages are ended."""
         with self.lock:
-            outdated = [other for other in self.idle if other[0] != key[0]]
-            stale = [worker for other in outdated for worker in self.idle.pop(other)]
             known = self.idle.get(key)
-            worker = known.pop() if known else None
-        for old in stale:
-            old.close()
-        return worker
+            return known.pop() if known else None
 
     def _give_back(self, worker: Worker, key: Key) -> None:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
@@ -90,17 +134,17 @@ class Pool:
         """Interrupt all that is executing, and what is about to."""
         with self.lock:
             self.interrupts += 1
-            workers = list(self.busy)
-        for worker in workers:
-            worker.interrupt()
+            known: list[Worker | BaseProcess] = [*self.busy, *self.bases.values()]
+        for one in known:
+            one.interrupt()
 
     def close(self) -> None:
-        """End all idle workers."""
+        """End all idle workers, and the bases that no other needs."""
         with self.lock:
             workers = [worker for workers in self.idle.values() for worker in workers]
             self.idle = {}
-        for worker in workers:
-            worker.close()
+            bases = [self.bases.pop(key) for key, base in list(self.bases.items()) if not base.users]
+        _close_all(workers, bases)
 
 
 # Global, for workers stay warm from one call to the next, and end with the process.
@@ -113,6 +157,14 @@ def pool() -> Pool:
     if _pool.owner != os.getpid():
         _pool = Pool()
     return _pool
+
+
+def _close_all(workers: Sequence[Worker], bases: Sequence[BaseProcess]) -> None:
+    """Workers first: their bases tell how they ended."""
+    for worker in workers:
+        worker.close()
+    for base in bases:
+        base.close()
 
 
 @atexit.register

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import signal
 import subprocess
 import sys
-import sysconfig
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
 from ductaflow import run_instances
-from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
+from tests.worker.conftest import PACKAGE
 
-PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 SAVES = """
 import os
 from ductaflow import save_results
@@ -54,29 +48,6 @@ LEAVES = {
 def engine() -> str:
     """It is forks that workers import ahead for."""
     return "fork"
-
-
-@pytest.fixture
-def install() -> Iterator[Callable[..., str]]:
-    """Installs a package of one module, and gives its name."""
-    files: list[Path] = []
-    folder = Path(sysconfig.get_path("purelib"))
-    state = folder.stat()
-
-    def install(text: str = PACKAGE, name: str | None = None) -> str:
-        chosen = name or f"tiny_{uuid.uuid4().hex[:12]}"
-        files.append(folder / f"{chosen}.py")
-        files[-1].write_text(text, encoding="utf-8")
-        # As if it had been there always, or tests in other processes would lose their warm workers.
-        os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
-        importlib.invalidate_caches()
-        pool().close()
-        return chosen
-
-    yield install
-    for file in files:
-        file.unlink()
-    os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
