@@ -63,6 +63,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         copy_inputs=project.settings.copy_inputs,
         kernel_name=options.kernel_name,
         engine=project.settings.engine,
+        shared="" if project.settings.copy_inputs or call.code.kernel is not None else call.code.shared,
         preload=list(ahead.names),
         learns=ahead.whole,
         threads=threads,

@@ -37,6 +37,15 @@ def check_before_running(call: Call) -> None:
         raise FlowFileError("\n".join([f"nothing was run, for {flow} would fail in every row:", *lines, *more]))
 
 
+def tell_of_shared_cells(call: Call) -> None:
+    """Say which cells are tagged `shared` and yet executed by each instance, and why."""
+    notes = list(call.code.shared_notes)
+    if call.code.shared and call.project.settings.copy_inputs:
+        notes.append("copy_inputs puts files into the folder of each instance, which executes its shared cells itself")
+    for note in notes:
+        print(f"ductaflow: {call.project.relative(call.flow)}: {note}", file=sys.stderr, flush=True)  # noqa: T201
+
+
 class Search:
     """Follows what a flow imports in any case, from module to module of the project, importing nothing."""
 

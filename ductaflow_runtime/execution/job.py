@@ -23,7 +23,8 @@ class Job:
     those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
     keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
-    execute. `wait` is for how many seconds an instance that another process holds is waited for.
+    execute. `wait` is for how many seconds an instance that another process holds is waited for. `shared` tells the
+    flow's shared cells from those of another text, if they are executed ahead.
     """
 
     root: str
@@ -51,6 +52,7 @@ class Job:
     planned: str | None = None
     wait: float = 0.0
     text: str | None = None
+    shared: str = ""
 
     @property
     def content(self) -> bytes:

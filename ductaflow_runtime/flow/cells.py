@@ -20,10 +20,12 @@ from ductaflow_runtime.flow.notebook import (
     place_of,
     tags_of,
 )
+from ductaflow_runtime.flow.shared import judge_shared
 from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
+    literals,
     parse,
     syntax_error,
     unguarded_imports,
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
-_LONGEST_PATH = 1024
 
 
 def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -> FlowCode:
@@ -64,16 +65,19 @@ def analyse_notebook(path: Path, notebook: NotebookNode, content: bytes = b"") -
         meaning = cell.source.strip() if tree is None else ast.unparse(tree)
         cells.append(_cell_digest(cell, meaning))
     trees = [tree for tree in parsed if tree is not None]
+    shared, shared_notes = judge_shared(notebook)
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
         text=_text_digest(notebook),
         imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
-        literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
+        literals=tuple(sorted({text for tree in trees for text in literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=tuple(broken),
+        shared=shared,
+        shared_notes=shared_notes,
         required=None if finds_modules_itself(trees) else tuple(_required(trees)),
         keys=analyse_keys(own, default, has_cell=declaring is not None),  # last, for it changes the trees
     )
@@ -120,16 +124,6 @@ def _cell_digest(cell: NotebookNode, meaning: str) -> str:
 
 def _text_digest(notebook: NotebookNode) -> str:
     return _short_hash(json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells]))
-
-
-def _literals(tree: ast.AST) -> Iterator[str]:
-    inside_f_strings = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_f_strings:
-            continue
-        text = node.value
-        if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
-            yield text
 
 
 def _short_hash(text: str) -> str:

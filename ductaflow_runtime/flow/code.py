@@ -22,6 +22,9 @@ class FlowCode:
 
     `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the modules
     that it imports in any case; `None` if it may itself see to it that they are found.
+
+    `shared` tells its shared cells from other ones, empty if none are executed ahead; `shared_notes` has a line for
+    each cell that is tagged so and yet executed by each instance.
     """
 
     cells: tuple[str, ...]
@@ -37,6 +40,8 @@ class FlowCode:
     order: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     required: tuple[str, ...] | None = None
+    shared: str = ""
+    shared_notes: tuple[str, ...] = ()
 
 
 def changed_cells(old: list[str], new: list[str]) -> list[str]:

@@ -104,6 +104,11 @@ def first_parameters_cell(notebook: NotebookNode) -> NotebookNode | None:
     return next((cell for cell in notebook.cells if has_tag(cell, PARAMETERS)), None)
 
 
+def parameters_index(notebook: NotebookNode) -> int | None:
+    """The place of that cell among all cells."""
+    return next((index for index, cell in enumerate(notebook.cells) if has_tag(cell, PARAMETERS)), None)
+
+
 def is_own(cell: Mapping[str, Any]) -> bool:
     """Whether a cell of an executed notebook is the flow's, and was not put there by the runtime or by papermill."""
     return _ADDED.isdisjoint(tags_of(cell))

@@ -13,6 +13,7 @@ _FREE_NAMES = frozenset(
     {"meta_path", "path_hooks", "path_importer_cache", "addsitedir", "import_module", "__import__", "reload", "exec"}
 )
 _OF_SYS = frozenset({"path", "modules"})
+_LONGEST_PATH = 1024
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
 
 
@@ -28,6 +29,17 @@ def parse(source: str) -> ast.Module | None:
         return ast.parse(TransformerManager().transform_cell(source))
     except (SyntaxError, ValueError):
         return None
+
+
+def literals(tree: ast.AST) -> Iterator[str]:
+    """The texts in code that could be a path."""
+    inside_f_strings = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_f_strings:
+            continue
+        text = node.value
+        if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
+            yield text
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:

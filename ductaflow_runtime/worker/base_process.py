@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -11,14 +12,18 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.files import hash_names, stat_file
+from ductaflow_runtime.runs.failure import describe_exit
 from ductaflow_runtime.worker.process import (
     BrokenOffError,
     Ends,
     Life,
+    RefusedAheadError,
     Traces,
     UnfitError,
     Worker,
@@ -28,6 +33,7 @@ from ductaflow_runtime.worker.process import (
 
 # A fork that the system can be asked about by a descriptor, not by an id that another process may have by then.
 HAS_BASES = sys.platform == "linux" and hasattr(os, "pidfd_open")
+_FAILURE_COUNTS_S = 60.0  # for so long the error of shared cells is that of every instance, where no call ends before
 _UNKNOWN = -signal.SIGKILL  # how a worker ended whose base is gone: nobody else can tell
 
 
@@ -39,10 +45,13 @@ class BaseProcess:
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.users = 0
-        self._sound = True
+        self._failure: Exception | None = None
+        self._needs: dict[str, Any] = {}  # what its shared cells depend on
+        self._executed = 0.0
         self._variables = variables
         self._traces = Traces()
         self._lock = threading.Lock()
+        self._said = b""  # and nobody has heard yet
         self._channel, theirs = socket.socketpair()
         with theirs, open(os.devnull, "wb") as null:
             arguments = ["--base", str(self._traces.scratch)]
@@ -50,17 +59,29 @@ class BaseProcess:
             self._process = start_process(arguments, theirs.fileno(), null.fileno(), complaints, variables)
 
     @property
-    def is_fit(self) -> bool:
+    def is_sound(self) -> bool:
         """Whether it can make more workers."""
-        return self._sound and self._process.poll() is None
+        return self._failure is None and self._process.poll() is None
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether it is sound, and what its shared cells have read, and their code, are as they were."""
+        files, folders = self._needs.get("files", {}), self._needs.get("folders", {})
+        return (
+            self.is_sound
+            and not (self._needs.get("failed") and time.monotonic() - self._executed > _FAILURE_COUNTS_S)
+            and all(_stat(path) == told for path, told in files.items())
+            and all(hash_names(path) == told for path, told in folders.items())
+        )
+
+    def forget_failure(self) -> None:
+        """Another call begins: what its shared cells failed for may be over."""
+        if self._needs.get("failed"):
+            self._executed = -math.inf
 
     def make_worker(self, job: Job) -> Worker:
-        """A worker for such jobs; raises `UnfitError` and `BrokenOffError`."""
-        try:
-            return Worker(partial(self._start, job))
-        except (UnfitError, BrokenOffError):
-            self._sound = False
-            raise
+        """A worker for such jobs; raises `UnfitError`, `RefusedAheadError` and `BrokenOffError`."""
+        return Worker(partial(self._start, job))
 
     def interrupt(self) -> None:
         """Whoever waits for a worker waits no longer."""
@@ -85,31 +106,73 @@ class BaseProcess:
         return _UNKNOWN
 
     def _start(self, job: Job, ends: Ends) -> Life:
-        request = {"job": vars(job), "scratch": str(ends.scratch)}
         with self._lock:
             try:
-                reply = self._ask(request, ends.commands, ends.replies, ends.complaints)
-            except OSError:
-                reply = None
+                reply = self._request(job, ends)
+            except (UnfitError, RefusedAheadError, BrokenOffError) as error:
+                self._failure = error
+                raise
+        return ForkedWorker(self, reply["pid"]) if "pid" in reply else start_fresh(ends, self._variables)
+
+    def _request(self, job: Job, ends: Ends) -> dict[str, Any]:
+        if self._failure is not None:
+            raise self._failure  # to another who has waited for it meanwhile
+        request = {"job": vars(job), "scratch": str(ends.scratch)}
+        reply = self._ask(request, ends.commands, ends.replies, ends.complaints)
+        if reply is not None and "begun" in reply:
+            reply = self._answer_within(job.timeout)
         if reply is None:
             raise self._traces.of_end(self._process.wait())
         if "unfit" in reply:
             raise UnfitError(*reply["unfit"])
-        return ForkedWorker(self, reply["pid"]) if "pid" in reply else start_fresh(ends, self._variables)
+        if "refused" in reply:
+            raise RefusedAheadError(reply["refused"])
+        if not self._needs:
+            self._needs, self._executed = reply.get("needs") or {}, time.monotonic()
+        return reply
+
+    def _answer_within(self, limit: float | None) -> dict[str, Any]:
+        """What comes of the shared cells; they have as much time as an instance, in seconds."""
+        self._channel.settimeout(limit)
+        try:
+            reply = self._answer()
+        except TimeoutError:
+            self._process.kill()
+            raise RefusedAheadError(f"takes longer than the time limit of {limit:g} s") from None
+        finally:
+            self._channel.settimeout(None)
+        if reply is None:
+            raise RefusedAheadError(f"ends badly ({describe_exit(self._process.wait())})")
+        return reply
 
     def _ask(self, request: dict[str, Any], *descriptors: int) -> dict[str, Any] | None:
-        """The answer to a request; `None` from a base that has ended."""
+        """The first answer to a request; `None` from a base that has ended."""
         data = (json.dumps(request) + "\n").encode()
-        sent = socket.send_fds(self._channel, [data], descriptors)
-        self._channel.sendall(data[sent:])
-        answer = b""
-        while not answer.endswith(b"\n"):
-            more = self._channel.recv(1 << 16)
+        try:
+            sent = socket.send_fds(self._channel, [data], descriptors)
+            self._channel.sendall(data[sent:])
+        except OSError:
+            return None
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any] | None:
+        """The next line that the base says."""
+        while b"\n" not in self._said:
+            try:
+                more = self._channel.recv(1 << 16)
+            except ConnectionError:
+                more = b""
             if not more:
                 return None
-            answer += more
-        reply: dict[str, Any] = json.loads(answer)
+            self._said += more
+        line, _, self._said = self._said.partition(b"\n")
+        reply: dict[str, Any] = json.loads(line)
         return reply
+
+
+def _stat(path: str) -> list[int] | None:
+    found = stat_file(path)
+    return None if found is None else [found.size, found.mtime_ns]
 
 
 class ForkedWorker:

@@ -24,7 +24,7 @@ from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
-from ductaflow_runtime.worker.process import BrokenOffError, UnfitError, Worker, installed_state
+from ductaflow_runtime.worker.process import BrokenOffError, RefusedAheadError, UnfitError, Worker, installed_state
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
@@ -102,7 +102,7 @@ def _run_on_worker(job: Job) -> Record:
     verdicts = verdicts_for(job, installed_state())
     last = False
     while True:
-        allowed = verdicts.applied(job)
+        allowed = verdicts.applied(workers.allowed(job))
         try:
             with workers.lend(allowed) as (worker, lane):
                 if workers.interrupts != interrupts:
@@ -112,6 +112,10 @@ def _run_on_worker(job: Job) -> Record:
             if workers.interrupts != interrupts:
                 raise WorkerError(NOT_BEGUN) from None
             verdicts.add(error.name, error.reason, keep=error.keep)
+        except RefusedAheadError as error:
+            if workers.interrupts != interrupts:
+                raise WorkerError(NOT_BEGUN) from None
+            workers.refuse(job, str(error))
         except BrokenOffError as error:
             # A warm process may have died of old age (out of memory, killed): that is no fault of this job.
             if last or workers.interrupts != interrupts:

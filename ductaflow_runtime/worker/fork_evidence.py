@@ -19,8 +19,8 @@ _TASKS = Path("/proc/self/task")
 _SURVIVES = re.compile("openblas")
 _PASSED_OVER = re.compile(r"^(libc|libpthread|ld-linux|libstdc\+\+|libgcc_s|libm|libdl|libpython|python)[.\d-]|^\[")
 _HARMLESS_FILES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"))
-# Opened anew after a fork by the library that has it open: PROJ's database.
-_REOPENED = ("/proj.db",)
+# Opened anew after a fork by the library that has it open: PROJ's database, matplotlib's fonts.
+_REOPENED = ("/proj.db", ".ttf", ".otf", ".ttc")
 _STACK_BYTES = 16_384
 _PATIENCE_S = 0.2
 

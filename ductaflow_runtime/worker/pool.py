@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, wo
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
 _MOST_BASES = 4
+_MOST_LARGE = 1
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Pool:
     idle: dict[Key, list[Worker]] = field(default_factory=dict)
     busy: dict[Worker, int] = field(default_factory=dict)
     bases: dict[Key, BaseProcess] = field(default_factory=dict)
+    refused: set[tuple[str, str, float | None]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
@@ -48,11 +51,32 @@ class Pool:
         finally:
             self.waiting.pop(address, None)
 
+    def allowed(self, job: Job) -> Job:
+        """The job, without shared cells that each instance must execute itself."""
+        return job.but(shared="") if (job.flow, job.shared, job.timeout) in self.refused else job
+
+    def refuse(self, job: Job, reason: str) -> None:
+        """Have each instance execute the shared cells of a flow itself from now on, and say why once."""
+        with self.lock:
+            about = (job.flow, job.shared, job.timeout)
+            known = about in self.refused
+            self.refused.add(about)
+        if not known:
+            flow = job.project.relative(job.flow)
+            text = f"ductaflow: executing the shared cells of {flow} {reason}; so each instance executes them itself"
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def begin_call(self) -> None:
+        """What shared cells have failed for in an earlier call may be over."""
+        with self.lock:
+            for base in self.bases.values():
+                base.forget_failure()
+
     @contextlib.contextmanager
     def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
         """A worker for one job, and its lane, the smallest number that no worker at work has.
 
-        Raises `UnfitError` and `BrokenOffError` if there is none to be had.
+        Raises `UnfitError`, `RefusedAheadError` and `BrokenOffError` if there is none to be had.
         """
         key = worker_key(job)
         self._end_outdated(key)
@@ -65,12 +89,13 @@ class Pool:
             try:
                 yield worker, lane
             finally:
-                self._give_back(worker, key)
+                self._give_back(worker, key, base)
 
     def _end_outdated(self, key: Key) -> None:
         """End those started with other variables or packages."""
         with self.lock:
-            stale = [worker for other in list(self.idle) if other[0] != key[0] for worker in self.idle.pop(other)]
+            outdated = [other for other in self.idle if other[0] != key[0]]
+            stale = [worker for other in outdated for worker in self.idle.pop(other)]
             bases = [other for other, base in self.bases.items() if other[0] != key[0] and not base.users]
             stale_bases = [self.bases.pop(other) for other in bases]
         _close_all(stale, stale_bases)
@@ -83,9 +108,12 @@ class Pool:
             return
         with self.lock:
             known = self.bases.pop(key, None)
-            base = known if known is not None and known.is_fit else BaseProcess(worker_variables(job.threads))
+            fit = known is not None and known.is_fit
+            base = known if known is not None and fit else BaseProcess(worker_variables(job.threads))
             self.bases[key] = base  # at the end, behind those that have served others since
             base.users += 1
+            stale = [] if fit else self.idle.pop(key, [])
+        _close_all(stale, [] if known is None or fit or known.users else [known])
         try:
             yield base
         finally:
@@ -96,8 +124,9 @@ class Pool:
         with self.lock:
             base.users -= 1
             idle = [key for key, one in self.bases.items() if not one.users]
-            fit = [key for key in idle if self.bases[key].is_fit]
-            leaving = [key for key in idle if key not in fit[-_MOST_BASES:]]
+            sound = [key for key in idle if self.bases[key].is_sound]
+            large = [key for key in sound if key[-1]]  # with what shared cells have made
+            leaving = [key for key in idle if key not in sound[-_MOST_BASES:] or key in large[:-_MOST_LARGE]]
             workers = [worker for key in leaving for worker in self.idle.pop(key, [])]
             bases = [self.bases.pop(key) for key in leaving]
             if not base.users and base not in [*self.bases.values(), *bases]:
@@ -113,12 +142,13 @@ class Pool:
             known = self.idle.get(key)
             return known.pop() if known else None
 
-    def _give_back(self, worker: Worker, key: Key) -> None:
+    def _give_back(self, worker: Worker, key: Key, base: BaseProcess | None) -> None:
         """Keep the worker for later, as long as there are not more than the machine has use for."""
         with self.lock:
             self.busy.pop(worker, None)
             known = self.idle.pop(key, [])
-            surplus = [] if worker.is_fit and len(known) < 2 * cpu_count() else [worker]
+            keeps = worker.is_fit and self.bases.get(key) is base and len(known) < 2 * cpu_count()
+            surplus = [] if keeps else [worker]
             known += [] if surplus else [worker]
             if known:
                 self.idle[key] = known  # at the end, behind those that have served other flows since

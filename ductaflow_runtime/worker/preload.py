@@ -82,6 +82,10 @@ class Preloader:
         self._learned.clear()
         packages(names)
 
+    def keep_loaded(self) -> None:
+        """What is loaded now, modules of the project among it, is what instances are to find."""
+        self._of_runtime = frozenset(top_of(name) for name in list(sys.modules))
+
     def learn(self, names: Iterable[str]) -> None:
         """Children had to import these themselves; the next ones find them there."""
         self._learned.update(filter(is_part_of_known, names))

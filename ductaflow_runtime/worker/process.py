@@ -25,7 +25,7 @@ from ductaflow_runtime.worker.commands import INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
 
 NOTE = "importing"  # in a worker's scratch folder, what it imports at this moment
-Key = tuple[str, int, tuple[str, ...], bool]
+Key = tuple[str, int, tuple[str, ...], bool, tuple[str, ...]]
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -67,6 +67,10 @@ class UnfitError(Exception):
     def __init__(self, name: str, reason: str, *, keep: bool = True) -> None:
         super().__init__(name, reason)
         self.name, self.reason, self.keep = name, reason, keep
+
+
+class RefusedAheadError(Exception):
+    """The flow's shared cells cannot be executed ahead; the text follows "executing the shared cells"."""
 
 
 class BrokenOffError(Exception):
@@ -210,12 +214,13 @@ def forks(job: Job) -> bool:
 
 
 def worker_key(job: Job) -> Key:
-    """What makes a warm worker fit for a job: the same variables, installed packages, threads, and imports ahead."""
+    """What makes a warm worker fit for a job: the same variables, packages, threads, imports and shared cells."""
     text = json.dumps([sorted(os.environ.items()), installed_state()])
     about = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     if not forks(job):
-        return about, job.threads, (), False
-    return about, job.threads, tuple(job.preload), job.learns
+        return about, job.threads, (), False, ()
+    shared = (job.root, job.runs_dir, job.flow, job.shared) if job.shared else ()
+    return about, job.threads, tuple(job.preload), job.learns, shared
 
 
 def installed_state() -> str:
