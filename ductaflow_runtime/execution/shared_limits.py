@@ -44,7 +44,8 @@ class Limits:
         self.reason: str | None = None
         self._folder = folder
         self._active = False
-        self._on_interrupt = signal.getsignal(signal.SIGINT)
+        # As a cell of an instance finds it; none comes here, for this process has them blocked.
+        self._on_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.addaudithook(self._hook)  # it cannot be removed; afterwards it does nothing
 
     @contextlib.contextmanager
@@ -65,7 +66,7 @@ class Limits:
         """Note what the cells have left behind that nobody saw them do."""
         if os.listdir(self._folder):
             self.refuse("writes files")
-        if signal.getsignal(signal.SIGINT) is not self._on_interrupt:
+        if signal.signal(signal.SIGINT, self._on_interrupt) is not signal.default_int_handler:
             self.refuse("handles interrupts")
 
     def refuse(self, reason: str) -> None:
