@@ -6,6 +6,7 @@ Only what nothing can make good: an import in a function, in `try` or behind `if
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import sys
@@ -43,7 +44,12 @@ def tell_of_shared_cells(call: Call) -> None:
     if call.code.shared and call.project.settings.copy_inputs:
         notes.append("copy_inputs puts files into the folder of each instance, which executes its shared cells itself")
     for note in notes:
-        print(f"ductaflow: {call.project.relative(call.flow)}: {note}", file=sys.stderr, flush=True)  # noqa: T201
+        _tell_once(call.flow, f"ductaflow: {call.project.relative(call.flow)}: {note}")
+
+
+@functools.cache
+def _tell_once(_flow: Path, line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Search:

@@ -169,7 +169,7 @@ def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
 
 def _enter(job: Job, code: FlowCode, shared: Shared | None) -> Execution:
     """Make this process the instance's: directory, import path, and what the flow's calls refer to."""
-    execution = occupy(job, job.instance.directory)
+    execution = occupy(job, job.instance.directory, goes_on=shared is not None)
     if shared is None:
         Seeded().restore()
     else:

@@ -14,12 +14,16 @@ from ductaflow_runtime.project import set_import_path
 from ductaflow_runtime.staleness.tracking import Tracker
 
 
-def occupy(job: Job, directory: Path) -> Execution:
-    """Make this process work in `directory`, for the flow of a job; nothing is tracked yet."""
+def occupy(job: Job, directory: Path, *, goes_on: bool = False) -> Execution:
+    """Make this process work in `directory`, for the flow of a job; nothing is tracked yet.
+
+    `goes_on`: cells of the flow have been executed here, and what they have set stays.
+    """
     os.chdir(directory)
-    set_import_path(Path(job.flow).parent, Path(job.root))
-    sys.argv = [job.flow]
-    sys.breakpointhook = lambda *_args, **_options: None  # as in a kernel that no debugger is attached to
+    if not goes_on:
+        set_import_path(Path(job.flow).parent, Path(job.root))
+        sys.argv = [job.flow]
+        sys.breakpointhook = lambda *_args, **_options: None  # as in a kernel that no debugger is attached to
     close_stdin()
     tracker = Tracker(root=job.root, own=str(directory), runs_dir=job.runs_dir)
     last_import = next(reversed(sys.modules))

@@ -27,6 +27,7 @@ from ductaflow_runtime.execution.shared_limits import Limits
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import stat_file
 from ductaflow_runtime.flow.shared import shared_cells, texts_of_shared
+from ductaflow_runtime.kernel.capture import FlowStream
 from ductaflow_runtime.kernel.cells import CellRunner
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
@@ -94,9 +95,10 @@ def execute_shared(job: Job, scratch: Path) -> dict[str, Any]:
     finally:
         os.chdir(before)
     run.end()
+    needs = run.depends_on()  # before it is compared with what was read and compiled
     run.check()
     _shared = run.result((scratch / LOG_NAME).read_bytes())
-    return run.depends_on()
+    return needs
 
 
 class _Run:
@@ -117,7 +119,13 @@ class _Run:
         self.context = copy_context()
         self.log = log
         self.limits = Limits(execution.directory)
-        watch = Watch(log=log, own_code=self._own_code, on_error=self.replies.append, context=self.context)
+        watch = Watch(
+            log=log,
+            own_code=self._own_code,
+            on_error=self.replies.append,
+            at_end=lambda _release: self._look_at_streams(),
+            context=self.context,
+        )
         build_kernel()  # before warnings are counted: it has one of its own
         execution.warned = count_warnings()
         execution.tracker.install()
@@ -152,6 +160,10 @@ class _Run:
     def _own_code(self) -> Iterator[None]:
         with self.execution.tracker.watching(), self.limits.watching():
             yield
+
+    def _look_at_streams(self) -> None:
+        if not (isinstance(sys.stdout, FlowStream) and isinstance(sys.stderr, FlowStream)):
+            self.limits.refuse("puts something in the place of sys.stdout or sys.stderr")
 
     def check(self) -> None:
         """Raise `RefusedError` if each instance must execute them itself."""
@@ -206,10 +218,10 @@ class _Run:
 
     def depends_on(self) -> dict[str, Any]:
         """Files and folders with their present state; an error may come of what nobody has seen."""
-        paths = [*self.execution.tracker.files, *self._modules()]
-        stats = {path: stat_file(path) for path in paths}
+        tracker = self.execution.tracker
+        stats = {path: stat_file(path) for path in self._modules()} | tracker.files
         files = {path: stat and [stat.size, stat.mtime_ns] for path, stat in stats.items()}
-        return {"files": files, "folders": self.execution.tracker.folders, "failed": bool(self.replies)}
+        return {"files": files, "folders": tracker.folders, "failed": bool(self.replies)}
 
     def _modules(self) -> set[str]:
         """The project's files of code that were executed."""

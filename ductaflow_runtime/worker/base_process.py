@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -13,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
@@ -31,10 +31,20 @@ from ductaflow_runtime.worker.process import (
     start_process,
 )
 
-# A fork that the system can be asked about by a descriptor, not by an id that another process may have by then.
-HAS_BASES = sys.platform == "linux" and hasattr(os, "pidfd_open")
 _FAILURE_COUNTS_S = 60.0  # for so long the error of shared cells is that of every instance, where no call ends before
 _UNKNOWN = -signal.SIGKILL  # how a worker ended whose base is gone: nobody else can tell
+
+
+@functools.cache
+def has_bases() -> bool:
+    """Whether workers can be forks: the system must tell of a process by a descriptor, for its id may be another's."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (OSError, AttributeError):
+        return False
+    return True
 
 
 class BaseProcess:
@@ -81,7 +91,7 @@ class BaseProcess:
 
     def make_worker(self, job: Job) -> Worker:
         """A worker for such jobs; raises `UnfitError`, `RefusedAheadError` and `BrokenOffError`."""
-        return Worker(partial(self._start, job))
+        return Worker(functools.partial(self._start, job))
 
     def interrupt(self) -> None:
         """Whoever waits for a worker waits no longer."""

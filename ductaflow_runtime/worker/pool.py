@@ -17,7 +17,7 @@ from functools import partial
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.base_process import HAS_BASES, BaseProcess
+from ductaflow_runtime.worker.base_process import BaseProcess, has_bases
 from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, worker_key, worker_variables
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
@@ -103,7 +103,7 @@ class Pool:
     @contextlib.contextmanager
     def _base_for(self, key: Key, job: Job) -> Iterator[BaseProcess | None]:
         """The base whose forks do such jobs; `None` where they are done in fresh interpreters."""
-        if not (HAS_BASES and forks(job)):
+        if not (forks(job) and has_bases()):
             yield None
             return
         with self.lock:

@@ -109,6 +109,34 @@ def test_a_large_table_is_in_memory_once(project: Project) -> None:
     assert (frame["result.private"] < 60).all()
 
 
+def test_what_they_set_stays(project: Project) -> None:
+    """The import path, the environment, the options of libraries: whatever a cell sets for those after it."""
+    write(
+        project,
+        "import os, sys, numpy as np\nsys.path.insert(0, '/first')\nos.environ['SET_HERE'] = '1'\n"
+        "np.set_printoptions(precision=2)\nsys.argv.append('more')",
+        rest="""
+        # %%
+        from ductaflow import save_results
+        told = [sys.path[0], os.environ["SET_HERE"], str(np.array([1 / 3])), str(len(sys.argv))]
+        save_results(told=told, n=config["n"])
+        """,
+    )
+    assert sweep()["result.told"].tolist() == [["/first", "1", "[0.33]", "2"]] * 3
+
+
+def test_a_parquet_file_is_read_once(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """Arrow's threads begin anew in every instance."""
+    pd.DataFrame({"a": range(300_000)}).to_parquet(project.root / "links.parquet", row_group_size=10_000)
+    reads = "import pandas as pd\nfrom ductaflow import project_path\ndef read():\n    return pd.read_parquet(path)\n"
+    rest = SAVES.replace("token=token", "token=token, rows=len(read())")
+    write(project, f"{TOKEN}{reads}path = project_path('links.parquet')\ntable = read()", rest=rest)
+    frame = sweep()
+    assert frame["result.rows"].tolist() == [300_000] * 3
+    assert tokens(frame) == 1
+    assert "shared" not in capfd.readouterr().err
+
+
 REFUSED = {
     "writes a file": ("open('made.txt', 'w').write('x')", "writes files (made.txt)"),
     "writes elsewhere": (
@@ -132,6 +160,10 @@ REFUSED = {
     "asks where it is": ("import os\nplace = os.getcwd()", "asks for the working directory"),
     "reads its own folder": ("text = open('config.json').read()", "reads config.json"),
     "changes its folder": ("import os\nos.chdir('/')", "changes the working directory"),
+    "redirects its output": (
+        "import sys\nclass Tee:\n    write = sys.stdout.write\n    flush = sys.stdout.flush\nsys.stdout = Tee()",
+        "in the place of sys.stdout",
+    ),
     "handles interrupts": ("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)", "handles interrupts"),
     "calls save_results": (
         "from ductaflow import save_results\nsave_results(early=1)",
