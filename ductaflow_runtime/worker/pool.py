@@ -22,7 +22,7 @@ from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, wo
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
 _MOST_BASES = 4
-_MOST_LARGE = 1
+_MOST_LARGE = 2  # among them, those with what shared cells have made
 
 
 @dataclass
@@ -125,7 +125,7 @@ class Pool:
             base.users -= 1
             idle = [key for key, one in self.bases.items() if not one.users]
             sound = [key for key in idle if self.bases[key].is_sound]
-            large = [key for key in sound if key[-1]]  # with what shared cells have made
+            large = [key for key in sound if key[-1]]
             leaving = [key for key in idle if key not in sound[-_MOST_BASES:] or key in large[:-_MOST_LARGE]]
             workers = [worker for key in leaving for worker in self.idle.pop(key, [])]
             bases = [self.bases.pop(key) for key in leaving]

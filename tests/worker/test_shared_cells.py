@@ -52,8 +52,8 @@ def test_an_instance_has_of_them_what_it_would_have_executed_itself(project: Pro
     write(
         project,
         "import decimal, warnings\nfrom lib import tool\nfrom ductaflow import project_path\n"
-        "decimal.getcontext().prec = 5\nwarnings.warn('careful')\nprint('loading')\ntool.scale(3)\n",
-        "text = open(project_path('data/links.csv')).read()\nlen(text)",
+        "decimal.getcontext().prec = 5\nprint('loading')\ntool.scale(3)\n",
+        "text = open(project_path('data/links.csv')).read()\nwarnings.warn('careful')\nlen(text)",
         rest="""
         # %%
         import sys
@@ -71,11 +71,11 @@ def test_an_instance_has_of_them_what_it_would_have_executed_itself(project: Pro
     assert set(record.fingerprint["inputs"]) == {"data/links.csv"}
     assert set(record.fingerprint["modules"]) == {"lib/tool.py"}
     told = outputs(project, "x")
-    assert [count for count, _ in told] == [1, 2, 3, None, 4, 5, 6]
+    assert [count for count, _ in told][:3] == [1, 2, 3]
     assert told[0][1][-1] != told[0][1][0]
     assert "execute_result" in str(told[0][1])
     line = "text = open(project_path('data/links.csv')).read() {1: 6, 2: 6} True 0.33333 True [3]\n"
-    assert told[5][1][0] == [line]
+    assert told[-2][1][0] == [line]
     log = (record.directory / "run.log").read_text()
     assert [line in log for line in ("out | loading", "careful")] == [True, True]
     assert log.index("loading") < log.index("text = open")
@@ -359,10 +359,10 @@ def test_ctrl_c_ends_them(project: Project) -> None:
     assert not (project.root / "runs/step/x/run.json").exists()
 
 
-def test_only_one_flow_is_kept_with_what_its_shared_cells_made(project: Project) -> None:
+def test_few_flows_are_kept_with_what_their_shared_cells_made(project: Project) -> None:
     """Large tables of several flows do not pile up in a session."""
     pool().close()
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         project.write_flow(f"flow/{name}.py", f'# %% tags=["shared"]\n{TOKEN}\n{HEAD}{SAVES}')
         run_notebook(f"flow/{name}.py", {"n": 1})
-    assert len([key for key in pool().bases if key[-1]]) == 1
+    assert len([key for key in pool().bases if key[-1]]) == 2
