@@ -154,3 +154,13 @@ def test_sixteen_workers_start_like_one() -> None:
     found = measure([1, 16], repeats=1)
     assert found[16]["cpu"] < 1.3 * found[1]["cpu"]
     assert found[16]["megabytes"] - found[1]["megabytes"] < 15 * 10
+
+
+@pytest.mark.slow
+def test_what_a_shared_cell_saves_is_measured() -> None:
+    """An instance beside a table of eighty megabytes has little memory of its own."""
+    from benchmarks.shared import measure
+
+    found = measure("shared", 2, rows=10_000_000)
+    assert found["megabytes"] < 60
+    assert found["seconds"] > 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -307,6 +310,32 @@ def test_a_change_of_what_they_read_or_are(project: Project) -> None:
     assert changed["reason"].eq("code: cell 1").all()
     assert (changed["result.value"].tolist(), tokens(changed)) == ([21] * 3, 1)
     assert sweep()["status"].eq("up to date").all()
+
+
+def test_another_version_of_a_package(project: Project, install: Callable[..., str]) -> None:
+    """What the shared cells import is imported anew, and every instance runs again."""
+    name, site = install(), Path(sysconfig.get_path("purelib"))
+
+    def release(version: int) -> None:
+        for old in site.glob(f"{name}-*.dist-info"):
+            shutil.rmtree(old)
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (site / f"{name}.py").write_text(f"VALUE = {version}\n")
+
+    try:
+        release(1)
+        rest = SAVES.replace("token=token", "token=token, value=VALUE")
+        write(project, f"{TOKEN}from {name} import VALUE", rest=rest)
+        assert sweep()["result.value"].tolist() == [1] * 3
+        release(22)
+        changed = sweep()
+        assert changed["reason"].eq(f"package: {name} 1 -> 22").all()
+        assert (changed["result.value"].tolist(), tokens(changed)) == ([22] * 3, 1)
+    finally:
+        for old in site.glob(f"{name}-*.dist-info"):
+            shutil.rmtree(old)
 
 
 def test_a_file_that_comes_to_be(project: Project) -> None:
