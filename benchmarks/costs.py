@@ -93,20 +93,25 @@ def memory(count: int = 4) -> dict[str, Any]:
 
 
 def _sample() -> dict[int, tuple[int, bool]]:
-    """For each process below this one: its private bytes, and whether it is a worker (else an instance)."""
+    """For each process below this one: its private bytes, and whether it serves instances (else it is one)."""
     found = {}
     for pid in descendants(os.getpid()):
         try:
             if "ductaflow_runtime" in arguments_of(pid):
-                found[pid] = (private_bytes(pid), _is_child(pid))
+                found[pid] = (private_bytes(pid), _serves(pid))
         except OSError:
             continue
     return found
 
 
-def _is_child(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return f"PPid:\t{os.getpid()}\n" in status
+def _serves(pid: int) -> bool:
+    """Whether it is a base or a worker, a child of this process or a child's; instances are children of workers."""
+    parent = _parent_of(pid)
+    return os.getpid() in (parent, _parent_of(parent))
+
+
+def _parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def leftovers(count: int = 300) -> dict[str, Any]:

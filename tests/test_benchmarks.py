@@ -144,3 +144,23 @@ def test_planning_is_measured_on_instances_that_are_up_to_date(tmp_path: Path) -
     subprocess.run(command, cwd=ROOT, check=True)
     assert run_python("-m", "benchmarks.planning", "plan", "2", folder=folder)["stale"] == 0
     assert run_python("-m", "benchmarks.planning", "conduct", "2", folder=folder)["executed"] == 0
+
+
+@pytest.mark.slow
+def test_sixteen_workers_start_like_one() -> None:
+    """What a flow imports is imported once, however many workers there are; each has little memory of its own."""
+    from benchmarks.starts import measure
+
+    found = measure([1, 16], repeats=1)
+    assert found[16]["cpu"] < 1.3 * found[1]["cpu"]
+    assert found[16]["megabytes"] - found[1]["megabytes"] < 15 * 10
+
+
+@pytest.mark.slow
+def test_what_a_shared_cell_saves_is_measured() -> None:
+    """An instance beside a table of eighty megabytes has little memory of its own."""
+    from benchmarks.shared import measure
+
+    found = measure("shared", 2, rows=10_000_000)
+    assert found["megabytes"] < 60
+    assert found["seconds"] > 0

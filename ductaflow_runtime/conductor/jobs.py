@@ -64,6 +64,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         kernel_name=options.kernel_name,
         script=call.code.is_script and call.code.kernel is None,
         engine=project.settings.engine,
+        shared="" if project.settings.copy_inputs or call.code.kernel is not None else call.code.shared,
         preload=list(ahead.names),
         learns=ahead.whole,
         threads=threads,

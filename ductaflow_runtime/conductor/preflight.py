@@ -6,6 +6,10 @@ there is to import, is left to the flow.
 
 from __future__ import annotations
 
+import functools
+import sys
+from pathlib import Path
+
 from ductaflow_runtime.conductor.module_search import Search
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.errors import FlowFileError
@@ -27,3 +31,17 @@ def check_before_running(call: Call) -> None:
         more = [f"  and {len(problems) - _MOST} more"] if len(problems) > _MOST else []
         lines = [f"  - {problem}" for problem in problems[:_MOST]]
         raise FlowFileError("\n".join([f"nothing was run, for {flow} would fail in every row:", *lines, *more]))
+
+
+def tell_of_shared_cells(call: Call) -> None:
+    """Say which cells are tagged `shared` and yet executed by each instance, and why."""
+    notes = list(call.code.shared_notes)
+    if call.code.shared and call.project.settings.copy_inputs:
+        notes.append("copy_inputs puts files into the folder of each instance, which executes its shared cells itself")
+    for note in notes:
+        _tell_once(call.flow, f"ductaflow: {call.project.relative(call.flow)}: {note}")
+
+
+@functools.cache
+def _tell_once(_flow: Path, line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -7,8 +7,6 @@ instance's own.
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,23 +14,25 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
-from ductaflow_runtime.execution.context import begin, current
+from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
+from ductaflow_runtime.execution.generators import Seeded
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
+from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
+from ductaflow_runtime.execution.shared import Shared, shared_for
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
-from ductaflow_runtime.kernel.capture import close_stdin
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.project import HIDDEN, set_import_path
+from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
@@ -42,7 +42,6 @@ from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 if TYPE_CHECKING:
@@ -122,17 +121,18 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     choice = choose_kernel(code, job.kernel_name)
 
     given.observe(Phase.ENTER)
-    execution = _enter(job, code)
+    shared = shared_for(job) if choice.kernel is None else None
+    execution = _enter(job, code, shared)
     execution.tracker.on_made = lambda name: given.journal({"made": [name]})
     if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
-    execution.warned = count_warnings()
+    execution.warned = count_warnings(shared.warned if shared is not None else 0)
     prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
     notebook = inject(notebook, given_by(job, code, choice.language), choice.name, choice.language)
 
     given.observe(Phase.CELLS)
     with _inputs(job, code, execution):
-        ran = _run(given, notebook, choice.kernel, execution)
+        ran = _run(given, notebook, choice.kernel, execution, shared)
 
     given.observe(Phase.SAVE)
     save_notebook(ran.notebook, record.notebook)
@@ -173,24 +173,15 @@ def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
         return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={}, tables={})
 
 
-def _enter(job: Job, code: FlowCode) -> Execution:
+def _enter(job: Job, code: FlowCode, shared: Shared | None) -> Execution:
     """Make this process the instance's: directory, import path, and what the flow's calls refer to."""
-    directory = job.instance.directory
-    tracker = Tracker(root=job.root, own=str(directory), runs_dir=job.runs_dir)
-    os.chdir(directory)
-    set_import_path(Path(job.flow).parent, Path(job.root))
-    sys.argv = [job.flow]
-    sys.breakpointhook = lambda *_args, **_options: None  # as in a kernel that no debugger is attached to
-    close_stdin()
-    if "numpy.random" in sys.modules:
-        # Forked children would all draw the same numbers; the newer generators seed themselves.
-        sys.modules["numpy.random"].seed()
-    execution = Execution(
-        Path(job.root), directory, Path(job.runs_dir), tracker, last_import=next(reversed(sys.modules))
-    )
-    begin(execution)
-    tracker.install()
-    tracker.name_all([*code.literals, *texts_in(job.config)])
+    execution = occupy(job, job.instance.directory, goes_on=shared is not None)
+    if shared is None:
+        Seeded().restore()
+    else:
+        shared.take_over(execution)
+    execution.tracker.install()
+    execution.tracker.name_all([*code.literals, *texts_in(job.config)])
     return execution
 
 
@@ -200,12 +191,14 @@ def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.Abstra
     return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
 
 
-def _run(given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution) -> Ran:
+def _run(
+    given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution, shared: Shared | None
+) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
     log = Log(given.job.instance.directory / LOG_NAME)
     try:
         if kernel is None:
-            ran = run_in_process(given, notebook, execution, log)
+            ran = run_in_process(given, notebook, execution, log, shared)
         else:
             from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 

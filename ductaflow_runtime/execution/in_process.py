@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from nbformat import NotebookNode
 
+    from ductaflow_runtime.execution.shared import Shared
     from ductaflow_runtime.kernel.log import Log
 
 
-def run_in_process(given: Assignment, notebook: NotebookNode, execution: Execution, log: Log) -> Ran:
-    """Execute the cells in this process."""
+def run_in_process(
+    given: Assignment, notebook: NotebookNode, execution: Execution, log: Log, shared: Shared | None = None
+) -> Ran:
+    """Execute the cells in this process; those of `shared` it has executed before it was forked."""
     replies: list[dict[str, Any]] = []
     trails = [""]
     shutdown = Shutdown()
@@ -46,6 +49,8 @@ def run_in_process(given: Assignment, notebook: NotebookNode, execution: Executi
         is_over=given.is_over,
         at_end=end,
         on_error=failed,
+        executed=shared.executed if shared is not None else None,
+        context=shared.context if shared is not None else None,
     )
     error = run_cells(given.job, notebook, watch)
     if replies and getattr(error, "ename", None) == "CellExecutionError":

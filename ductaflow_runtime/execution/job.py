@@ -24,7 +24,8 @@ class Job:
     keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
     execute. `wait` is for how many seconds an instance that another process holds is waited for. `script`: on this
-    Python's kernel, the flow does the same as a script, for it reads its arguments.
+    Python's kernel, the flow does the same as a script, for it reads its arguments. `shared` tells the flow's shared
+    cells from those of another text, if they are executed ahead.
     """
 
     root: str
@@ -53,6 +54,7 @@ class Job:
     wait: float = 0.0
     text: str | None = None
     script: bool = False
+    shared: str = ""
 
     @property
     def content(self) -> bytes:

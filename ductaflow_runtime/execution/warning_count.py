@@ -18,9 +18,9 @@ class Counter:
     count: int = 0
 
 
-def count_warnings() -> Counter:
-    """Begin to count, without changing what is shown or logged."""
-    counter = Counter()
+def count_warnings(so_far: int = 0) -> Counter:
+    """Begin to count, without changing what is shown or logged; `so_far` were shown before."""
+    counter = Counter(so_far)
     module: Any = warnings
     show, plainly = module._showwarnmsg, module._showwarnmsg_impl
     make: Any = logging.getLogRecordFactory()

@@ -26,7 +26,7 @@ from ductaflow_runtime.parameters.magics import parse
 from ductaflow_runtime.parameters.scopes import LOADER, called_name
 from ductaflow_runtime.project import places_of
 
-ANALYSIS_VERSION = f"7-{sys.version_info[0]}.{sys.version_info[1]}"
+ANALYSIS_VERSION = f"8-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:

@@ -25,11 +25,13 @@ from ductaflow_runtime.flow.notebook import (
     place_of,
     tags_of,
 )
+from ductaflow_runtime.flow.shared import judge_shared
 from ductaflow_runtime.flow.syntax import (
     default_config_in,
     finds_modules_itself,
     imported_names,
     is_given_arguments,
+    literals,
     may_be_magic,
     syntax_error,
 )
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 _IGNORED = frozenset({"raises-exception", "skip-execution"})
 _MEANINGFUL_TAGS = (PARAMETERS, "raises-exception", "skip-execution")
 _ABOVE_PARAMETERS = "parameters below"
-_LONGEST_PATH = 1024
 _OF_IPYTHON = re.compile(r"get_ipython|IPython|load_ext|%run\b")
 _TOO_DEEP = (
     "flow {path} has an expression that is nested too deep to be read, such as a sum of a thousand terms: write it in "
@@ -83,16 +84,19 @@ def _analyse_python(path: Path, notebook: NotebookNode, content: bytes) -> FlowC
         cells.append(_cell_digest(cell, meaning, above))
     written = [tree for tree in parsed if tree is not None]
     trees = [open_magics(tree) for tree in written]
+    shared, shared_notes = judge_shared(notebook)
     default = next((found for tree in trees if (found := default_config_in(tree)) is not None), None)
     return FlowCode(
         cells=tuple(cells),
         text=_text_digest(notebook),
         imports=tuple(sorted({name for tree in trees for name in imported_names(tree)})),
-        literals=tuple(sorted({text for tree in trees for text in _literals(tree)} - {default or ""})),
+        literals=tuple(sorted({text for tree in trees for text in literals(tree)} - {default or ""})),
         default_config=default,
         kernel=foreign_kernel(notebook),
         order=tuple(import_order(parsed)),
         broken=() if _may_change_syntax(notebook) else tuple(broken),
+        shared=shared,
+        shared_notes=shared_notes,
         is_script=any(map(is_given_arguments, trees)),
         # An error within a magic may go no further, so what is imported there is not required.
         required=None if finds_modules_itself(trees) else tuple(dict.fromkeys(_required(notebook, parsed))),
@@ -159,16 +163,6 @@ def _cell_digest(cell: NotebookNode, meaning: str, above: Sequence[NotebookNode]
 
 def _text_digest(notebook: NotebookNode) -> str:
     return _short_hash(json.dumps([[cell.cell_type, cell.source, tags_of(cell)] for cell in notebook.cells]))
-
-
-def _literals(tree: ast.AST) -> Iterator[str]:
-    inside_f_strings = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_f_strings:
-            continue
-        text = node.value
-        if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
-            yield text
 
 
 def _short_hash(text: str) -> str:

@@ -23,6 +23,9 @@ class FlowCode:
     `broken` has a line for each cell that is no Python, with `FLOW` for the flow's path. `required` are the steps of
     `import_steps` in all its cells; `None` if it may itself see to it that modules are found. `is_script`: run by
     Python, it reads its config from its arguments.
+
+    `shared` tells its shared cells from other ones, empty if none are executed ahead; `shared_notes` has a line for
+    each cell that is tagged so and yet executed by each instance.
     """
 
     cells: tuple[str, ...]
@@ -39,6 +42,8 @@ class FlowCode:
     broken: tuple[str, ...] = ()
     required: tuple[str, ...] | None = None
     is_script: bool = False
+    shared: str = ""
+    shared_notes: tuple[str, ...] = ()
 
 
 def changed_cells(old: list[str], new: list[str]) -> list[str]:

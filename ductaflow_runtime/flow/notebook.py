@@ -118,6 +118,11 @@ def code_above_mark(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in above if cell.cell_type == "code"]
 
 
+def parameters_index(notebook: NotebookNode) -> int | None:
+    """The place of that cell among all cells."""
+    return next((index for index, cell in enumerate(notebook.cells) if has_tag(cell, PARAMETERS)), None)
+
+
 def is_own(cell: Mapping[str, Any]) -> bool:
     """Whether a cell of an executed notebook is the flow's, and was not put there by the runtime or by papermill."""
     return _ADDED.isdisjoint(tags_of(cell))

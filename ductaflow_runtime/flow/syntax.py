@@ -16,7 +16,19 @@ _FIRST_WORD = re.compile(r"(?P<word>[^\W\d]\w*)\b\s*+(?![=!]).*")
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _OF_SYS = frozenset({"path", "modules"})
 _OF_SCRIPTS = frozenset({"load_cli_config", "load_cli_parameters"})
+_LONGEST_PATH = 1024
 _HARMLESS_MAGICS = frozenset({"matplotlib", "config", "time", "timeit", "capture", "precision"})
+
+
+def literals(tree: ast.AST) -> Iterator[str]:
+    """The texts in code that could be a path."""
+    inside_f_strings = {id(v) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for v in node.values}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in inside_f_strings:
+            continue
+        text = node.value
+        if 0 < len(text) <= _LONGEST_PATH and "\n" not in text and "\0" not in text:
+            yield text
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:

@@ -89,6 +89,11 @@ class Capture:
         for stream in self._streams.values():  # last: a script's output is passed on to them
             os.close(stream.original)
 
+    def close(self) -> None:
+        """Let go of the pipes, in a process that goes on; after `stop`."""
+        for descriptor in (self._stop, self._wake, *(stream.reader for stream in self._streams.values())):
+            os.close(descriptor)
+
     def original(self, name: str) -> int:
         """The descriptor that `name` had before."""
         return self._streams[name].original

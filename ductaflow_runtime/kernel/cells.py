@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat import from_dict
 
 from ductaflow_runtime.kernel.capture import NAMES, FlowStream
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.kernel.outputs import Outputs
 from ductaflow_runtime.kernel.shell import build_kernel
-from ductaflow_runtime.kernel.watch import Watch
+from ductaflow_runtime.kernel.watch import Executed, Watch
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -40,22 +41,23 @@ class CellRunner:
         self.watch = watch
         self.kernel = build_kernel()
         shell: Any = self.kernel.shell
-        if shell.execution_count > 1 or shell.exit_requested:
+        if watch.executed is None and (shell.execution_count > 1 or shell.exit_requested):
             shell.reset()  # another notebook was executed in this process
             shell.exit_requested = False
         self.shell = shell
         self.client = NotebookClient(nb_man.nb, kernel_name="python3", log=self.kernel.log)
         self.client.reset_execution_trackers()
+        self.loop: asyncio.AbstractEventLoop | None = None
         self.outputs = Outputs(watch, self.client, self.kernel)
 
     def run(self) -> None:
         """All cells, in one event loop, as a kernel would have it; then the end of the program."""
         self.shell.user_ns["_dh"][:] = [os.getcwd()]
         with self._captured():
-            loop = asyncio.new_event_loop()
+            loop = self.loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             try:
-                loop.run_until_complete(self._run_cells())
+                loop.run_until_complete(loop.create_task(self._run_cells(), context=self.watch.context))
             finally:
                 self.outputs.close()
                 _abandon_tasks(loop)
@@ -81,9 +83,19 @@ class CellRunner:
             sys.stdout, sys.stderr = streams
             capture.stop()
 
+    def displays(self) -> dict[str, dict[str, list[int]]]:
+        """Of each display that may be updated later, which outputs of which cells, by id, show it."""
+        cells = self.manager.nb.cells
+        known = self.client._display_id_map.items()
+        return {name: {cells[index]["id"]: list(places) for index, places in shown.items()} for name, shown in known}
+
     async def _run_cells(self) -> None:
         self.watch.journal({"notebook": self.manager.nb})
         for index, cell in enumerate(self.manager.nb.cells):
+            if self.watch.executed is not None and cell["id"] in self.watch.executed.cells:
+                if self._take_over(cell, index, self.watch.executed):
+                    continue
+                break
             try:
                 self.manager.cell_start(cell, index)
                 self.outputs.open(cell, index)
@@ -99,6 +111,20 @@ class CellRunner:
                 self.outputs.tell()
             if self.shell.exit_requested or self.watch.is_over():
                 break
+
+    def _take_over(self, cell: NotebookNode, index: int, executed: Executed) -> bool:
+        """The cell as it was left when this process executed it; whether the notebook goes on after it."""
+        cell.update(from_dict(executed.cells[cell["id"]]))
+        for display_id, shown in executed.displays.items():
+            if cell["id"] in shown:
+                self.client._display_id_map.setdefault(display_id, {})[index] = list(shown[cell["id"]])
+        self.watch.journal({"index": index, "cell": cell})
+        if executed.reply is None or cell["id"] != list(executed.cells)[-1]:
+            return True
+        self.watch.on_error(executed.reply)
+        error = CellExecutionError.from_cell_and_msg(cell, executed.reply)
+        self.manager.cell_exception(cell, cell_index=index, exception=error)
+        return False
 
     async def _run_cell(self, cell: NotebookNode) -> None:
         tags = cell.metadata.get("tags", [])

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from ductaflow_runtime.worker.server import main
+from ductaflow_runtime.worker.entry import main
 
 main(sys.argv[1:])

@@ -26,7 +26,7 @@ from ductaflow_runtime.worker.learning import imported_by_packages
 from ductaflow_runtime.worker.supervise import Process
 
 # Taken before a flow can put something else in its place: a child that came back would go on as its worker.
-_leave = os._exit
+leave = os._exit
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -72,7 +72,7 @@ def fork_child(child: Child, of_worker: Iterable[int]) -> Process:
             os.close(descriptor)
         run_child(child)
     finally:
-        _leave(1)
+        leave(1)
 
 
 def spawn_child(child: Child) -> Process:
@@ -96,7 +96,7 @@ def run_child(child: Child) -> None:
     code = 1
     _die_with_parent()
     if os.getppid() != child.worker:
-        _leave(code)
+        leave(code)
     with open(child.journal, "a", encoding="utf-8") as file:
         journal = JournalWriter(file)
         last_import = next(reversed(sys.modules))
@@ -109,7 +109,7 @@ def run_child(child: Child) -> None:
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
             journal({"fatal": of_exception(error).to_json()})
         finally:
-            _leave(code)
+            leave(code)
 
 
 def _poll_forked(pid: int) -> int | None:

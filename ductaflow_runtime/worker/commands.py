@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 from collections.abc import Iterable
@@ -11,14 +12,31 @@ from ductaflow_runtime.runs.lock import HEARTBEAT_S
 INTERRUPT = "interrupt"
 
 
-class Commands:
-    """The lines that the parent sends."""
+def open_parent() -> int | None:
+    """A descriptor that tells when this process's parent ends; `None` where the system has none to give."""
+    with contextlib.suppress(OSError, AttributeError):
+        return os.pidfd_open(os.getppid())
+    return None
 
-    def __init__(self, descriptor: int) -> None:
+
+class Commands:
+    """The lines that the parent sends.
+
+    `parent` tells when the process that sends them has ended: one that it forked may keep the pipe open. Without, it
+    is the parent of this process.
+    """
+
+    def __init__(self, descriptor: int, parent: int | None = None) -> None:
         self.descriptor = descriptor
         self.ended = False
         self._buffer = b""
-        self._parent = os.getppid()
+        self._parent = parent
+        self._parent_id = os.getppid()
+
+    @property
+    def descriptors(self) -> list[int]:
+        """What a child has no use for."""
+        return [self.descriptor] if self._parent is None else [self.descriptor, self._parent]
 
     def next_line(self) -> str | None:
         """Wait for a line; `None` when the parent is gone."""
@@ -38,11 +56,11 @@ class Commands:
 
     def wait(self, timeout: float, others: Iterable[int] = ()) -> None:
         """Wait for a line, for the end, or for another descriptor; `timeout` in seconds."""
-        watched = [*others] if self.ended else [self.descriptor, *others]
+        watched = [*others] if self.ended else [*self.descriptors, *others]
         ready, _, _ = select.select(watched, [], [], max(timeout, 0.0))
         if self.descriptor in ready:
             self._read()
-        elif os.getppid() != self._parent:  # a process that the parent forked keeps the pipe open
+        elif self._parent in ready or (self._parent is None and os.getppid() != self._parent_id):
             self.ended = True
 
     def _read(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit, lost
+from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
 from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
@@ -24,7 +24,7 @@ from ductaflow_runtime.staleness.decision import BUSY, decide
 from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
-from ductaflow_runtime.worker.process import Worker, installed_state
+from ductaflow_runtime.worker.process import BrokenOffError, RefusedAheadError, UnfitError, Worker, installed_state
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,
@@ -102,29 +102,26 @@ def _run_on_worker(job: Job) -> Record:
     verdicts = verdicts_for(job, installed_state())
     last = False
     while True:
-        allowed = verdicts.applied(job)
-        with workers.lend(allowed) as (worker, lane):
-            try:
+        allowed = verdicts.applied(workers.allowed(job))
+        try:
+            with workers.lend(allowed) as (worker, lane):
                 if workers.interrupts != interrupts:
                     raise WorkerError(NOT_BEGUN)
-                reply = worker.run(allowed.but(lane=lane))
-            except WorkerError as error:
-                interrupted = workers.interrupts != interrupts
-                blamed = None if interrupted else worker.importing()
-                if blamed is not None:
-                    verdicts.add(blamed, *_verdict_on_end(worker))
-                    job = without_imports(job, allowed, blamed)
-                    continue
-                # A warm worker may have died of old age (out of memory, killed): that is no fault of this job.
-                if last or worker.has_begun() or interrupted:
-                    return _without_worker(job, worker, error)
-                last = True
-                continue
-        if "unfit" not in reply:
-            return _record_of(job, reply)
-        blamed, reason = reply["unfit"]
-        verdicts.add(blamed, reason)
-        job = without_imports(job, allowed, blamed)
+                return _have_done(allowed.but(lane=lane), worker)
+        except UnfitError as error:
+            if workers.interrupts != interrupts:
+                raise WorkerError(NOT_BEGUN) from None
+            verdicts.add(error.name, error.reason, keep=error.keep)
+            job = without_imports(job, allowed, error.name)
+        except RefusedAheadError as error:
+            if workers.interrupts != interrupts:
+                raise WorkerError(NOT_BEGUN) from None
+            workers.refuse(job, str(error))
+        except BrokenOffError as error:
+            # A warm process may have died of old age (out of memory, killed): that is no fault of this job.
+            if last or workers.interrupts != interrupts:
+                raise WorkerError(str(error)) from None
+            last = True
 
 
 def without_imports(job: Job, sent: Job, blamed: str) -> Job:
@@ -132,11 +129,15 @@ def without_imports(job: Job, sent: Job, blamed: str) -> Job:
     return job.but(preload=[], learns=False) if blamed in sent.avoid else job
 
 
-def _verdict_on_end(worker: Worker) -> tuple[str, bool]:
-    """Why what a worker was importing as it ended is not imported ahead, and whether that is worth keeping."""
-    code = worker.exit_code()
-    reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
-    return reason, code != -signal.SIGKILL  # somebody, or the system for want of memory: not the package's fault
+def _have_done(job: Job, worker: Worker) -> Record:
+    """The job's record; raises `UnfitError` and `BrokenOffError` if nothing has begun."""
+    try:
+        reply = worker.run(job)
+    except BrokenOffError as error:
+        if not worker.has_begun():
+            raise
+        return _without_worker(job, worker, WorkerError(str(error)))
+    return _record_of(job, reply)
 
 
 def _record_of(job: Job, reply: dict[str, Any]) -> Record:

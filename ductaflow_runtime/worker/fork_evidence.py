@@ -1,7 +1,7 @@
 """What an import has left in this process that a fork does not survive, found out by looking (Linux).
 
 Threads of the operating system, not only Python's, with the library that each is in; connections, devices and files
-that are open; child processes. BLAS pools end themselves before a fork and start again after it.
+that are open; child processes. BLAS pools end themselves before a fork and start again after it, as do Arrow's.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TASKS = Path("/proc/self/task")
-_SURVIVES = re.compile("openblas")
+_SURVIVES = re.compile(r"openblas|^libarrow[\w]*\.so\.(1[3-9]|[2-9]\d)\d\d$")  # Arrow's since 13
 _PASSED_OVER = re.compile(r"^(libc|libpthread|ld-linux|libstdc\+\+|libgcc_s|libm|libdl|libpython|python)[.\d-]|^\[")
 _HARMLESS_FILES = frozenset(("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"))
-# Opened anew after a fork by the library that has it open: PROJ's database.
-_REOPENED = ("/proj.db",)
+# Opened anew after a fork by the library that has it open: PROJ's database, matplotlib's fonts.
+_REOPENED = ("/proj.db", ".ttf", ".otf", ".ttc")
 _STACK_BYTES = 16_384
 _PATIENCE_S = 0.2
 

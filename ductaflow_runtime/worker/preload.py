@@ -24,6 +24,7 @@ from ductaflow_runtime.staleness.take_fingerprint import packages
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.fork_verdicts import ANY_PART, is_among
 from ductaflow_runtime.worker.import_ahead import NEVER, is_installed, top_of
+from ductaflow_runtime.worker.process import UnfitError
 
 IMPORT_LIMIT_S = 60.0
 # Importing this shows figures inline from then on, unless the flow has chosen another backend before.
@@ -50,14 +51,6 @@ def preload_runtime() -> None:
         importlib.import_module(name)
 
 
-class UnfitError(Exception):
-    """After the import of `name` this process is not one to fork instances from."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name, self.reason = name, reason
-
-
 class Preloader:
     """What a worker has imported ahead, and what its children had to import beyond that.
 
@@ -70,7 +63,7 @@ class Preloader:
         self._of_runtime: frozenset[str] = frozenset()
         self._learned: set[str] = set()
         self._tried: set[str] = set()
-        self._note = note
+        self.note = note
         self._limit_s = limit_s
 
     def warm_up(self, job: Job) -> None:
@@ -89,6 +82,10 @@ class Preloader:
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
         packages(names)
+
+    def keep_loaded(self) -> None:
+        """What is loaded now, modules of the project among it, is what instances are to find."""
+        self._of_runtime = frozenset(top_of(name) for name in list(sys.modules))
 
     def learn(self, names: Iterable[str]) -> None:
         """Children had to import these themselves; the next ones find them there."""
@@ -151,10 +148,10 @@ class Preloader:
 
     @contextlib.contextmanager
     def _noted(self, name: str) -> Iterator[None]:
-        if self._note is None:
+        if self.note is None:
             yield
             return
-        self._note.write_text(name, encoding="utf-8")
+        self.note.write_text(name, encoding="utf-8")
         # Not handled: it ends the process, also one that hangs in machine code.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, self._limit_s)
@@ -162,7 +159,7 @@ class Preloader:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            self._note.unlink(missing_ok=True)
+            self.note.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""One worker process as its parent holds it: how it is started, told what to do, and ended."""
+"""One worker process as the conductor holds it: how it is started, told what to do, and ended."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import site
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ductaflow_runtime.errors import WorkerError
 from ductaflow_runtime.execution.job import Job
@@ -22,7 +25,7 @@ from ductaflow_runtime.worker.commands import INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
 
 NOTE = "importing"  # in a worker's scratch folder, what it imports at this moment
-Key = tuple[str, int, tuple[str, ...], bool]
+Key = tuple[str, int, tuple[str, ...], bool, tuple[str, ...]]
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -35,57 +38,108 @@ _THREAD_VARIABLES = (
 )
 
 
-class Worker:
-    """One worker process and the pipe to it."""
+class Life(Protocol):
+    """A process that was started, as `subprocess.Popen` is one."""
 
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
-        self._scratch = Path(tempfile.mkdtemp(prefix="ductaflow-"))
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, negative for a signal; raises `subprocess.TimeoutExpired`."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a process is started with: a scratch folder, and descriptors of its commands, replies and complaints."""
+
+    scratch: Path
+    commands: int
+    replies: int
+    complaints: int
+
+
+class UnfitError(Exception):
+    """After the import of `name` a process is not one to fork instances from, or is none any more.
+
+    `keep`: that is the package's fault, and will be so the next time.
+    """
+
+    def __init__(self, name: str, reason: str, *, keep: bool = True) -> None:
+        super().__init__(name, reason)
+        self.name, self.reason, self.keep = name, reason, keep
+
+
+class RefusedAheadError(Exception):
+    """The flow's shared cells cannot be executed ahead; the text follows "executing the shared cells"."""
+
+
+class BrokenOffError(Exception):
+    """A process has ended that was asked for something; the text says how."""
+
+
+class Traces:
+    """What tells of a process's end: what it complained of, and the note of what it was importing."""
+
+    def __init__(self) -> None:
+        self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self.scratch = Path(tempfile.mkdtemp(prefix="ductaflow-"))
+
+    def of_end(self, code: int) -> UnfitError | BrokenOffError:
+        """What its end means."""
+        with contextlib.suppress(OSError):
+            name = (self.scratch / NOTE).read_text(encoding="utf-8")
+            if name:
+                reason = "takes too long" if code == -signal.SIGALRM else f"ends the process ({describe_exit(code)})"
+                by_others = code == -signal.SIGKILL  # somebody, or the system for want of memory: no package's fault
+                return UnfitError(name, reason, keep=not by_others)
+        self.complaints.seek(0)
+        said = self.complaints.read().decode("utf-8", "replace").strip()[-2000:]
+        return BrokenOffError(f"the worker broke off: {describe_exit(code)}" + (f":\n{said}" if said else ""))
+
+    def clear(self) -> None:
+        """It has ended, and nobody asks any more."""
+        self.complaints.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class Worker:
+    """One worker process and the pipes to it; `start` starts it."""
+
+    def __init__(self, start: Callable[[Ends], Life]) -> None:
+        self._traces = Traces()
         self._lock = threading.Lock()
         self._stopped = False
         self.is_fit = False
-        self.journal = self._scratch / FILE_NAME
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ductaflow_runtime.worker", str(self._scratch)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            env=variables,
-            cwd=tempfile.gettempdir(),
-            # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
-            # answers a flow that asks for a password on the terminal.
-            start_new_session=True,
-        )
+        self.journal = self._traces.scratch / FILE_NAME
+        commands, to_worker = os.pipe()
+        from_worker, replies = os.pipe()
+        self._commands, self._replies = open(to_worker, "wb"), open(from_worker, "rb")  # noqa: SIM115 - as above
+        try:
+            self._life = start(Ends(self._traces.scratch, commands, replies, self._traces.complaints.fileno()))
+        except BaseException:
+            self._clear()
+            raise
+        finally:
+            os.close(commands)
+            os.close(replies)
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Have a job done; raises `WorkerError` if the worker breaks off. Afterwards `is_fit` says if it can go on."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        """Have a job done; raises `UnfitError` and `BrokenOffError`. Afterwards `is_fit` says if it can go on."""
         try:
             with self._lock:
                 if self._stopped:
                     raise WorkerError(NOT_BEGUN)
-                self._process.stdin.write((job.to_json() + "\n").encode())
-                self._process.stdin.flush()
+                self._tell(job.to_json())
+            line = self._replies.readline()
         except OSError:
-            raise WorkerError(self._how_it_ended()) from None
-        line = self._process.stdout.readline()
+            line = b""
         if not line:
-            raise WorkerError(self._how_it_ended())
+            raise self._traces.of_end(self._life.wait())
         reply: dict[str, Any] = json.loads(line)
-        self.is_fit = "unfit" not in reply
+        if "unfit" in reply:
+            raise UnfitError(*reply["unfit"])
+        self.is_fit = True
         return reply
-
-    def importing(self) -> str | None:
-        """What it was importing ahead when it ended."""
-        try:
-            return (self._scratch / NOTE).read_text(encoding="utf-8") or None
-        except OSError:
-            return None
-
-    def exit_code(self) -> int:
-        """How it ended, negative for a signal."""
-        return self._process.wait()
 
     def has_begun(self) -> bool:
         """Whether it got as far as the folder of the instance that it was given last."""
@@ -100,30 +154,50 @@ class Worker:
         """Interrupt what it is executing, or keep it from beginning."""
         with self._lock, contextlib.suppress(OSError, ValueError):
             self._stopped = True
-            assert self._process.stdin is not None
-            self._process.stdin.write(f"{INTERRUPT}\n".encode())
-            self._process.stdin.flush()
+            self._tell(INTERRUPT)
 
     def close(self) -> None:
         """End the process and whatever it is executing."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self._commands.close()
         try:
-            self._process.wait(timeout=10)
+            self._life.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._complaints.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+            self._life.kill()
+            self._life.wait()
+        self._clear()
 
-    def _how_it_ended(self) -> str:
-        code = self._process.wait()
-        self._complaints.seek(0)
-        said = self._complaints.read().decode("utf-8", "replace").strip()[-2000:]
-        return f"the worker broke off: {describe_exit(code)}" + (f":\n{said}" if said else "")
+    def _tell(self, line: str) -> None:
+        self._commands.write(f"{line}\n".encode())
+        self._commands.flush()
+
+    def _clear(self) -> None:
+        with contextlib.suppress(OSError):
+            self._commands.close()
+        self._replies.close()
+        self._traces.clear()
+
+
+def start_fresh(ends: Ends, variables: dict[str, str]) -> Life:
+    """A worker that is a fresh interpreter."""
+    return start_process([str(ends.scratch)], ends.commands, ends.replies, ends.complaints, variables)
+
+
+def start_process(
+    arguments: list[str], stdin: int, stdout: int, stderr: int, variables: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """`python -m ductaflow_runtime.worker ...`, far from the caller's folder, modules and terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "ductaflow_runtime.worker", *arguments],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        env=variables,
+        cwd=tempfile.gettempdir(),
+        # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
+        # answers a flow that asks for a password on the terminal.
+        start_new_session=True,
+    )
 
 
 def worker_variables(threads: int) -> dict[str, str]:
@@ -134,13 +208,19 @@ def worker_variables(threads: int) -> dict[str, str]:
     return variables
 
 
+def forks(job: Job) -> bool:
+    """Whether instances of such a job are forked from a process that has imported ahead."""
+    return job.engine == "fork" and job.kernel_name is None and hasattr(os, "fork")
+
+
 def worker_key(job: Job) -> Key:
-    """What makes a warm worker fit for a job: the same variables, installed packages, threads, and imports ahead."""
+    """What makes a warm worker fit for a job: the same variables, packages, threads, imports and shared cells."""
     text = json.dumps([sorted(os.environ.items()), installed_state()])
     about = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-    if job.engine != "fork" or job.kernel_name is not None:
-        return about, job.threads, (), False
-    return about, job.threads, tuple(job.preload), job.learns
+    if not forks(job):
+        return about, job.threads, (), False, ()
+    shared = (job.root, job.runs_dir, job.flow, job.shared) if job.shared else ()
+    return about, job.threads, tuple(job.preload), job.learns, shared
 
 
 def installed_state() -> str:

@@ -1,9 +1,9 @@
-"""A worker: `python -m ductaflow_runtime.worker`.
+"""A worker: forked from a base process, or `python -m ductaflow_runtime.worker`.
 
 It imports what executions need, stays single-threaded, reads one job a line, and forks one child per
 instance, so that a fresh process costs almost nothing. It is not `multiprocessing`: that would import the
 conductor again, and its children may have no children. Where fork is not to be had, the child is a
-fresh interpreter (`--child`); the rest is the same. The worker ends when its standard input does.
+fresh interpreter (`--child`); the rest is the same. The worker ends when the pipe of its commands does.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
-import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,47 +19,25 @@ from ductaflow_runtime.execution.assignment import INTERRUPTED, Clock
 from ductaflow_runtime.execution.entry import Conclusion
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import open_pipes
-from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.worker.child import Child, fork_child, inherit_orphans, run_child, spawn_child
+from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
 from ductaflow_runtime.worker.journal import read_journal
-from ductaflow_runtime.worker.preload import Preloader, UnfitError, preload_runtime
-from ductaflow_runtime.worker.process import NOTE
+from ductaflow_runtime.worker.preload import Preloader
+from ductaflow_runtime.worker.process import UnfitError, forks
 from ductaflow_runtime.worker.supervise import ChildEnd, Process, end_leftovers, supervise
-
-
-def main(arguments: list[str]) -> None:
-    """Serve jobs until the parent goes away; or, as `--child`, execute the one given."""
-    draw_inline()
-    if arguments[0] == "--child":
-        run_child(Child.from_text(sys.stdin.readline()))
-        return
-    scratch = Path(arguments[0])
-    replies = os.dup(1)
-    commands = Commands(os.dup(0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(2, 1)  # what an import prints must not end up among the replies
-    _ignore_interrupts()
-    inherit_orphans()
-    preload_runtime()
-    try:
-        Server(scratch, commands, replies).run()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
 
 
 class Server:
     """A worker at work: its pipes to the parent, its scratch folder, and what it has imported ahead."""
 
-    def __init__(self, scratch: Path, commands: Commands, replies: int) -> None:
+    def __init__(self, scratch: Path, commands: Commands, replies: int, preloader: Preloader) -> None:
         self._scratch = scratch
         self._commands = commands
         self._replies = replies
-        self._preloader = Preloader(scratch / NOTE)
+        self._preloader = preloader
 
     def run(self) -> None:
         """One job after the other, until the parent is gone."""
@@ -101,13 +76,13 @@ class Server:
 
     def _make_ready_to_fork(self, job: Job) -> bool:
         """Import ahead what the flow needs; whether a child can be forked then."""
-        if job.engine != "fork" or job.kernel_name is not None or not hasattr(os, "fork"):
+        if not forks(job):
             return False
         self._preloader.warm_up(job)
         return threading.active_count() == 1  # a thread that nobody saw begin: no fork after that
 
     def _start(self, child: Child, forks: bool) -> Process:
-        process = fork_child(child, [self._commands.descriptor, self._replies]) if forks else spawn_child(child)
+        process = fork_child(child, [*self._commands.descriptors, self._replies]) if forks else spawn_child(child)
         for _, writer in child.pipes.values():
             os.close(writer)
         return process
@@ -144,10 +119,3 @@ def _unread_output(child: Child) -> dict[str, str]:
         with contextlib.suppress(OSError):
             unread[name] = os.read(reader, 1 << 20).decode("utf-8", "replace")
     return unread
-
-
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches the whole terminal; the parent decides what becomes of an instance."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Blocked too: one that reaches a child before it listens waits there until it does.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

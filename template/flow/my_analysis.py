@@ -4,6 +4,10 @@
 # A first flow to replace by your own. It computes the share of travellers who take the bus instead of the
 # car with a binary logit model: the lower the generalised cost of the bus, the more take it.
 
+# %% tags=["shared"]
+# Shared cell: executed once, and all instances start with it. A place to load what does not depend on the config
+import pandas as pd
+
 # %% tags=["parameters"]
 # Parameters cell: the config of the instance is put in here
 config = {}
@@ -22,7 +26,6 @@ display_config_summary(config, "Share of bus travellers")
 # %%
 import math
 
-import pandas as pd
 from ductaflow import save_results
 
 fare = config["fare"]  # euros a trip

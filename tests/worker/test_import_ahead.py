@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +15,9 @@ from ductaflow import run_instances
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.worker.dispatch import without_imports
 from ductaflow_runtime.worker.fork_verdicts import Verdicts
-from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
+from tests.worker.conftest import PACKAGE
 
-PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 SAVES = """
 import os
 from ductaflow import save_results
@@ -58,35 +52,6 @@ LEAVES = {
 def engine() -> str:
     """It is forks that workers import ahead for."""
     return "fork"
-
-
-@pytest.fixture
-def install() -> Iterator[Callable[..., str]]:
-    """Installs a module, or a package of several, and gives its name."""
-    files: list[Path] = []
-    folder = Path(sysconfig.get_path("purelib"))
-    state = folder.stat()
-
-    def install(text: str | dict[str, str] = PACKAGE, name: str | None = None) -> str:
-        chosen = name or f"tiny_{uuid.uuid4().hex[:12]}"
-        if isinstance(text, str):
-            files.append(folder / f"{chosen}.py")
-            files[-1].write_text(text, encoding="utf-8")
-        else:
-            files.append(folder / chosen)
-            files[-1].mkdir()
-            for part, content in text.items():
-                (files[-1] / f"{part}.py").write_text(content, encoding="utf-8")
-        # As if it had been there always, or tests in other processes would lose their warm workers.
-        os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
-        importlib.invalidate_caches()
-        pool().close()
-        return chosen
-
-    yield install
-    for file in files:
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
-    os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def install_package(install: Callable[..., str]) -> str:

@@ -1,0 +1,112 @@
+"""What shared cells may not do, seen while they do it: all that an instance would do in its own folder or process."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_CHANGES = frozenset(
+    {
+        "os.mkdir",
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+        "os.truncate",
+        "os.chmod",
+        "os.chown",
+        "os.utime",
+    }
+)
+_STARTS = frozenset({"subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"})
+_READS = frozenset({"open", "os.listdir", "os.scandir", "sqlite3.connect"})
+_WATCHED = _CHANGES | _STARTS | _READS | {"os.chdir"}
+_NO_FILE = frozenset(("/dev/null", ":memory:"))
+_IMPORT = "<frozen importlib._bootstrap"
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+class Limits:
+    """Notes the first thing that is not allowed while it is `watching`; the cells go on, for they cannot be stopped.
+
+    `reason` says what it was, in words that follow "executing the shared cells"; `None` if there was none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.reason: str | None = None
+        self._folder = folder
+        self._active = False
+        # As a cell of an instance finds it; none comes here, for this process has them blocked.
+        self._on_interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.addaudithook(self._hook)  # it cannot be removed; afterwards it does nothing
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """While a cell's own code runs."""
+        told = {name: getattr(os, name) for name in ("getcwd", "getcwdb")}
+        for name, function in told.items():
+            setattr(os, name, self._noting(function))
+        self._active = True
+        try:
+            yield
+        finally:
+            self._active = False
+            for name, function in told.items():
+                setattr(os, name, function)
+
+    def look_around(self) -> None:
+        """Note what the cells have left behind that nobody saw them do."""
+        if os.listdir(self._folder):
+            self.refuse("writes files")
+        if signal.signal(signal.SIGINT, self._on_interrupt) is not signal.default_int_handler:
+            self.refuse("handles interrupts")
+
+    def refuse(self, reason: str) -> None:
+        """Note why an instance must execute them itself."""
+        self.reason = self.reason or reason
+
+    def _noting(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        def noted() -> Any:
+            if not _shows_source(sys._getframe(1)):
+                self.refuse("asks for the working directory, which is another one in each instance")
+            return function()
+
+        return noted
+
+    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
+        if self._active and event in _WATCHED and self.reason is None:
+            reason = _reason(event, args, sys._getframe(1))
+            if reason is not None:
+                self.refuse(reason)
+
+
+def _reason(event: str, args: tuple[Any, ...], asking: FrameType) -> str | None:
+    if event == "os.chdir":
+        return "changes the working directory"
+    if event in _STARTS:
+        return "starts a process"
+    given = args[0] if args and args[0] is not None else "."
+    if isinstance(given, int) or asking.f_code.co_filename.startswith(_IMPORT):
+        return None
+    path = os.fsdecode(given)
+    if path in _NO_FILE or path.startswith("<"):
+        return None
+    if event in _CHANGES or (event == "open" and isinstance(args[2], int) and args[2] & _WRITING):
+        return f"writes files ({path})"
+    if not os.path.isabs(path) and not path.startswith("file:"):
+        return f"reads {path} from the working directory, which is another one in each instance"
+    return None
+
+
+def _shows_source(asking: FrameType) -> bool:
+    """Whether a traceback looks for the source of code that is no file's."""
+    caller = asking.f_back
+    return caller is not None and inspect.__file__ in (asking.f_code.co_filename, caller.f_code.co_filename)

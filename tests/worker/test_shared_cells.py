@@ -1,0 +1,397 @@
+"""Cells tagged `shared` are executed once for all instances, or else by each of them, and it makes no difference."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ductaflow import InstancesFailed, run_instances, run_notebook
+from ductaflow_runtime.worker.pool import pool
+from tests.conftest import HEAD, Project
+from tests.waiting import LAST_CHANCE_S, wait_for
+
+TOKEN = "import uuid\ntoken = uuid.uuid4().hex\n"
+SAVES = '# %%\nfrom ductaflow import save_results\nsave_results(token=token, n=config["n"])\n'
+
+
+def write(project: Project, *shared: str, rest: str = SAVES) -> Path:
+    """A flow with these shared cells above its head."""
+    cells = "".join(f'# %% tags=["shared"]\n{textwrap.dedent(cell)}\n' for cell in shared)
+    return project.write_flow("flow/step.py", cells + HEAD + textwrap.dedent(rest))
+
+
+def sweep(rows: int = 3, **options: object) -> pd.DataFrame:
+    """Some rows on two workers."""
+    names = [f"r{n}" for n in range(rows)]
+    frame = pd.DataFrame({"instance_name": names, "n": range(rows)})
+    return run_instances(frame, "flow/step.py", workers=2, **options)  # type: ignore[arg-type]
+
+
+def tokens(frame: pd.DataFrame) -> int:
+    """How often the shared cells of these rows were executed."""
+    return int(frame["result.token"].nunique())
+
+
+def outputs(project: Project, name: str) -> list[object]:
+    """Count and outputs of each code cell, times and addresses aside."""
+    cells = [cell for cell in project.notebook("step", name)["cells"] if cell["cell_type"] == "code"]
+    return [[cell["execution_count"], [output.get("text") or output for output in cell["outputs"]]] for cell in cells]
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+def test_an_instance_has_of_them_what_it_would_have_executed_itself(project: Project, engine: str) -> None:
+    """Variables, outputs, counts, history, log, inputs, modules and warnings; whatever the engine."""
+    project.write("data/links.csv", "a\n1\n2\n")
+    project.write("lib/tool.py", "CALLS = []\n\ndef scale(x):\n    CALLS.append(x)\n    return 2 * x\n")
+    write(
+        project,
+        "import decimal, warnings\nfrom lib import tool\nfrom ductaflow import project_path\n"
+        "decimal.getcontext().prec = 5\nprint('loading')\ntool.scale(3)\n",
+        "text = open(project_path('data/links.csv')).read()\nwarnings.warn('careful')\nlen(text)",
+        rest="""
+        # %%
+        import sys
+        same = sys.modules["lib.tool"] is tool
+        print(In[2].splitlines()[0], Out, _oh is Out, decimal.Decimal(1) / 3, same, tool.CALLS)
+        config["n"], _2
+        # %%
+        from ductaflow import save_results
+        save_results(n=config["n"], text=text)
+        """,
+    )
+    record = run_notebook("flow/step.py", {"n": 7}, instance_name="x")
+    assert record.results == {"n": 7, "text": "a\n1\n2\n"}
+    assert record.warnings == 1
+    assert set(record.fingerprint["inputs"]) == {"data/links.csv"}
+    assert set(record.fingerprint["modules"]) == {"lib/tool.py"}
+    told = outputs(project, "x")
+    assert [count for count, _ in told][:3] == [1, 2, 3]
+    assert told[0][1][-1] != told[0][1][0]
+    assert "execute_result" in str(told[0][1])
+    line = "text = open(project_path('data/links.csv')).read() {1: 6, 2: 6} True 0.33333 True [3]\n"
+    assert told[-2][1][0] == [line]
+    log = (record.directory / "run.log").read_text()
+    assert [line in log for line in ("out | loading", "careful")] == [True, True]
+    assert log.index("loading") < log.index("text = open")
+
+
+def test_they_are_executed_once(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """However many instances and workers; again in a new call, only if something has changed."""
+    write(project, TOKEN)
+    first = sweep()
+    assert first["status"].eq("done").all()
+    assert tokens(first) == 1
+    assert tokens(pd.concat([first, sweep(force=True)])) == 1
+    assert "shared" not in capfd.readouterr().err
+
+
+def test_a_large_table_is_in_memory_once(project: Project) -> None:
+    """An instance has little memory of its own beside what it shares."""
+    write(
+        project,
+        "import numpy as np\ntable = np.ones(25_000_000)",
+        rest="""
+        # %%
+        from ductaflow import save_results
+        lines = open("/proc/self/smaps_rollup").read().splitlines()
+        private = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+        save_results(private=private / 1024, total=float(table[:10].sum()), n=config["n"])
+        """,
+    )
+    frame = sweep()
+    assert frame["result.total"].tolist() == [10.0] * 3
+    assert (frame["result.private"] < 60).all()
+
+
+def test_what_they_set_stays(project: Project) -> None:
+    """The import path, the environment, the options of libraries: whatever a cell sets for those after it."""
+    write(
+        project,
+        "import os, sys, numpy as np\nsys.path.insert(0, '/first')\nos.environ['SET_HERE'] = '1'\n"
+        "np.set_printoptions(precision=2)\nsys.argv.append('more')",
+        rest="""
+        # %%
+        from ductaflow import save_results
+        told = [sys.path[0], os.environ["SET_HERE"], str(np.array([1 / 3])), str(len(sys.argv))]
+        save_results(told=told, n=config["n"])
+        """,
+    )
+    assert sweep()["result.told"].tolist() == [["/first", "1", "[0.33]", "2"]] * 3
+
+
+def test_a_parquet_file_is_read_once(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """Arrow's threads begin anew in every instance."""
+    pd.DataFrame({"a": range(300_000)}).to_parquet(project.root / "links.parquet", row_group_size=10_000)
+    reads = "import pandas as pd\nfrom ductaflow import project_path\ndef read():\n    return pd.read_parquet(path)\n"
+    rest = SAVES.replace("token=token", "token=token, rows=len(read())")
+    write(project, f"{TOKEN}{reads}path = project_path('links.parquet')\ntable = read()", rest=rest)
+    frame = sweep()
+    assert frame["result.rows"].tolist() == [300_000] * 3
+    assert tokens(frame) == 1
+    assert "shared" not in capfd.readouterr().err
+
+
+REFUSED = {
+    "writes a file": ("open('made.txt', 'w').write('x')", "writes files (made.txt)"),
+    "writes elsewhere": (
+        "from ductaflow import project_path\nproject_path('made.txt').write_text('x')",
+        "writes files (",
+    ),
+    "makes a folder": ("import os\nos.makedirs('made', exist_ok=True)", "writes files (made)"),
+    "leaves a thread": (
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()",
+        "leaves threads",
+    ),
+    "starts a process": ("import subprocess\nsubprocess.Popen(['sleep', '1'])", "starts a process"),
+    "runs a command": ("!true", "starts a process"),
+    "leaves a connection": ("import socket\nkept = socket.socket()", "socket"),
+    "leaves a file open": ("kept = open('/etc/hostname')", "leaves /etc/hostname open"),
+    "leaves a task": (
+        "import asyncio\ntask = asyncio.create_task(asyncio.sleep(60))\nawait asyncio.sleep(0)",
+        "leaves tasks",
+    ),
+    "saves results": ("from ductaflow import save_results\ndef save(): save_results(early=1)\nsave()", "saves results"),
+    "asks where it is": ("import os\nplace = os.getcwd()", "asks for the working directory"),
+    "reads its own folder": ("text = open('config.json').read()", "reads config.json"),
+    "changes its folder": ("import os\nos.chdir('/')", "changes the working directory"),
+    "redirects its output": (
+        "import sys\nclass Tee:\n    write = sys.stdout.write\n    flush = sys.stdout.flush\nsys.stdout = Tee()",
+        "in the place of sys.stdout",
+    ),
+    "handles interrupts": ("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)", "handles interrupts"),
+    "calls save_results": (
+        "from ductaflow import save_results\nsave_results(early=1)",
+        "cell 1 is tagged `shared`, but calls save_results()",
+    ),
+    "asks for an instance": (
+        "from ductaflow import instance_path\nother = instance_path('step', 'r0')",
+        "cell 1 is tagged `shared`, but calls instance_path()",
+    ),
+    "makes a generator": (
+        "import numpy as np\nrng = np.random.default_rng()",
+        "makes a random generator without a seed",
+    ),
+    "makes one somewhere": (
+        "import numpy as np\ndef make(): return np.random.default_rng()\nrng = make()",
+        "makes a random generator without a seed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_they_may_not_do(project: Project, capfd: pytest.CaptureFixture[str], case: str) -> None:
+    """Then each instance executes them itself, and one line says why."""
+    code, reason = REFUSED[case]
+    write(project, f"{TOKEN}{code}")
+    frame = sweep()
+    assert frame["status"].tolist() == ["done"] * 3
+    assert tokens(frame) == 3
+    told = [line for line in capfd.readouterr().err.splitlines() if "shared cells" in line]
+    assert len(told) == 1
+    assert reason in told[0]
+    assert "flow/step.py" in told[0]
+
+
+def test_reading_the_config_is_told(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """They stand above it, so each instance fails of it, as it would without the tag."""
+    write(project, "print(config)")
+    frame = sweep(on_error="continue")
+    assert frame["error"].str.contains("NameError").all()
+    told = capfd.readouterr().err
+    assert "cell 1 is tagged `shared`, but reads `config`, which each instance is given further down" in told
+
+
+PLACES = {
+    "below": (
+        'X = 1\n# %% tags=["parameters"]\nconfig = {}\n# %% tags=["shared"]\nY = 1\n',
+        "cell 3 is tagged `shared`, but is not above the parameters cell, so each instance runs it itself",
+    ),
+    "after an ordinary one": (
+        'X = 1\n# %%\nZ = 1\n# %% tags=["shared"]\nY = 1\n# %% tags=["parameters"]\nconfig = {}\n',
+        "cell 3 is tagged `shared`, but cell 2 above it is not, so each instance runs it itself",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_where_they_may_not_stand(project: Project, capfd: pytest.CaptureFixture[str], case: str) -> None:
+    """Such a cell is an ordinary one; those above it are executed once all the same."""
+    text, note = PLACES[case]
+    project.write_flow("flow/step.py", f'# %% tags=["shared"]\n{TOKEN}{text}{SAVES}')
+    frame = sweep()
+    assert frame["status"].eq("done").all()
+    assert tokens(frame) == 1
+    assert capfd.readouterr().err.count(f"ductaflow: flow/step.py: {note}\n") == 1
+
+
+def test_their_error_is_that_of_every_instance(project: Project) -> None:
+    """It is told with its cell in each record and notebook, and nowhere executed again; the next call tries anew."""
+    write(project, "X = 1", f"{TOKEN}raise ValueError(token)")
+    with pytest.raises(InstancesFailed) as caught:
+        sweep()
+    records = [project.record("step", f"r{n}") for n in range(3)]
+    assert {(record["error"]["type"], record["error"]["cell"]) for record in records} == {("ValueError", 2)}
+    assert len({record["error"]["message"] for record in records}) == 1
+    assert records[0]["error"]["message"] in (project.root / "runs/step/r2/run.log").read_text()
+    assert "raise ValueError(token)" in str(caught.value)
+    assert outputs(project, "r1")[3][0] is None, "nothing is executed after it"
+    frame = sweep(on_error="continue")
+    assert records[0]["error"]["message"] not in frame["error"][0]
+    write(project, "X = 1", TOKEN)
+    assert sweep()["status"].eq("done").all()
+
+
+def test_random_numbers(project: Project) -> None:
+    """What they have seeded goes on from there in every instance; else each draws its own."""
+    draws = """
+    # %%
+    from ductaflow import save_results
+    import random
+    import numpy as np
+    save_results(python=random.random(), numpy=np.random.rand(), n=config["n"])
+    """
+    imports = "import random\nimport numpy as np\nfirst = random.random() + np.random.rand()\n"
+    write(project, imports, rest=draws)
+    frame = sweep()
+    assert frame[["result.python", "result.numpy"]].nunique().tolist() == [3, 3]
+    write(project, f"{imports}random.seed(3)\nnp.random.seed(3)\nnp.random.rand()", rest=draws)
+    frame = sweep()
+    import random
+
+    import numpy as np
+
+    generator = np.random.RandomState(3)
+    generator.rand()
+    assert frame["result.python"].tolist() == [random.Random(3).random()] * 3
+    assert frame["result.numpy"].tolist() == [generator.rand()] * 3
+
+
+def test_a_change_of_what_they_read_or_are(project: Project) -> None:
+    """A file, a module or their own text changed: a new execution. A comment: none. One row forced: only that one."""
+    project.write("data/links.csv", "1")
+    project.write("lib/tool.py", "FACTOR = 1\n")
+    reads = (
+        f"{TOKEN}from lib.tool import FACTOR\nfrom ductaflow import project_path\n"
+        "value = FACTOR * int(open(project_path('data/links.csv')).read())"
+    )
+    rest = SAVES.replace("token=token", "token=token, value=value")
+    write(project, reads, rest=rest)
+    first = sweep()
+    assert first["result.value"].tolist() == [1] * 3
+
+    one = sweep(rows=1, force=True)
+    assert one["result.token"][0] == first["result.token"][0], "what is forced alone needs nothing new"
+    assert sweep()["status"].eq("up to date").all()
+
+    project.write("data/links.csv", "2")
+    changed = sweep()
+    assert changed["reason"].eq("input: data/links.csv").all()
+    assert (changed["result.value"].tolist(), tokens(changed)) == ([2] * 3, 1)
+
+    project.write("lib/tool.py", "FACTOR = 10\n")
+    changed = sweep()
+    assert changed["reason"].eq("module: lib/tool.py").all()
+    assert (changed["result.value"].tolist(), tokens(changed)) == ([20] * 3, 1)
+
+    write(project, f"# what a comment says\n{reads}", rest=rest)
+    assert sweep()["status"].eq("refreshed").all()
+
+    write(project, f"{reads} + 1", rest=rest)
+    changed = sweep()
+    assert changed["reason"].eq("code: cell 1").all()
+    assert (changed["result.value"].tolist(), tokens(changed)) == ([21] * 3, 1)
+    assert sweep()["status"].eq("up to date").all()
+
+
+def test_another_version_of_a_package(project: Project, install: Callable[..., str]) -> None:
+    """What the shared cells import is imported anew, and every instance runs again."""
+    name, site = install(), Path(sysconfig.get_path("purelib"))
+
+    def release(version: int) -> None:
+        for old in site.glob(f"{name}-*.dist-info"):
+            shutil.rmtree(old)
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (site / f"{name}.py").write_text(f"VALUE = {version}\n")
+
+    try:
+        release(1)
+        rest = SAVES.replace("token=token", "token=token, value=VALUE")
+        write(project, f"{TOKEN}from {name} import VALUE", rest=rest)
+        assert sweep()["result.value"].tolist() == [1] * 3
+        release(22)
+        changed = sweep()
+        assert changed["reason"].eq(f"package: {name} 1 -> 22").all()
+        assert (changed["result.value"].tolist(), tokens(changed)) == ([22] * 3, 1)
+    finally:
+        for old in site.glob(f"{name}-*.dist-info"):
+            shutil.rmtree(old)
+
+
+def test_a_file_that_comes_to_be(project: Project) -> None:
+    """A file that they looked for in vain makes every instance run again once it is there."""
+    looks = """
+    from ductaflow import project_path
+    try:
+        text = open(project_path("data/more.csv")).read()
+    except OSError:
+        text = ""
+    """
+    write(project, TOKEN, looks, rest=SAVES.replace("token=token", "token=token, text=text"))
+    assert sweep()["result.text"].tolist() == [""] * 3
+    project.write("data/more.csv", "here")
+    assert sweep()["result.text"].tolist() == ["here"] * 3
+
+
+def test_the_time_limit(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """They have as much time as an instance; where that is over, each instance says so itself."""
+    write(project, f"{TOKEN}import time\ntime.sleep(600)")
+    frame = sweep(rows=1, on_error="continue", timeout=1.5)
+    assert "timed out after 1.5 s" in frame["error"][0]
+    assert "takes longer than the time limit of 1.5 s" in capfd.readouterr().err
+
+
+def test_their_death(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that ends in them is told as each instance's own death."""
+    write(project, "import os\nos._exit(3)", rest="# %%\nprint(config['n'])\n")
+    frame = sweep(on_error="continue")
+    assert frame["error"].str.contains("exit code 3").all()
+    assert capfd.readouterr().err.count("executing the shared cells of flow/step.py ends badly") == 1
+
+
+def test_ctrl_c_ends_them(project: Project) -> None:
+    """An interrupt does not wait for them; nothing has begun."""
+    marker = project.root / "begun"
+    write(project, f"import time\nopen({str(marker)!r}, 'w').close()\ntime.sleep(600)")
+    script = project.write(
+        "conductor.py",
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {'n': 1}, instance_name='x')\n",
+    )
+    conductor = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
+    wait_for(marker.is_file, by=conductor)
+    conductor.send_signal(signal.SIGINT)
+    told = conductor.communicate(timeout=LAST_CHANCE_S)[1]
+    assert conductor.returncode == -signal.SIGINT
+    assert "0 of 1 rows done" in told
+    assert "shared cells" not in told
+    assert not (project.root / "runs/step/x/run.json").exists()
+
+
+def test_few_flows_are_kept_with_what_their_shared_cells_made(project: Project) -> None:
+    """Large tables of several flows do not pile up in a session."""
+    pool().close()
+    for name in ("a", "b", "c"):
+        project.write_flow(f"flow/{name}.py", f'# %% tags=["shared"]\n{TOKEN}\n{HEAD}{SAVES}')
+        run_notebook(f"flow/{name}.py", {"n": 1})
+    assert len([key for key in pool().bases if key[-1]]) == 2
