@@ -36,9 +36,10 @@ from ductaflow import save_results
 until = time.process_time() + {compute}
 while time.process_time() < until:
     sum(range(1_000))
-lines = open("/proc/self/smaps_rollup").read().splitlines()
-private = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
-save_results(megabytes=private / 1000, total=float(table[:10].sum()) + config["n"])
+total = float(table[:10].sum()) + config["n"]
+if config["n"] < 2:  # to look takes long, with a large table
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    save_results(megabytes=sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1000)
 """
 
 

@@ -5,7 +5,7 @@
 # car with a binary logit model: the lower the generalised cost of the bus, the more take it.
 
 # %% tags=["shared"]
-# Shared cell: executed once, and all instances start with it. A place to load what does not depend on the config
+# Shared cell: executed once for all instances, so load here what does not depend on the config
 import pandas as pd
 
 # %% tags=["parameters"]
