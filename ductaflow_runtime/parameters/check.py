@@ -18,7 +18,8 @@ ADVICE = (
     "A column that names the rows is called instance_name. "
     'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
 )
-# Names of the row itself: the runtime reads the first; the second is one only where the code has that name too.
+# Names of the row itself: the runtime reads the first; the second is one where the code has that name too, and where it
+# is a text that can be no misspelt key.
 _OF_THE_ROW = "instance_name"
 _MAYBE_OF_THE_ROW = "instance"
 _ALIKE = 0.7
@@ -83,7 +84,7 @@ class KeyChecks:
     def _problems(self, part: Part, config: Config) -> Iterable[KeyProblem]:
         for key, value in config.items():
             here = (*part, key)
-            if here in self._known or (not part and self._is_of_the_row(key)):
+            if here in self._known or (not part and self._is_of_the_row(key, value)):
                 if isinstance(value, dict) and not self._is_idle(here):
                     yield from self._problems(here, value)
                 continue
@@ -91,8 +92,11 @@ class KeyChecks:
             if problem is not None:
                 yield problem
 
-    def _is_of_the_row(self, key: str) -> bool:
-        return key == _OF_THE_ROW or (key == _MAYBE_OF_THE_ROW and key in self._names)
+    def _is_of_the_row(self, key: str, value: Json) -> bool:
+        if key != _MAYBE_OF_THE_ROW:
+            return key == _OF_THE_ROW
+        labels = isinstance(value, str) and self._keys.takes_config and self._suggest((key,), anywhere=False) is None
+        return labels or key in self._names
 
     def _is_idle(self, part: Part) -> bool:
         """Whether nothing reads a variable that the parameters cell declares: then no key in it is a misspelt one."""

@@ -110,13 +110,16 @@ def test_a_value_of_another_type_is_a_warning(toll: Project, capsys: pytest.Capt
 
 
 def test_a_column_called_instance_is_a_key_like_others(toll: Project) -> None:
-    """It is nobody's but the flow's: misspelt it is refused, and where the flow has the name it is right."""
+    """Misspelt it is refused; where the flow has the name, or a text names the row with it, it is right."""
     toll.flow('# %%\nprint(config["toll"], config.get("instances", 1))\n')
     error = refusal(pd.DataFrame({"instance_name": ["a"], "toll": 1, "instance": 5}))
     assert error.problems == ("all rows: unknown parameter `instance`; did you mean `instances`?",)
     toll.flow('# %%\nprint(config["toll"], "instance")\n')
     frame = pd.DataFrame({"instance_name": ["a"], "toll": 1, "instance": "a"})
     assert run_instances(frame, "flow/step.py")["status"].tolist() == ["done"]
+    toll.flow('# %%\nprint(config["toll"])\n')
+    assert run_instances(frame, "flow/step.py")["status"].tolist() == ["done"]
+    assert refusal(frame.assign(instance=5)).problems[0].startswith("all rows: unknown parameter `instance`")
 
 
 def test_keys_that_a_module_reads_are_fine(toll: Project) -> None:

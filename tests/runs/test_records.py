@@ -76,7 +76,7 @@ def test_an_instance_leaves_everything_it_did(project: Project) -> None:
         "step.ipynb",
         "out",
     }
-    assert "--output-dir runs/step/one" in "".join(project.notebook("step", "one")["cells"][0]["source"])
+    assert "runs/step/one/config.json" in "".join(project.notebook("step", "one")["cells"][0]["source"])
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
