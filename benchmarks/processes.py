@@ -43,10 +43,11 @@ def run(command: list[str], cwd: Path) -> Finished:
     """The command, and all its descendants, until none is left."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PLOOMBER_STATS_ENABLED": "false"}
+    own = set(_children(os.getpid()))
     start = time.perf_counter()
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     wall = time.perf_counter() - start
-    orphans = _wait_for_orphans()
+    orphans = _wait_for_orphans(own)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(f"{command} ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -55,23 +56,28 @@ def run(command: list[str], cwd: Path) -> Finished:
     return Finished(json.loads(lines[-1]) if lines else {}, wall, cpu, orphans)
 
 
-def _wait_for_orphans() -> int:
-    """Wait for adopted processes; gives how many there were."""
+def _wait_for_orphans(own: set[int]) -> int:
+    """Wait for adopted processes, which are those that are not this one's `own`; gives how many there were."""
     count = 0
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-            count += 1
+    while adopted := set(_children(os.getpid())) - own:
+        for pid in adopted:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+                count += 1
     return count
 
 
 def descendants(pid: int) -> Iterator[int]:
     """The live processes below `pid`, parents first."""
+    for child in _children(pid):
+        yield child
+        yield from descendants(child)
+
+
+def _children(pid: int) -> Iterator[int]:
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield int(child)
-                yield from descendants(int(child))
+            yield from map(int, (task / "children").read_text().split())
 
 
 def private_bytes(pid: int) -> int:
