@@ -5,7 +5,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.instance import Instance
@@ -40,7 +40,7 @@ class Plan:
         if self.record is None:
             return self
         short = self.record.without_long_parts()
-        return replace(self, record=short)
+        return Plan(self.instance, short, self.reason, self.only_text_changed, self.busy, self.waits)
 
 
 def decide(

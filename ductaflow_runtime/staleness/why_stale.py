@@ -53,6 +53,7 @@ class Present:
     keep: bool = True
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
+    _names: dict[Path, str] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
     _trees: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
@@ -67,6 +68,12 @@ class Present:
         if flow not in self._flows:
             self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow), keep=self.keep)
         return self._flows[flow]
+
+    def name_of(self, flow: Path) -> str:
+        """The flow as records name it."""
+        if flow not in self._names:
+            self._names[flow] = self.project.relative(flow)
+        return self._names[flow]
 
     def version(self, package: str) -> str | None:
         """The installed version of a distribution."""
@@ -133,7 +140,7 @@ def why_stale(instance: Instance, record: Record | None, present: Present) -> st
 
 
 def _differences(instance: Instance, record: Record, was: Fingerprint, present: Present) -> Iterator[str]:
-    flow = present.project.relative(instance.flow)
+    flow = present.name_of(instance.flow)
     if record.flow != flow:
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
