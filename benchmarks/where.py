@@ -24,10 +24,14 @@ from typing import Any
 from ductaflow_runtime.execution.assignment import Assignment, Clock, Phase
 from ductaflow_runtime.execution.execute import execute
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.kernel.capture import open_pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.kernel.watch import no_journal
+from ductaflow_runtime.staleness.imports import imported_since
+from ductaflow_runtime.worker.import_ahead import imports_ahead
+from ductaflow_runtime.worker.learning import imported_by_packages
 from ductaflow_runtime.worker.preload import Preloader, preload_runtime
 
 REST = "the process: fork, memory copied when touched, end"
@@ -129,15 +133,19 @@ def one_instance(job: Job, preloader: Preloader, account: Account) -> dict[str, 
         try:
             INTERRUPTS.listen()
             scratch = Path(tempfile.gettempdir())
+            last_import = next(reversed(sys.modules))
             execute(Assignment(job, Clock.start(None), pipes, scratch, no_journal, account.observe))
             account.end()
-            os.write(writer, json.dumps(account.spent).encode())
+            told = {"spent": account.spent, "imported": imported_by_packages(job, imported_since(last_import))}
+            os.write(writer, json.dumps(told).encode())
         finally:
             os._exit(0)
     os.waitpid(pid, 0)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     os.close(writer)
-    spent: dict[str, float] = json.loads(os.read(reader, 1 << 16))
+    told: dict[str, Any] = json.loads(os.read(reader, 1 << 16))
+    spent: dict[str, float] = told["spent"]
+    preloader.learn(told["imported"])
     for descriptor in (reader, *(end for pair in pipes.values() for end in pair)):
         os.close(descriptor)
     total = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -152,8 +160,10 @@ def main(flow: str, count: int) -> dict[str, float]:
     watch_libraries(account)
     preloader = Preloader()
     root = Path.cwd()
-    file = str(root / "flow" / f"{flow}.py")
-    jobs = [Job(str(root), str(root / "runs"), file, flow, f"w{n}", {"factor": n}) for n in range(count)]
+    file = root / "flow" / f"{flow}.py"
+    ahead = imports_ahead(study(file, file.read_bytes())[1].order, (file.parent, root))
+    first = Job(str(root), str(root / "runs"), str(file), flow, "", {}, preload=list(ahead.names), learns=ahead.whole)
+    jobs = [first.but(name=f"w{n}", config={"factor": n}, force=True) for n in range(count)]
     found = [one_instance(job, preloader, account) for job in jobs][3:]
     return {part: statistics.median(one.get(part, 0.0) for one in found) for part in found[0]}
 
