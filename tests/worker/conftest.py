@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import os
 import shutil
 import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from ductaflow_runtime.worker.pool import pool
 
+# Held while packages change, and by tests that would see that: workers started before are not used after it.
+CHANGES = "packages-change.lock"
+
 PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 
 
 @pytest.fixture
-def install() -> Iterator[Callable[..., str]]:
+def changes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], AbstractContextManager[None]]:
+    """Holds the lock on what is installed, which all test processes share."""
+
+    @contextmanager
+    def held(kind: int) -> Iterator[None]:
+        base = tmp_path_factory.getbasetemp()
+        with open((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / CHANGES, "w") as file:
+            fcntl.flock(file, kind)
+            yield
+
+    return held
+
+
+@pytest.fixture
+def steady_packages(
+    request: pytest.FixtureRequest, changes: Callable[[int], AbstractContextManager[None]]
+) -> Iterator[None]:
+    """While a test runs that does not install itself, no other test does."""
+    with nullcontext() if "install" in request.fixturenames else changes(fcntl.LOCK_SH):
+        yield
+
+
+@pytest.fixture
+def install(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[Callable[..., str]]:
     """Installs a module, or a package of several, and gives its name."""
     files: list[Path] = []
     folder = Path(sysconfig.get_path("purelib"))
@@ -26,21 +54,23 @@ def install() -> Iterator[Callable[..., str]]:
 
     def install(text: str | dict[str, str] = PACKAGE, name: str | None = None) -> str:
         chosen = name or f"tiny_{uuid.uuid4().hex[:12]}"
-        if isinstance(text, str):
-            files.append(folder / f"{chosen}.py")
-            files[-1].write_text(text, encoding="utf-8")
-        else:
-            files.append(folder / chosen)
-            files[-1].mkdir()
-            for part, content in text.items():
-                (files[-1] / f"{part}.py").write_text(content, encoding="utf-8")
-        # As if it had been there always, or tests in other processes would lose their warm workers.
-        os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+        with changes(fcntl.LOCK_EX):
+            if isinstance(text, str):
+                files.append(folder / f"{chosen}.py")
+                files[-1].write_text(text, encoding="utf-8")
+            else:
+                files.append(folder / chosen)
+                files[-1].mkdir()
+                for part, content in text.items():
+                    (files[-1] / f"{part}.py").write_text(content, encoding="utf-8")
+            # As if it had been there always, or tests in other processes would lose their warm workers.
+            os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
         importlib.invalidate_caches()
         pool().close()
         return chosen
 
     yield install
-    for file in files:
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
-    os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with changes(fcntl.LOCK_EX):
+        for file in files:
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+        os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))

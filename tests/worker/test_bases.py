@@ -19,6 +19,8 @@ from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 from tests.worker.conftest import PACKAGE
 
+pytestmark = pytest.mark.usefixtures("steady_packages")
+
 TELLS = """
 import os, time
 from ductaflow import save_results

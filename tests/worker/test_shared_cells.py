@@ -19,6 +19,8 @@ from ductaflow_runtime.worker.pool import pool
 from tests.conftest import HEAD, Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
+pytestmark = pytest.mark.usefixtures("steady_packages")
+
 TOKEN = "import uuid\ntoken = uuid.uuid4().hex\n"
 SAVES = '# %%\nfrom ductaflow import save_results\nsave_results(token=token, n=config["n"])\n'
 
