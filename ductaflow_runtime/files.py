@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -52,19 +53,21 @@ class Stat:
     mtime_ns: int
 
 
-def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write a file so that a reader finds the old content or the new one, never a part.
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part."""
+    with written_beside(path, text):
+        pass
 
-    `durable`: after a power cut, too.
-    """
+
+@contextlib.contextmanager
+def written_beside(path: Path, text: str) -> Iterator[Path]:
+    """A file's new content, in a file beside it that takes its place at the end, if nothing is raised."""
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)  # somebody may have put a link there
         with open(temporary, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

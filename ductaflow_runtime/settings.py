@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -38,10 +39,15 @@ def load_settings(root: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file).get("tool", {}).get("ductaflow", {})
+        return _settings_in(path, path.read_bytes())
     except (OSError, ValueError) as error:
         raise ProjectError(_conflict_in(path) or f"{path} cannot be read: {error}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _settings_in(path: Path, content: bytes) -> Settings:
+    # Remembered, for each call of a loop asks.
+    table = tomllib.loads(content.decode()).get("tool", {}).get("ductaflow", {})
     known = {item.name for item in fields(Settings)}
     unknown = sorted(set(table) - known)
     if unknown:

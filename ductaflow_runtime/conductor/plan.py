@@ -101,12 +101,12 @@ class Call:
 def make_call(
     notebook_file: PathLike,
     step_name: str | None = None,
-    runs_dir: PathLike | None = None,
+    project: Project | None = None,
     options: Options | None = None,
     base_config: PathLike | Config | None = None,
 ) -> Call:
-    """Find project, flow and step, and settle the options; raises for a flow that is not there or cannot be read."""
-    project = Project.find(runs_dir)
+    """Find flow and step, and settle the options; raises for a flow that is not there or cannot be read."""
+    project = project or Project.find()
     flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
     settled = (options or Options()).with_settings(project.settings)

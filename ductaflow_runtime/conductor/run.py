@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
-from ductaflow_runtime.conductor.giving_up import OnError, patience_for
+from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
+from ductaflow_runtime.conductor.head_start import head_start
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.kernel import Unwatched
@@ -26,6 +27,7 @@ from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
+from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.look import look
@@ -70,11 +72,14 @@ def run_notebook(
     """
     options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
     with aside(), beside_rehearsal():
-        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
-    rehearsal = current_rehearsal()
-    if rehearsal is not None:
-        return rehearsal.one(call, lambda: instance_of(call, config, instance_name))  # type: ignore[no-any-return]
-    return run_one(call, config, instance_name).as_record(call.project)
+        project = Project.find(runs_dir)
+    with head_start(project, options, step_name or notebook_file, rows=1):
+        with aside(), beside_rehearsal():
+            call = make_call(notebook_file, step_name, project, options, base_config)
+        rehearsal = current_rehearsal()
+        if rehearsal is not None:
+            return rehearsal.one(call, lambda: instance_of(call, config, instance_name))  # type: ignore[no-any-return]
+        return run_one(call, config, instance_name).as_record(call.project)
 
 
 def run_one(call: Call, config: Config | None, instance_name: str | int | None) -> Outcome:
@@ -140,8 +145,6 @@ def run_instances(
     `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
-    from ductaflow_runtime.conductor.dataframe import outcome_frame
-
     patience = patience_for(on_error)
     options = Options(
         force=force,
@@ -151,20 +154,17 @@ def run_instances(
         workers=workers,
         elsewhere=executor is not None,
     )
+    rows = len(control_df) if hasattr(control_df, "__len__") else 0
     with aside(), beside_rehearsal():
-        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
-    rehearsal = current_rehearsal()
-    if rehearsal is not None:
-        return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]
-    with told_interrupts(call.step) as interruption:
-        instances = instances_of(control_df, call)
-        with aside():
-            plans = make_plans(call, instances)
-            remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
-        observers = [*observers_of(call), interruption]
+        project = Project.find(runs_dir)
+    with head_start(project, options, step_name or notebook_file, rows=rows):
+        with aside(), beside_rehearsal():
+            call = make_call(notebook_file, step_name, project, options, base_config)
+        rehearsal = current_rehearsal()
+        if rehearsal is not None:
+            return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]
         given = None if executor is None else Given(executor, workers)
-        outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
-        frame = outcome_frame(control_df, outcomes)
+        outcomes, frame = run_rows(call, control_df, given, patience, whole=whole)
     failed = [outcome.as_record(call.project) for outcome in outcomes if outcome.status is Status.FAILED]
     if failed:
         not_run = sum(outcome.status is Status.NOT_RUN for outcome in outcomes)
@@ -173,6 +173,22 @@ def run_instances(
             raise error
         print(error.in_brief(), file=sys.stderr, flush=True)  # noqa: T201
     return frame
+
+
+def run_rows(
+    call: Call, control_df: pd.DataFrame, given: Given | None, patience: Patience, *, whole: bool
+) -> tuple[list[Outcome], pd.DataFrame]:
+    """What became of each row, and the frame that says so."""
+    from ductaflow_runtime.conductor.dataframe import outcome_frame
+
+    with told_interrupts(call.step) as interruption:
+        instances = instances_of(control_df, call)
+        with aside():
+            plans = make_plans(call, instances)
+            remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
+        observers = [*observers_of(call), interruption]
+        outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
+        return outcomes, outcome_frame(control_df, outcomes)
 
 
 def observers_of(call: Call) -> list[Observer]:
@@ -213,7 +229,7 @@ def plan_instances(
 
     options = Options(force=force, export_html=export_html, kernel_name=kernel_name)
     with beside_rehearsal():
-        call = make_call(notebook_file, step_name, runs_dir, options, base_config)
+        call = make_call(notebook_file, step_name, Project.find(runs_dir), options, base_config)
     rehearsal = current_rehearsal()
     if rehearsal is not None:
         return plan_frame(control_df, rehearsal.reasons(control_df, call))

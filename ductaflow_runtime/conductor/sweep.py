@@ -39,6 +39,11 @@ class Given:
     workers: int | None = None
 
 
+def threads_for(workers: int | None) -> int:
+    """How many threads each of so many workers may compute with, as many workers as processors if nobody says."""
+    return max(1, cpu_count() // (workers or cpu_count()))
+
+
 class Sweep:
     """Executes jobs and gives one outcome for each, until `patience` is over.
 
@@ -55,7 +60,7 @@ class Sweep:
         whole: bool = False,
     ) -> None:
         self.workers = workers or cpu_count()
-        self.threads = max(1, cpu_count() // self.workers)
+        self.threads = threads_for(self.workers)
         self.observers = observers
         self._given = given
         self.patience = patience or Patience()

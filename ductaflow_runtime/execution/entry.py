@@ -26,7 +26,7 @@ from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
 from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
-from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
+from ductaflow_runtime.runs.record import FILE_NAME, Record, new_record, now, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
 
@@ -126,9 +126,9 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
 def _make_durable(final: Record) -> None:
     """Say `done` only when all that it speaks of would outlive a power cut."""
     with open_folder(final.directory) as folder:
-        for name in sorted({*written_by_runtime(final.flow_stem), *(final.outputs or {})} - {FILE_NAME}):
-            folder.sync_file(name)
-        write_record(final, durable=True)
+        speaks_of = {*written_by_runtime(final.flow_stem), *(final.outputs or {})} - {FILE_NAME}
+        with new_record(final) as written:
+            folder.sync_files([*sorted(speaks_of), written.name])
         folder.sync()
 
 

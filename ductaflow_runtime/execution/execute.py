@@ -48,8 +48,11 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-def execute(given: Assignment) -> None:
-    """Execute the instance and write its record; raises only if there is no folder to write it in."""
+def execute(given: Assignment) -> bool:
+    """Execute the instance and write its record; raises only if there is no folder to write it in.
+
+    False: another process had executed it meanwhile.
+    """
     job = given.job
     directory = job.instance.directory
     directory.mkdir(parents=True, exist_ok=True)
@@ -60,9 +63,9 @@ def execute(given: Assignment) -> None:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
         reason = _look_again(job)
         if reason is None:
-            given.journal({"up to date": True})
-        else:
-            _execute(replace(given, job=job.but(reason=reason)))
+            return False
+        _execute(replace(given, job=job.but(reason=reason)))
+    return True
 
 
 def _look_again(job: Job) -> str | None:

@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from ductaflow_runtime.errors import ProjectError
 _RELATIVE = os.open in os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# The file system has no such promise to give.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
+_AT_ONCE = 32  # open files
+_SMALL = 1 << 20  # bytes
 # The file system, or the one on the other side, has no second names for a file.
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.ENOSYS}
 
@@ -113,21 +117,48 @@ class Folder:
     def sync(self) -> None:
         """Have its names outlive a power cut, where the system can tell the disk."""
         if self.handle is not None:
-            with contextlib.suppress(OSError):
-                os.fsync(self.handle)
+            _sync(self.handle)
 
-    def sync_file(self, name: str) -> None:
-        """Have a file's content outlive a power cut."""
+    def sync_files(self, names: Sequence[str]) -> None:
+        """Have the content of files outlive a power cut; raises `OSError` where the disk does not take it.
+
+        Several are under way to the disk before one is waited for: together they cost about half.
+        """
+        for first in range(0, len(names), _AT_ONCE):
+            with contextlib.ExitStack() as stack:
+                opened = [self._open(name, stack) for name in names[first : first + _AT_ONCE]]
+                handles = [handle for handle in opened if handle is not None]
+                for handle in handles:
+                    _begin_to_write(handle)
+                for handle in handles:
+                    _sync(handle)
+
+    def _open(self, name: str, stack: contextlib.ExitStack) -> int | None:
+        """A descriptor of a regular file, open as long as `stack` is."""
         with contextlib.suppress(OSError), self.parent_of(name) as (folder, leaf):
             if folder.kind(leaf) == stat.S_IFREG:
                 handle = os.open(folder._at(leaf), os.O_RDONLY | _NO_LINK, dir_fd=folder.handle)
-                try:
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
+                stack.callback(os.close, handle)
+                return handle
+        return None
 
     def _at(self, name: str) -> str:
         return name if self.handle is not None else os.path.join(self.path, name)
+
+
+def _sync(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _begin_to_write(handle: int) -> None:
+    """Have the system write a file without waiting for it (Linux); a large one would leave its memory for that."""
+    with contextlib.suppress(OSError, AttributeError):
+        if os.fstat(handle).st_size <= _SMALL:
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ A record is only ever written whole, so that a reader sees the old one or the ne
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.files import FileState, written_beside
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
@@ -209,12 +210,20 @@ def from_json(stored: object, directory: Path) -> Record:
     return Record(directory=directory, **known)
 
 
-def write_record(record: Record, *, durable: bool = False) -> None:
-    """Replace the record on disk; `durable`: for good once this has returned."""
+def write_record(record: Record) -> None:
+    """Replace the record on disk."""
+    with new_record(record):
+        pass
+
+
+@contextlib.contextmanager
+def new_record(record: Record) -> Iterator[Path]:
+    """The record in a file of its own, which takes the place of the one on disk at the end."""
     text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, indent=2)
     path = record.directory / FILE_NAME
     try:
-        write_atomically(path, text + "\n", durable=durable)
+        with written_beside(path, text + "\n") as written:
+            yield written
     except OSError:
         if path.is_dir():
             raise RecordError(_IS_FOLDER.format(path=path)) from None

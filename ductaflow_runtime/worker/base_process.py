@@ -58,7 +58,7 @@ class BaseProcess:
         self._failure: Exception | None = None
         self._needs: dict[str, Any] = {}  # what its shared cells depend on
         self._executed = 0.0
-        self._variables = variables
+        self.variables = variables
         self._traces = Traces()
         self._lock = threading.Lock()
         self._said = b""  # and nobody has heard yet
@@ -108,6 +108,11 @@ class BaseProcess:
             self._process.wait()
         self._traces.clear()
 
+    def discard(self) -> None:
+        """End the process, which has made no worker, whatever it is loading."""
+        self._process.kill()
+        self.close()
+
     def end_of(self, pid: int) -> int:
         """How a worker ended, negative for a signal."""
         with contextlib.suppress(OSError, ValueError), self._lock:
@@ -122,7 +127,7 @@ class BaseProcess:
             except (UnfitError, RefusedAheadError, BrokenOffError) as error:
                 self._failure = error
                 raise
-        return ForkedWorker(self, reply["pid"]) if "pid" in reply else start_fresh(ends, self._variables)
+        return ForkedWorker(self, reply["pid"]) if "pid" in reply else start_fresh(ends, self.variables)
 
     def _request(self, job: Job, ends: Ends) -> dict[str, Any]:
         if self._failure is not None:

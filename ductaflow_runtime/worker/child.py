@@ -102,10 +102,10 @@ def run_child(child: Child) -> None:
         last_import = next(reversed(sys.modules))
         try:
             INTERRUPTS.listen()
-            execute(Assignment(child.job, child.clock, child.pipes, child.scratch, journal))
+            executed = execute(Assignment(child.job, child.clock, child.pipes, child.scratch, journal))
+            imported = imported_by_packages(child.job, imported_since(last_import)) if child.job.learns else []
+            journal({"closed": True, "up to date": not executed, "imported": imported})
             code = 0
-            if child.job.learns:
-                journal({"imported": imported_by_packages(child.job, imported_since(last_import))})
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
             journal({"fatal": of_exception(error).to_json()})
         finally:

@@ -13,7 +13,7 @@ import os
 import sys
 import sysconfig
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -157,7 +157,7 @@ def _is_installed_in(place: str) -> bool:
     return any(Path(folder) in Path(place).parents for folder in _installed_folders())
 
 
-def _installed_folders() -> Iterator[str]:
-    yield sysconfig.get_path("purelib")
-    if os.path.realpath(sysconfig.get_path("platlib")) != os.path.realpath(sysconfig.get_path("purelib")):
-        yield sysconfig.get_path("platlib")
+@functools.cache
+def _installed_folders() -> tuple[str, ...]:
+    pure, with_code = sysconfig.get_path("purelib"), sysconfig.get_path("platlib")
+    return (pure,) if os.path.realpath(pure) == os.path.realpath(with_code) else (pure, with_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,6 +13,7 @@ from ductaflow_runtime.runs.artifacts import Snapshot
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 
 FILE_NAME = "journal.jsonl"
+_LAST = 1 << 16  # bytes that hold a last line
 
 
 class JournalWriter:
@@ -31,13 +33,15 @@ class Told:
     """All that a process told.
 
     `foreign` are the files that were there before it: with them it tells that the folder is its own from now on.
-    `started` is what its own record says. `up_to_date`: another process had executed the instance meanwhile.
+    `started` is what its own record says. `closed`: there is nothing to add to the record that it has left;
+    `up_to_date`: for another process had executed the instance meanwhile.
     `notebook` is as it last was, `fatal` why there is no record, `imported` what it had to import that its worker may
     import ahead, `made` the names of what it has put into the folder.
     """
 
     foreign: Snapshot | None = None
     started: str | None = None
+    closed: bool = False
     up_to_date: bool = False
     notebook: dict[str, Any] | None = None
     fatal: Failure | None = None
@@ -49,7 +53,6 @@ def read_journal(path: Path) -> Told:
     """What was told so far."""
     foreign: Snapshot | None = None
     started: str | None = None
-    up_to_date = False
     notebook: Any = None
     fatal: Failure | None = None
     imported: list[str] = []
@@ -60,13 +63,25 @@ def read_journal(path: Path) -> Told:
         if "fatal" in entry and fatal is None:
             fatal = failure_from_json(entry["fatal"])
         started = entry.get("started", started)
-        up_to_date = up_to_date or "up to date" in entry
         imported += entry.get("imported", ())
         made.update(entry.get("made", ()))
         notebook = entry.get("notebook", notebook)
         if notebook is not None and entry.get("cell"):
             notebook["cells"][entry["index"]] = entry["cell"]
-    return Told(foreign, started, up_to_date, notebook, fatal, imported, frozenset(made))
+    return Told(foreign, started, notebook=notebook, fatal=fatal, imported=imported, made=frozenset(made))
+
+
+def read_end(path: Path) -> Told | None:
+    """What a process told last, if it came to its very end; the rest is not read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _LAST, 0))
+            entry = json.loads(file.read().rstrip(b"\n").rpartition(b"\n")[2])
+    except (OSError, ValueError):
+        return None
+    if not isinstance(entry, dict) or "closed" not in entry:
+        return None
+    return Told(closed=True, up_to_date=entry["up to date"], imported=entry["imported"])
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

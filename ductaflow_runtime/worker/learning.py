@@ -21,11 +21,12 @@ def imported_by_packages(job: Job, imported: Iterable[str]) -> list[str]:
     A package that has such a part is left out as a whole: its parts may import each other.
     """
     new = set(imported)
-    named = set(_named(job, new))
+    installed = [name for name in new if is_installed(name)]
+    named = set(_named(job, new)) if installed else set()
     if SETS in named:
         return []
     theirs = {top_of(name) for name in named & new}
-    return sorted(name for name in new if top_of(name) not in theirs and is_installed(name))
+    return sorted(name for name in installed if top_of(name) not in theirs)
 
 
 def _named(job: Job, imported: Iterable[str]) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Pool:
     idle: dict[Key, list[Worker]] = field(default_factory=dict)
     busy: dict[Worker, int] = field(default_factory=dict)
     bases: dict[Key, BaseProcess] = field(default_factory=dict)
+    spare: BaseProcess | None = None
     refused: set[tuple[str, str, float | None]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
@@ -72,6 +73,26 @@ class Pool:
             for base in self.bases.values():
                 base.forget_failure()
 
+    def begin_spare(self, threads: int) -> None:
+        """Begin a base process before a job asks for the first one: it loads meanwhile what every flow needs."""
+        with self.lock:
+            if has_bases() and not (self.bases or self.spare):
+                self.spare = BaseProcess(worker_variables(threads))
+
+    def end_spare(self) -> None:
+        """No job has asked for it."""
+        with self.lock:
+            spare, self.spare = self.spare, None
+        if spare is not None:
+            spare.discard()
+
+    def _begin_base(self, variables: dict[str, str]) -> BaseProcess:
+        spare = self.spare
+        if spare is None or spare.variables != variables or not spare.is_sound:
+            return BaseProcess(variables)
+        self.spare = None
+        return spare
+
     @contextlib.contextmanager
     def lend(self, job: Job) -> Iterator[tuple[Worker, int]]:
         """A worker for one job, and its lane, the smallest number that no worker at work has.
@@ -109,7 +130,7 @@ class Pool:
         with self.lock:
             known = self.bases.pop(key, None)
             fit = known is not None and known.is_fit
-            base = known if known is not None and fit else BaseProcess(worker_variables(job.threads))
+            base = known if known is not None and fit else self._begin_base(worker_variables(job.threads))
             self.bases[key] = base  # at the end, behind those that have served others since
             base.users += 1
             stale = [] if fit else self.idle.pop(key, [])
@@ -175,6 +196,7 @@ class Pool:
             self.idle = {}
             bases = [self.bases.pop(key) for key, base in list(self.bases.items()) if not base.users]
         _close_all(workers, bases)
+        self.end_spare()
 
 
 # Global, for workers stay warm from one call to the next, and end with the process.

@@ -18,8 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.execution.prepare import study
+from ductaflow_runtime.execution.prepare import code_of
 from ductaflow_runtime.kernel.shell import build_kernel
+from ductaflow_runtime.staleness.imports import installed_folders
 from ductaflow_runtime.staleness.take_fingerprint import packages
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.fork_verdicts import ANY_PART, is_among
@@ -49,6 +50,8 @@ def preload_runtime() -> None:
     """What every execution needs."""
     for name in _ALWAYS:
         importlib.import_module(name)
+    # The first cell that nbformat makes and checks costs ten times as much as any other.
+    importlib.import_module("nbformat.v4").new_code_cell("")
 
 
 class Preloader:
@@ -74,7 +77,7 @@ class Preloader:
         flow = Path(job.flow)
         names: tuple[str, ...] = ()
         with contextlib.suppress(Exception):  # what is wrong with the flow, the execution will say
-            names = study(flow, job.content)[1].imports
+            names = code_of(flow, job.content).imports
         learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
         with shell.builtin_trap, _as_in_an_instance(job):  # pandas looks for a notebook when it is imported
@@ -82,6 +85,8 @@ class Preloader:
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
         packages(names)
+        for bases in ((job.root, job.runs_dir), (job.root,)):
+            installed_folders(*bases)
 
     def keep_loaded(self) -> None:
         """What is loaded now, modules of the project among it, is what instances are to find."""

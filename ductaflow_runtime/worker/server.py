@@ -24,7 +24,7 @@ from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
-from ductaflow_runtime.worker.journal import read_journal
+from ductaflow_runtime.worker.journal import read_end, read_journal
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import UnfitError, forks
 from ductaflow_runtime.worker.supervise import ChildEnd, Process, end_leftovers, supervise
@@ -89,10 +89,10 @@ class Server:
 
     def _settle(self, child: Child, end: ChildEnd) -> dict[str, Any]:
         """Make sure that the record says how the execution ended; else say why there is none."""
-        told = read_journal(child.journal)
+        told = (read_end(child.journal) if end.code == 0 else None) or read_journal(child.journal)
         self._preloader.learn(told.imported)
-        if told.up_to_date:
-            return {"up to date": True}
+        if told.closed:
+            return {"up to date": True} if told.up_to_date else {}
         fatal = told.fatal or (died(end.code) if end.code != 0 else None)
         if told.started is not None:
             ended = fatal.message if fatal is not None else None
