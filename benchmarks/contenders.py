@@ -7,14 +7,20 @@ The clock starts when the contender's own imports are done; starting workers and
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import gc
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import CodeType
+from typing import NoReturn
 
 from benchmarks.flows import make_instance
 
@@ -140,6 +146,43 @@ def plain_python(flow: str, count: int) -> float:
     return time.perf_counter() - start
 
 
+def floor(flow: str, count: int) -> float:
+    """The least that isolates: forks of a process that has imported all, two at a time; each executes the bare code."""
+    text = Path(f"scripts/{flow}.py").read_text(encoding="utf-8")
+    imports = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    os.environ["MPLBACKEND"] = "agg"
+    start = time.perf_counter()
+    exec(compile(ast.Module(imports, []), flow, "exec"), {})
+    code = compile(text, flow, "exec")
+    gc.freeze()
+    for number in range(count):
+        folder, _ = make_instance(RUNS, number)
+        if number >= WORKERS:
+            _wait_for_one()
+        if not os.fork():
+            _execute_bare(code, folder)
+    for _ in range(min(count, WORKERS)):
+        _wait_for_one()
+    return time.perf_counter() - start
+
+
+def _execute_bare(code: CodeType, folder: Path) -> NoReturn:
+    try:
+        os.chdir(folder)
+        sys.argv = ["flow.py", "config.json"]
+        with open("run.log", "w", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+            exec(code, {"__name__": "__main__"})
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _wait_for_one() -> None:
+    _, status = os.wait()
+    if status:
+        raise RuntimeError("an instance of the floor failed")
+
+
 def _call(*arguments: object, cwd: Path | None = None) -> None:
     command = [sys.executable, *map(str, arguments)]
     subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL)
@@ -157,6 +200,7 @@ CONTENDERS = {
         ploomber_sequential,
         ploomber_isolated,
         plain_python,
+        floor,
     )
 }
 

@@ -55,6 +55,11 @@ def _against_the_ideal(found: Measurement) -> float:
     return found.results["busy", "ductaflow_sweep"].seconds / ideal
 
 
+def _empty(found: Measurement) -> float:
+    """Milliseconds an instance."""
+    return float(found.costs["overhead"]["ductaflow_sweep"]) * 1e3
+
+
 def _cold(flow: str) -> Number:
     return lambda found: found.costs["cold"][f"ductaflow {flow}"] / found.costs["cold"][f"papermill {flow}"]
 
@@ -84,11 +89,13 @@ def _second_sweep_adds(what: str) -> Number:
 
 
 PROMISES = (
-    Promise("light flow against papermill, sequential", _faster("ductaflow_sweep", "papermill_sequential"), least=30),
-    Promise("light flow against papermill in two processes", _faster("ductaflow_sweep", "papermill_pool"), least=15),
+    Promise("light flow against papermill, sequential", _faster("ductaflow_sweep", "papermill_sequential"), least=35),
+    Promise("light flow against papermill in two processes", _faster("ductaflow_sweep", "papermill_pool"), least=20),
     Promise("light flow against plain `python flow.py`", _faster("ductaflow_sweep", "plain_python"), least=6),
+    Promise("light flow against the floor", _faster("floor", "ductaflow_sweep"), most=1.5),
+    Promise("CPU of a flow that does nothing", _empty, " ms", most=32),
     Promise("plain loop against papermill, sequential", _faster("ductaflow_loop", "papermill_sequential"), least=12),
-    Promise("1-second flow against the ideal (CPU / cores)", _against_the_ideal, most=1.1),
+    Promise("1-second flow against the ideal (CPU / cores)", _against_the_ideal, most=1.05),
     Promise("cold `run_notebook` against papermill, light", _cold("light"), most=1),
     Promise("cold `run_notebook` against papermill, plot", _cold("plot"), most=1),
     Promise("`import ductaflow` adds", _import_adds, " ms", most=20),

@@ -20,6 +20,7 @@ NAMES = {
     "ploomber_sequential": "ploomber-engine, all in one process (not isolated)",
     "ploomber_isolated": "ploomber-engine, a fresh process each",
     "plain_python": "plain `python flow.py`, one after the other",
+    "floor": "the floor: forks of a process that has imported all, the bare code, {workers} at a time",
 }
 PACKAGES = ("papermill", "nbclient", "ipykernel", "jupytext", "pandas", "matplotlib")
 
@@ -40,27 +41,29 @@ Written by `make bench` (`python -m benchmarks.run`). All contenders took turns 
 medians over the repeats. Time is wall time divided by the number of instances, CPU is that of all processes
 involved. ductaflow's workers are started, and import what they need, within the measured time; so are the
 processes of the papermill pool. Every contender leaves an executed notebook for each instance, except the
-scripts; only ductaflow also leaves a log, a record and a fingerprint."""
+scripts and the floor; only ductaflow also leaves a log, a record and a fingerprint. The floor is the least that can
+be done if instances are to be isolated, and every figure is also given as a multiple of it."""
 
 
 def _rates(flow: str, measurement: Measurement) -> str:
     best = measurement.results[flow, "ductaflow_sweep"].seconds
+    least = measurement.results[flow, "floor"].seconds
     lines = [
         f"## The {flow} flow ({FLOWS[flow].about})",
         "",
-        "| how | instances | ms an instance | CPU ms | `run_instances` is faster by |",
-        "|---|---:|---:|---:|---:|",
+        "| how | instances | ms an instance | CPU ms | `run_instances` is faster by | against the floor |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for (name, contender), series in measurement.results.items():
         if name != flow:
             continue
         label = NAMES[contender].format(workers=measurement.workers)
         if series.failure is not None:
-            lines.append(f"| {label} | - | failed: {series.failure} | - | - |")
+            lines.append(f"| {label} | - | failed: {series.failure} | - | - | - |")
             continue
         lines.append(
             f"| {label} | {series.count} | {series.seconds * 1e3:.1f} | {series.cpu_seconds * 1e3:.1f} "
-            f"| {series.seconds / best:.1f} x |"
+            f"| {series.seconds / best:.1f} x | {series.seconds / least:.1f} x |"
         )
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from benchmarks.report import write_report
 from benchmarks.series import Results, Series
 
 MEASURED = ("light", "plot", "busy")
-FAST = ("ductaflow_sweep", "ductaflow_loop")
+FAST = ("ductaflow_sweep", "ductaflow_loop", "floor")
 
 
 def measure(flow: Flow, contender: str, series: Series, ploomber: str = sys.executable) -> None:

@@ -96,17 +96,19 @@ def test_the_page_shows_every_contender_and_promise(tmp_path: Path) -> None:
     text = write_report(tmp_path / "RESULTS.md", Measurement(results(), COSTS, workers=2))
     assert (tmp_path / "RESULTS.md").read_text(encoding="utf-8") == text
     assert text.count(" x |\n") + text.count("| failed: ") == 3 * len(CONTENDERS)
-    assert "| papermill, one after the other | 10 | 400.0 | 200.0 | 4.0 x |" in text
+    assert "| papermill, one after the other | 10 | 400.0 | 200.0 | 4.0 x | 0.4 x |" in text
     assert all(f"| {promise.what} | " in text for promise in PROMISES)
     assert "| cold `run_notebook` against papermill, light | 0.50 x | <= 1 x | yes |" in text
     assert "| cold `run_notebook` against papermill, plot | 1.50 x | <= 1 x | no |" in text
+    assert "| light flow against the floor | 0.10 x | <= 1.5 x | yes |" in text
+    assert "| CPU of a flow that does nothing | 40.00 ms | <= 32 ms | no |" in text
     assert "| ... handles that a second such sweep adds | 1.00 | <= 0 | no |" in text
 
 
 def test_what_failed_keeps_no_promise(tmp_path: Path) -> None:
     """A contender that failed is named with its reason, and no ratio is made up for it."""
     text = write_report(tmp_path / "RESULTS.md", Measurement(results(), COSTS, workers=2))
-    assert "| plain `python flow.py`, one after the other | - | failed: No module named pandas | - | - |" in text
+    assert "| plain `python flow.py`, one after the other | - | failed: No module named pandas | - | - | - |" in text
     assert "| light flow against plain `python flow.py` | nan x | >= 6 x | no |" in text
 
 
