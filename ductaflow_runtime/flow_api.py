@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
-from ductaflow_runtime.config.values import Config, flatten
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
 from ductaflow_runtime.execution.saved_results import clean_results, given_results

@@ -12,14 +12,14 @@ from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_steps
 
 if TYPE_CHECKING:
-    from ductaflow_runtime.staleness.why_stale import Present
+    from ductaflow_runtime.staleness.present import Present
 
 _MOST_NAMES = 5
 
 
 def find_present() -> Present:
     """The present state of the project that the command is typed in."""
-    from ductaflow_runtime.staleness.why_stale import Present
+    from ductaflow_runtime.staleness.present import Present
 
     return Present(Project.find())
 

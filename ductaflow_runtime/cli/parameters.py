@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.files import read_config_file
-from ductaflow_runtime.config.values import Config, flatten
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import first_parameters_cell, language_of, read_bytes, read_notebook

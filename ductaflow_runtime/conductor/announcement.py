@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, FORCED, NO_NOTEBOOK, Plan
 

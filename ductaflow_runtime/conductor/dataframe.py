@@ -11,7 +11,8 @@ import pandas as pd
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
-from ductaflow_runtime.config.values import Config, Json, digest, nest, to_json, type_name
+from ductaflow_runtime.config.dotted import nest
+from ductaflow_runtime.config.values import Config, Json, digest, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE
 from ductaflow_runtime.parameters.gate import Expected, Finding, blank_cells, examine_columns, warn

@@ -19,7 +19,8 @@ from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.files import FileState
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.why_stale import Present, code_change, input_change, module_change
+from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.why_stale import code_change, input_change, module_change
 
 _MOST_CAUSES = 5
 

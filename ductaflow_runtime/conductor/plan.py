@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
+from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.files import read_config_file
-from ductaflow_runtime.config.values import Config, nest, to_config, to_json
+from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
@@ -24,7 +25,7 @@ from ductaflow_runtime.runs.instance import Instance, as_name, check_name, defau
 from ductaflow_runtime.settings import Settings
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import Plan, decide
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.present import Present
 
 if TYPE_CHECKING:
     import pandas as pd

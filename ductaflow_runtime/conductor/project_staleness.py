@@ -6,7 +6,7 @@ from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import list_steps
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.staleness.inventory import examine
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.status_page.stale_marks import Staleness
 
 

@@ -17,8 +17,8 @@ from ductaflow_runtime.runs.look import held
 from ductaflow_runtime.runs.record import Record, write_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import code_state
-from ductaflow_runtime.staleness.why_stale import Present
 
 _LONGEST = 120
 

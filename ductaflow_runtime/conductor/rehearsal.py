@@ -28,7 +28,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import FORCED, Plan
-from ductaflow_runtime.staleness.why_stale import same_types, value_changes
+from ductaflow_runtime.staleness.value_changes import same_types, value_changes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
-from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root

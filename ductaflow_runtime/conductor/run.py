@@ -1,6 +1,6 @@
 """What the conductor calls. The whole way on one screen:
 
-project -> instances -> plans -> refresh -> jobs -> sweep -> the frame with what became of each row.
+project -> instances -> plans -> `conduct` (refresh, jobs, sweep) -> the frame with what became of each row.
 """
 
 from __future__ import annotations
@@ -9,35 +9,27 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.conductor.conduct import conduct
 from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
 from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
 from ductaflow_runtime.conductor.head_start import head_start
 from ductaflow_runtime.conductor.interruption import told_interrupts
-from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
-from ductaflow_runtime.conductor.preflight import check_before_running, tell_of_shared_cells
 from ductaflow_runtime.conductor.progress import Progress
-from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
-from ductaflow_runtime.execution.context import aside, current
-from ductaflow_runtime.html_export.export import require_extra
+from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
-from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.control import remember_control
-from ductaflow_runtime.runs.look import look
-from ductaflow_runtime.runs.record import FILE_NAME, Record
+from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import Plan
-from ductaflow_runtime.staleness.why_stale import Present
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     import pandas as pd
@@ -235,63 +227,3 @@ def plan_instances(
         return plan_frame(control_df, rehearsal.reasons(control_df, call))
     plans = make_plans(call, instances_of(control_df, call))
     return plan_frame(control_df, [plan.reason for plan in plans])
-
-
-def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
-    """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
-    with aside():
-        outcomes = _conduct(call, plans, sweep)
-        _count_as_inputs(outcomes)
-    return outcomes
-
-
-def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
-    options = call.options
-    if options.export_html:
-        require_extra()
-    jobs = Jobs(call, plans, sweep.threads)
-    if jobs:
-        check_before_running(call)
-        tell_of_shared_cells(call)
-    present = call.present()
-    outcomes = refresh_all(plans, present, options.export_html)
-    refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
-    for observer in sweep.observers:
-        observer.planned(plans, refreshed)
-    try:
-        executed = sweep.run(jobs)
-        outcomes |= _with_pages(plans, executed, present) if options.export_html else executed
-    finally:
-        for observer in sweep.observers:
-            observer.finished()
-    return [outcomes[index] for index in range(len(plans))]
-
-
-def _with_pages(plans: Sequence[Plan], outcomes: dict[int, Outcome], present: Present) -> dict[int, Outcome]:
-    """What another process had executed meanwhile has its page, too."""
-    for index, outcome in outcomes.items():
-        if outcome.status is Status.UP_TO_DATE and outcome.record is not None:
-            refresh(plans[index], outcome.record, present, html=True)
-    return outcomes
-
-
-def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
-    """Of a flow that this process is in the middle of, and that has run these instances."""
-    running = current()
-    if running is None:
-        return
-    for outcome in outcomes:
-        seen = look(outcome.directory)
-        if outcome.record is not None and seen.record is not None:
-            same = seen.record.started == outcome.record.started
-            path = str(outcome.directory / FILE_NAME)
-            running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
-
-
-def refresh_all(plans: Sequence[Plan], present: Present, html: bool) -> dict[int, Outcome]:
-    """What became of those that need not run."""
-    return {
-        index: refresh(plan, plan.record, present, html)
-        for index, plan in enumerate(plans)
-        if plan.record is not None and not plan.reason
-    }

@@ -40,9 +40,10 @@ from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.decision import decide, mark_of
+from ductaflow_runtime.staleness.present import HERE, Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.staleness.why_stale import HERE, Present
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -183,7 +184,7 @@ def _enter(job: Job, code: FlowCode, shared: Shared | None) -> Execution:
         Seeded().restore()
     else:
         shared.take_over(execution)
-    execution.tracker.install()
+    listen(execution.tracker)
     execution.tracker.name_all([*code.literals, *texts_in(job.config)])
     return execution
 

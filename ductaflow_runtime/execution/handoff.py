@@ -16,6 +16,7 @@ from pathlib import Path
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.tracking import Tracker
@@ -49,7 +50,7 @@ def adopt(text: str) -> Execution:
     told = json.loads(text)
     refuse_stale_bytecode(told["root"])
     tracker = Tracker(root=told["root"], own=told["directory"], runs_dir=told["runs_dir"], active=True, late=True)
-    tracker.install()
+    listen(tracker)
     execution = Execution(
         root=Path(told["root"]),
         directory=Path(told["directory"]),

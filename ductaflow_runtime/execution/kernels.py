@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.parameters.languages import PYTHON, same_language
-from ductaflow_runtime.staleness.why_stale import HERE
+from ductaflow_runtime.staleness.present import HERE
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import Config, flatten
+from ductaflow_runtime.config.dotted import flatten
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.execution.warning_count import Counter
 from ductaflow_runtime.staleness.tracking import Tracker
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import Config, Json, flatten, to_json, type_name
+from ductaflow_runtime.config.dotted import flatten
+from ductaflow_runtime.config.values import Config, Json, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
 
 RESULTS_NAME = "results.json"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
 from ductaflow_runtime.project import HIDDEN, Project
+from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.bytecode import refuse_stale_bytecode
 from ductaflow_runtime.staleness.tracking import Tracker
 
@@ -85,7 +86,7 @@ def is_child() -> bool:
 
 def _tracker(project: Project, own: Path) -> Tracker:
     tracker = Tracker(root=str(project.root), own=str(own), runs_dir=str(project.runs_dir), late=True)
-    tracker.install()
+    listen(tracker)
     return tracker
 
 

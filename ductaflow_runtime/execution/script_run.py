@@ -29,8 +29,8 @@ from ductaflow_runtime.runs.instance import LOG_NAME, check_name
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.staleness.why_stale import Present
 
 
 def begin_script_run(script: ScriptText, root: Path, config: Config, directory: Path) -> None:

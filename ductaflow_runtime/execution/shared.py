@@ -33,6 +33,7 @@ from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.watch import Executed, Watch
 from ductaflow_runtime.runs.instance import LOG_NAME
+from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.bytecode import text_state
 from ductaflow_runtime.staleness.imports import local_modules
 
@@ -128,7 +129,7 @@ class _Run:
         )
         build_kernel()  # before warnings are counted: it has one of its own
         execution.warned = count_warnings()
-        execution.tracker.install()
+        listen(execution.tracker)
         execution.tracker.name_all(self.texts)
         self.absent = {path for path in self._places() if stat_file(path) is None}
         manager = NotebookExecutionManager(self.notebook, progress_bar=False, autosave_cell_every=0)

@@ -13,10 +13,10 @@ from ductaflow_runtime.runs.instance import list_instances
 from ductaflow_runtime.runs.look import held
 from ductaflow_runtime.runs.record import Record, now, write_record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.input_states import describe_input
 from ductaflow_runtime.staleness.inventory import Found
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint_now
-from ductaflow_runtime.staleness.tracking import describe_input
-from ductaflow_runtime.staleness.why_stale import Present
 
 
 def check_acceptable(found: Iterable[Found]) -> None:

@@ -13,7 +13,8 @@ from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.why_stale import Present, waits_for, why_stale
+from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.why_stale import waits_for, why_stale
 
 FORCED = "forced"
 BUSY = "running in another process"

@@ -13,7 +13,7 @@ from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
-from ductaflow_runtime.staleness.why_stale import Present
+from ductaflow_runtime.staleness.present import Present
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.staleness.input_states import describe_input, fingerprint_inputs
 from ductaflow_runtime.staleness.module_code import read_module, with_tree
-from ductaflow_runtime.staleness.tracking import Tracker, describe_input, fingerprint_inputs
-from ductaflow_runtime.staleness.why_stale import HERE, Present
+from ductaflow_runtime.staleness.present import HERE, Present
+from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.staleness.why_stale import instance_now
 
 
 def code_state(code: FlowCode) -> CodeState:
@@ -95,7 +97,7 @@ def _present_input(present: Present, path: str, old: FileState) -> FileState:
     if "names" in old:
         return {"names": hash_names(where)}
     if "instance" in old:
-        _, record = present.instance(os.path.dirname(where))
+        _, record = instance_now(os.path.dirname(where), present)
         return {"missing": True} if record is None else {"instance": hash_instance(record)}
     return _describe(present, path)
 

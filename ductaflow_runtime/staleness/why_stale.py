@@ -5,118 +5,27 @@ It only reads. A reason lists every cause found; `None` means up to date.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
-from ductaflow_runtime.flow.analysis import analyse
 from ductaflow_runtime.flow.code import FlowCode, changed_cells
-from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.awaited import Awaited
-from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
-from ductaflow_runtime.staleness.module_code import read_module
+from ductaflow_runtime.staleness.ignored import pattern_for
+from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.value_changes import same_types, value_changes
 
 _MOST_CAUSES = 8
-_MISSING = object()
 _DURING = " (it changed during the last execution)"
-_LONGEST = 60
 GIVEN_UNREAD = "parameters: ductaflow 0.1.0 put them into `config`, which this flow does not read"
-# What a kernel is called that is this very Python, with its packages.
-HERE = "python3"
-
-
-@dataclass
-class Present:
-    """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
-
-    `kernel` is what a call would execute flows on, where there is a call that says so. What is `awaited` will be other
-    than it is now, so that it is no cause, and no reason to be sure. Without `keep` nothing is added to the caches.
-    """
-
-    project: Project
-    texts: Mapping[Path, bytes] = field(default_factory=dict)
-    kernel: str | None = None
-    awaited: Awaited | None = None
-    keep: bool = True
-    contents: Contents = field(init=False)
-    _flows: dict[Path, FlowCode] = field(default_factory=dict)
-    _names: dict[Path, str] = field(default_factory=dict)
-    _versions: dict[str, str | None] = field(default_factory=dict)
-    _trees: dict[str, str | None] = field(default_factory=dict)
-    _ignored: dict[str, bool] = field(default_factory=dict)
-    _instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.contents = Contents(self.project.hash_cache, self.keep)
-        self.results = self.project.relative(self.project.runs_dir)
-
-    def code(self, flow: Path) -> FlowCode:
-        """What the flow's text says now."""
-        if flow not in self._flows:
-            self._flows[flow] = analyse(flow, self.project.flow_cache, self.texts.get(flow), keep=self.keep)
-        return self._flows[flow]
-
-    def name_of(self, flow: Path) -> str:
-        """The flow as records name it."""
-        if flow not in self._names:
-            self._names[flow] = self.project.relative(flow)
-        return self._names[flow]
-
-    def version(self, package: str) -> str | None:
-        """The installed version of a distribution."""
-        if package not in self._versions:
-            try:
-                self._versions[package] = importlib.metadata.version(package)
-            except (importlib.metadata.PackageNotFoundError, ValueError):
-                self._versions[package] = None
-        return self._versions[package]
-
-    def tree(self, path: str) -> str | None:
-        """The digest of the syntax tree of a module; `None` if there is no such text."""
-        if path not in self._trees:
-            code = read_module(path, self.contents.cache, keep=self.keep)
-            self._trees[path] = None if code is None else code.tree
-        return self._trees[path]
-
-    def ignores(self, path: str) -> bool:
-        """Whether an input, as records store its path, never makes an instance run again."""
-        if path not in self._ignored:
-            self._ignored[path] = is_ignored(path, self.project.settings.ignore, self.results)
-        return self._ignored[path]
-
-    def instance(self, directory: str) -> tuple[str | None, Record | None]:
-        """Why the instance in a folder, as its own record tells of it, is not up to date; and its record."""
-        if directory not in self._instances:
-            self._instances[directory] = (None, None)  # one that runs itself is told by its own differences
-            self._instances[directory] = self._look_at(Path(directory))
-        return self._instances[directory]
-
-    def _look_at(self, directory: Path) -> tuple[str | None, Record | None]:
-        seen = look(directory)
-        record, config = seen.record, None
-        if record is not None and record.fingerprint is not None:
-            config = record.fingerprint.config
-        if record is None or seen.state is not Status.DONE or config is None:
-            return str(seen.state), record
-        flow, runs_dir = Path(self.project.absolute(record.flow or "")), directory.parents[1]
-        instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
-        try:
-            return why_stale(instance, record, self), record
-        except FlowFileError:
-            return f"flow deleted: {record.flow}", record
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -159,51 +68,6 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
     if record.status is Status.DONE:
         yield from _output_changes(instance, record)
-
-
-def value_changes(what: str, old: Config, new: Config, prefix: str = "") -> Iterator[str]:
-    """Each key that differs, with its old and its new value; `what` kind of values they are."""
-    for name in dict.fromkeys([*old, *new]):
-        before, after = old.get(name, _MISSING), new.get(name, _MISSING)
-        key = f"{prefix}{name}"
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from value_changes(what, before, after, f"{key}.")
-        elif before is _MISSING:
-            yield f"{what}: {key} added ({_show(after)})"
-        elif after is _MISSING:
-            yield f"{what}: {key} removed (was {_show(before)})"
-        elif not same_types(before, after) or before != after:
-            yield f"{what}: {key} {_show_pair(before, after)}"
-
-
-def same_types(old: object, new: object) -> bool:
-    """Whether two JSON values agree to the type: `1`, `1.0` and `true` are three values, `0.0` and `-0.0` two."""
-    if old is new:
-        return True
-    if type(old) is not type(new):
-        return False
-    if isinstance(old, float) and isinstance(new, float):
-        return old == new and math.copysign(1.0, old) == math.copysign(1.0, new)
-    if isinstance(old, dict) and isinstance(new, dict):
-        return old.keys() == new.keys() and all(same_types(value, new[name]) for name, value in old.items())
-    if isinstance(old, list) and isinstance(new, list):
-        return len(old) == len(new) and all(map(same_types, old, new))
-    return old == new
-
-
-def _show(value: object) -> str:
-    text = value if isinstance(value, str) and value.strip() else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-def _show_pair(old: object, new: object) -> str:
-    """Two values so that one sees the difference, be it in the type or far into a long text."""
-    if _show(old) != _show(new):
-        return f"{_show(old)} -> {_show(new)}"
-    texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
-    differs = next((i for i, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
-    skip = max(0, differs - 20)
-    return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
 
 
 def code_change(was: CodeState, code: FlowCode) -> Iterator[str]:
@@ -250,7 +114,7 @@ def waits_for(record: Record | None, present: Present, above: tuple[str, ...] = 
         if awaited is not None and not present.ignores(path):
             yield awaited
         elif "instance" in stored and path not in above:
-            inner = present.instance(os.path.dirname(present.project.absolute(path)))[1]
+            inner = instance_now(os.path.dirname(present.project.absolute(path)), present)[1]
             yield from waits_for(inner, present, (*above, path))
 
 
@@ -287,10 +151,33 @@ def _advice(path: str, present: Present, subject: str = "") -> str:
 
 def _instance_change(directory: str, digest: str, present: Present) -> str | None:
     """Whether an instance that the execution ran is up to date, at any depth, and its results are the same."""
-    reason, record = present.instance(directory)
+    reason, record = instance_now(directory, present)
     if reason is None and record is not None:
         reason = None if hash_instance(record) == digest else "other results"
     return None if reason is None else f"instance: {'/'.join(Path(directory).parts[-2:])} ({reason})"
+
+
+def instance_now(directory: str, present: Present) -> tuple[str | None, Record | None]:
+    """Why the instance in a folder, as its own record tells of it, is not up to date; and its record."""
+    if directory not in present.instances:
+        present.instances[directory] = (None, None)  # one that runs itself is told by its own differences
+        present.instances[directory] = _look_at(Path(directory), present)
+    return present.instances[directory]
+
+
+def _look_at(directory: Path, present: Present) -> tuple[str | None, Record | None]:
+    seen = look(directory)
+    record, config = seen.record, None
+    if record is not None and record.fingerprint is not None:
+        config = record.fingerprint.config
+    if record is None or seen.state is not Status.DONE or config is None:
+        return str(seen.state), record
+    flow, runs_dir = Path(present.project.absolute(record.flow or "")), directory.parents[1]
+    instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
+    try:
+        return why_stale(instance, record, present), record
+    except FlowFileError:
+        return f"flow deleted: {record.flow}", record
 
 
 def _upstream(absolute: str, present: Present) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from ductaflow_runtime.config.values import flatten
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.runs.instance import list_instances, list_steps
 from ductaflow_runtime.runs.look import Seen, config_of, look
 from ductaflow_runtime.runs.record import FILE_NAME

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from ductaflow import plan_instances, run_instances
+from ductaflow_runtime.conductor.conduct import conduct
 from ductaflow_runtime.conductor.plan import instances_of, make_call, make_plans
-from ductaflow_runtime.conductor.run import conduct
 from ductaflow_runtime.conductor.sweep import Sweep
 from tests.conftest import Project
 from tests.waiting import wait_for

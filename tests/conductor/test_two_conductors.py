@@ -21,8 +21,8 @@ from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.accept import accept
 from ductaflow_runtime.staleness.decision import BUSY
 from ductaflow_runtime.staleness.inventory import examine
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.prune import plan_removal, remove
-from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.status_page import write_page
 from tests.cli.test_commands import call, section
 from tests.staleness.sample import Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from ductaflow_runtime.staleness.why_stale import value_changes
+from ductaflow_runtime.staleness.value_changes import value_changes
 from tests.staleness.cases import COSTS, Case, check, each, parameters
 from tests.staleness.sample import Sample
 

@@ -16,7 +16,8 @@ from ductaflow_runtime.status_page import PageWriter, rows, write_page
 from ductaflow_runtime.status_page.data import last_sweep_start
 from ductaflow_runtime.status_page.details import log_tail
 from ductaflow_runtime.status_page.encoding import ABSENT, TextBudget, collect, encode
-from ductaflow_runtime.status_page.figures import FigureReader, notebook_figures
+from ductaflow_runtime.status_page.figures import FigureReader
+from ductaflow_runtime.status_page.notebook_figures import notebook_figures
 from ductaflow_runtime.status_page.rows import RowReader
 from tests.status_page.reading import block, column
 
