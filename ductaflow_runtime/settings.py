@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import ProjectError
+from ductaflow_runtime.memory import AMOUNT, read_amount
 
 ENGINES = ("fork", "spawn")
 UNKNOWN_KEYS = ("error", "warn", "ignore")
@@ -22,7 +24,9 @@ class Settings:
     runs_dir: str = "runs"
     workers: int | None = None
     timeout: float | None = None
+    max_memory: str | int | None = None
     wait: float = 86_400.0
+    grace: float = 30.0
     export_html: bool = False
     code: bool = True
     page: bool = True
@@ -75,18 +79,30 @@ def _conflict_in(path: Path) -> str | None:
     return None
 
 
+def _is_amount(value: object) -> bool:
+    try:
+        return read_amount(value) > 0
+    except ValueError:
+        return False
+
+
 def _check_types(path: Path, table: dict[str, Any]) -> None:
     def positive(value: object, kind: type | tuple[type, ...]) -> bool:
         return isinstance(value, kind) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+
+    def seconds(value: object) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
     wanted = {
         "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
         "workers": (lambda v: positive(v, int), "a whole number above 0"),
         "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
+        "max_memory": (_is_amount, AMOUNT),
         "wait": (
             lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
             "a number of seconds, 0 or more",
         ),
+        "grace": (seconds, "a number of seconds, 0 or more"),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "page": (lambda v: isinstance(v, bool), "true or false"),

@@ -60,16 +60,17 @@ def instance_options(command: Any) -> Any:
 @click.option("--html", is_flag=True, help="Also write an HTML page.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for another process that executes it.")
 @click.option("--kernel", help="Use this Jupyter kernel.")
+@click.option("--max-memory", metavar="AMOUNT", help='End it when it holds more than this, such as "2 GB".')
 def run(
     flow: Path, config: Path | None, settings: tuple[str, ...], name: str | None, step: str | None,
-    force: bool, html: bool, no_wait: bool, kernel: str | None,
+    force: bool, html: bool, no_wait: bool, kernel: str | None, max_memory: str | None,
 ) -> None:  # fmt: skip
     """Execute one instance of FLOW, unless it is up to date."""
     from ductaflow_runtime.conductor.plan import Options, make_call
     from ductaflow_runtime.conductor.run import run_one
 
     wait = 0.0 if no_wait else None
-    options = Options(force=force, export_html=html, kernel_name=kernel, workers=1, wait=wait)
+    options = Options(force=force, export_html=html, kernel_name=kernel, workers=1, wait=wait, max_memory=max_memory)
     call = make_call(flow, step, options=options)
     outcome = run_one(call, config_from(call, config, settings), name)
     record = outcome.as_record(call.project)

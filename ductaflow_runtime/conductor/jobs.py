@@ -58,6 +58,8 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         config=instance.config,
         reason=plan.reason or "",
         timeout=options.timeout,
+        max_memory=options.bytes_of_memory,
+        grace=project.settings.grace,
         export_html=options.export_html,
         show_code=project.settings.code,
         copy_inputs=project.settings.copy_inputs,

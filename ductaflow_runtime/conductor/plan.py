@@ -18,6 +18,7 @@ from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import read_bytes
+from ductaflow_runtime.memory import AMOUNT, read_amount
 from ductaflow_runtime.parameters.gate import Expected, admit, expect
 from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, places_of
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
 class Options:
     """What a call asks for beyond flow and configs; raises `ConfigError` for a number that is none.
 
+    `max_memory` is in bytes once it is made.
     `elsewhere`: an executor of the user's executes, perhaps with other packages than this process has.
     """
 
     force: bool = False
     timeout: float | None = None
+    max_memory: str | int | None = None
     export_html: bool = False
     kernel_name: str | None = None
     workers: int | None = None
@@ -50,14 +53,21 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
+        object.__setattr__(self, "max_memory", _bytes(self.max_memory))
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
             raise ConfigError(f"workers must be a whole number above 0, not {self.workers!r}")
+
+    @property
+    def bytes_of_memory(self) -> int | None:
+        """What an instance may hold."""
+        return _bytes(self.max_memory)
 
     def with_settings(self, settings: Settings) -> Options:
         """What the call leaves open, as the project's settings say."""
         return replace(
             self,
             timeout=settings.timeout if self.timeout is None else self.timeout,
+            max_memory=settings.max_memory if self.max_memory is None else self.max_memory,
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
             wait=settings.wait if self.wait is None else self.wait,
@@ -178,3 +188,14 @@ def _seconds(timeout: object) -> float | None:
     if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]
         raise ConfigError(f"timeout must be a number of seconds above 0, not {timeout!r}; leave it out to set no limit")
     return value  # type: ignore[return-value]
+
+
+def _bytes(limit: object) -> int | None:
+    """A limit of memory in bytes."""
+    if limit is None:
+        return None
+    value = to_json(limit, "max_memory", [])
+    try:
+        return read_amount(value)
+    except ValueError:
+        raise ConfigError(f"max_memory must be {AMOUNT}, not {limit!r}; leave it out to set no limit") from None

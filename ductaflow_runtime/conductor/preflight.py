@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ductaflow_runtime.conductor.module_search import Search
 from ductaflow_runtime.conductor.plan import Call
-from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.errors import ConfigError, FlowFileError
 from ductaflow_runtime.flow.code import FLOW
+from ductaflow_runtime.memory import amount, limit_problem, machine_memory
 
 _MOST = 10
 
@@ -40,6 +41,24 @@ def tell_of_shared_cells(call: Call) -> None:
         notes.append("copy_inputs puts files into the folder of each instance, which executes its shared cells itself")
     for note in notes:
         _tell_once(call.flow, f"ductaflow: {call.project.relative(call.flow)}: {note}")
+
+
+def check_memory(call: Call, at_once: int) -> None:
+    """Raise `ConfigError` for a limit of memory that cannot be kept here; say once if the machine is too small."""
+    limit, machine = call.options.bytes_of_memory, machine_memory()
+    if limit is None or call.options.elsewhere:
+        return
+    problem = limit_problem(limit)
+    if problem is not None:
+        raise ConfigError(problem)
+    if machine is not None and at_once * limit > machine:
+        together = f"{at_once} instances at a time" if at_once > 1 else "one instance"
+        fitting = f"workers = {machine // limit}, or a lower limit, fits" if limit <= machine else "a lower limit fits"
+        _tell_once(
+            call.flow,
+            f"ductaflow: {together} with max_memory = {amount(limit)} may hold {amount(at_once * limit)}, more than "
+            f"the {amount(machine)} of this machine; {fitting}",
+        )
 
 
 @functools.cache

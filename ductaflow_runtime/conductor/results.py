@@ -21,14 +21,14 @@ from ductaflow_runtime.runs.states import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-_OWN = ("step", "instance_name", "status", "duration_s", "warnings", "error", "directory")
+_OWN = ("step", "instance_name", "status", "duration_s", "cpu_s", "peak_memory", "warnings", "error", "directory")
 
 
 def load_results(
     step: str | None = None, runs_dir: str | os.PathLike[str] | None = None, *, table: str | None = None
 ) -> pd.DataFrame:
     """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `duration_s` (seconds),
-    `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
+    `cpu_s` (seconds), `peak_memory` (bytes), `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
 
     All steps without `step`. Whole numbers stay whole, ISO dates become dates. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
@@ -105,6 +105,8 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
         damage = seen.damage or f"no {FILE_NAME}"
         return {**row, "error": damage if seen.state == Status.DAMAGED else None}
     row["duration_s"] = None if record.duration_s is None else float(record.duration_s)
+    row["cpu_s"] = None if record.cpu_s is None else float(record.cpu_s)
+    row["peak_memory"] = record.peak_memory
     row["warnings"] = record.warnings
     row["error"] = None if record.error is None else record.error.line
     for key, value in flatten(config_of(record)).items():

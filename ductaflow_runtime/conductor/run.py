@@ -49,6 +49,7 @@ def run_notebook(
     runs_dir: PathLike | None = None,
     force: bool = False,
     timeout: float | None = None,
+    max_memory: str | int | None = None,
     export_html: bool = False,
     kernel_name: str | None = None,
     base_config: PathLike | dict[str, Any] | None = None,
@@ -57,12 +58,20 @@ def run_notebook(
 
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
-    seconds. `base_config`, a dict or a config file, is what several instances share: `config` is laid over it like
-    a row, dotted keys reaching into it. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError`
-    before anything runs, `InstanceBusyError` if another process executes the instance for longer than the project's
+    seconds, `max_memory` text such as `"2 GB"`, or bytes. `base_config`, a dict or a config file, is what several
+    instances share: `config` is laid over it like a row, dotted keys reaching into it. Raises `FlowError`
+    when the flow fails, `ConfigError` or `FlowFileError` before anything runs, `InstanceBusyError` if
+    another process executes the instance for longer than the project's
     setting `wait`.
     """
-    options = Options(force=force, timeout=timeout, export_html=export_html, kernel_name=kernel_name, workers=1)
+    options = Options(
+        force=force,
+        timeout=timeout,
+        max_memory=max_memory,
+        export_html=export_html,
+        kernel_name=kernel_name,
+        workers=1,
+    )
     with aside(), beside_rehearsal():
         project = Project.find(runs_dir)
     with head_start(project, options, step_name or notebook_file, rows=1):
@@ -115,6 +124,7 @@ def run_instances(
     force: bool = False,
     on_error: OnError = "raise",
     timeout: float | None = None,
+    max_memory: str | int | None = None,
     export_html: bool = False,
     runs_dir: PathLike | None = None,
     kernel_name: str | None = None,
@@ -126,7 +136,8 @@ def run_instances(
     A column `a.b` becomes nested config; `instance_name` names the row and is not part of the config. `base_config`, a
     dict or a config file, is what all rows share: a row's values override it at any depth, a blank cell does not.
     The result has the control dataframe's rows, in order, plus `status`, `reason`, `duration_s` (seconds),
-    `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance.
+    `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance,
+    `max_memory` text such as `"2 GB"`, or bytes, for one instance with all its processes.
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises; a number does so after so many equal
@@ -141,6 +152,7 @@ def run_instances(
     options = Options(
         force=force,
         timeout=timeout,
+        max_memory=max_memory,
         export_html=export_html,
         kernel_name=kernel_name,
         workers=workers,

@@ -63,7 +63,8 @@ class Assignment:
     """A job, and what its worker gives along.
 
     The worker reads from `pipes` what the process printed last before it died, and from `journal` how far it got.
-    `scratch` is a folder for files that nobody keeps. `observe` is told of each phase as it begins.
+    `scratch` is a folder for files that nobody keeps, `inherited` the memory, in bytes, that the process began with and
+    that is its worker's. `observe` is told of each phase as it begins.
     """
 
     job: Job
@@ -71,6 +72,7 @@ class Assignment:
     pipes: Pipes
     scratch: Path
     journal: Journal
+    inherited: int = 0
     observe: Callable[[Phase], None] = lambda _phase: None
 
     @property

@@ -18,6 +18,7 @@ from typing import Any
 from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.job import Job, command_line
+from ductaflow_runtime.execution.usage import UNKNOWN, Usage
 from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.runs.artifacts import NO_FILE, Snapshot, clear_folders, clear_halves, describe_files, snapshot
 from ductaflow_runtime.runs.failure import Failure, folder_removed
@@ -44,6 +45,7 @@ class Conclusion:
     fingerprint: Fingerprint | None = None
     made: frozenset[str] = frozenset()
     tables: dict[str, Any] | None = None
+    usage: Usage = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Entry:
         final = self.record.but(
             finished=finished,
             duration_s=round(max(duration, 0.0), 3),
+            cpu_s=conclusion.usage.rounded_cpu,
+            peak_memory=conclusion.usage.peak_memory,
             outputs=outputs,
             links=links,
             status=conclusion.status,

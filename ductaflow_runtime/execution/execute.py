@@ -22,11 +22,13 @@ from ductaflow_runtime.execution.generators import Seeded
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
+from ductaflow_runtime.execution.leftovers import tell_of_leftovers
 from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.shared import Shared, shared_for
+from ductaflow_runtime.execution.usage import Usage, usage_so_far
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
@@ -90,11 +92,15 @@ def _execute(given: Assignment) -> None:
     try:
         conclusion = _execute_flow(given, entry)
         given.observe(Phase.CLOSE)
-        entry.close(conclusion)
+        _close(given, entry, conclusion)
     except KeyboardInterrupt:
-        entry.close(replace(_broken_off(given), made=_made()))
+        _close(given, entry, replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
+        _close(given, entry, Conclusion(Status.FAILED, of_exception(error), made=_made()))
+
+
+def _close(given: Assignment, entry: Entry, conclusion: Conclusion) -> None:
+    entry.close(replace(conclusion, usage=usage_so_far(given.scratch, conclusion.usage.peak_memory)))
 
 
 def _is_executed_here(job: Job) -> bool:
@@ -160,10 +166,11 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         with_packages=choice.has_our_packages,
         kernel=choice.name,
     )
+    usage = Usage(peak_memory=ran.memory)
     if choice.is_python:
         warned = execution.warned.count if ran.watched else None
-        return Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables)
-    return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
+        return Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables, usage)
+    return _with_results_of_file(Conclusion(status, error, fingerprint=seen, usage=usage), entry)
 
 
 def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
@@ -207,6 +214,7 @@ def _run(
             from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
             ran = run_on_kernel(given, FlowOnKernel(notebook, kernel), execution, log)
+        tell_of_leftovers(log, execution)
     finally:
         if given.clock.expired():
             log.feed("stderr", f"ductaflow: {given.clock.failure().message}\n")

@@ -30,7 +30,8 @@ class Ran:
     """The executed notebook, the error that ended it, if any, and the project's modules: absolute path -> name.
 
     `trail` names the lines that an error without traceback came through. Not `watched` is a kernel without ductaflow:
-    nobody knows its modules, nor what it read and warned of.
+    nobody knows its modules, nor what it read and warned of. `memory` is what this process held after the last cell, in
+    bytes, beyond what it began with.
     """
 
     notebook: NotebookNode
@@ -38,6 +39,7 @@ class Ran:
     modules: Mapping[str, str]
     watched: bool = True
     trail: str = ""
+    memory: int | None = None
 
 
 def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status, Failure | None]:

@@ -11,6 +11,7 @@ from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.usage import own_memory
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.kernel.shutdown import Shutdown
 from ductaflow_runtime.kernel.watch import Watch
@@ -31,10 +32,13 @@ def run_in_process(
     """Execute the cells in this process; those of `shared` it has executed before it was forked."""
     replies: list[dict[str, Any]] = []
     trails = [""]
-    shutdown = Shutdown()
+    shutdown = Shutdown(given.job.grace, execution.warned.add)
+    memory: list[int] = []
 
     def end(release: Callable[[], None]) -> None:
         given.observe(Phase.END)
+        held = own_memory()
+        memory.extend([] if held is None else [max(held - given.inherited, 0)])
         shutdown(release)
 
     def failed(reply: dict[str, Any]) -> None:
@@ -55,7 +59,8 @@ def run_in_process(
     error = run_cells(given.job, notebook, watch)
     if replies and getattr(error, "ename", None) == "CellExecutionError":
         _name_error(error, replies[-1])
-    return Ran(notebook, error, local_modules(given.job.root, execution.last_import), trail=trails[-1])
+    modules = local_modules(given.job.root, execution.last_import)
+    return Ran(notebook, error, modules, trail=trails[-1], memory=max(memory, default=None))
 
 
 def _trail() -> str:

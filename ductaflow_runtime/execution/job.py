@@ -19,8 +19,9 @@ class Job:
 
     `preload` is what its worker imports ahead, in this order; with `learns` also what earlier instances had to,
     but nothing of `avoid`.
-    `timeout` is in seconds, `git` the state of the project's repository, `lane` the number of the worker among
-    those at work, `folder` the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
+    `timeout` is in seconds, `max_memory` in bytes, `grace` for how many seconds threads that the flow left are waited
+    for, `git` the state of the project's repository, `lane` the number of the worker among those at work, `folder`
+    the instance's folder where it is not `runs/{step}/{name}`, `unless` a file that
     keeps the job from beginning once it is there, `text` what is executed: the flow as it was when the call began.
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
     execute. `wait` is for how many seconds an instance that another process holds is waited for. `script`: on this
@@ -36,6 +37,8 @@ class Job:
     config: dict[str, Any]
     reason: str = "new"
     timeout: float | None = None
+    max_memory: int | None = None
+    grace: float = 30.0
     export_html: bool = False
     show_code: bool = True
     copy_inputs: bool = False

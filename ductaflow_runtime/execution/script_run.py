@@ -18,6 +18,7 @@ from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
 from ductaflow_runtime.execution.script_reads import tracker_in
 from ductaflow_runtime.execution.script_text import ScriptText, check_text
+from ductaflow_runtime.execution.usage import Usage, own_cpu
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.kernel.capture import Capture
@@ -135,7 +136,8 @@ class ScriptRun:
         )
         made = frozenset(tracker.made)
         results, tables = self.execution.named_results, self.execution.tables
-        self.entry.close(Conclusion(status, error, self.warned.count, results, seen, made, tables))
+        usage = Usage(own_cpu())
+        self.entry.close(Conclusion(status, error, self.warned.count, results, seen, made, tables, usage))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before."""

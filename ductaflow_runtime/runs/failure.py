@@ -13,6 +13,7 @@ from typing import Any
 
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.files import without_escapes
+from ductaflow_runtime.memory import amount
 from ductaflow_runtime.runs.stored import Stored
 
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
@@ -94,6 +95,11 @@ def exited(code: object) -> Failure:
 def timed_out(limit: float, cell: int | None = None) -> Failure:
     """The time limit, in seconds, was over."""
     return Failure("Timeout", f"timed out after {limit:g} s", cell)
+
+
+def out_of_memory(limit: int, peak: int, cell: int | None = None) -> Failure:
+    """The limit of memory was exceeded; both in bytes."""
+    return Failure("Memory", f"used {amount(peak)}, more than max_memory = {amount(limit)}", cell)
 
 
 def interrupted(cell: int | None = None) -> Failure:

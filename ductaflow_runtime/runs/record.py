@@ -34,9 +34,10 @@ PREVIOUS = Path(HIDDEN, "previous")
 class Record:
     """The fields of `run.json`, the instance's folder, and whether this call skipped the execution.
 
-    `duration_s` is in seconds, `started` and `finished` are ISO texts in UTC, `outputs` maps a path
-    relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by their dotted names, NaN and the
-    infinities as they are; `not_finite` says where these are, for the file has `null` there. `tables` maps a name to
+    `duration_s` and `cpu_s` are in seconds, `peak_memory` in bytes, `started` and `finished` are ISO texts in UTC,
+    `outputs` maps a path relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by
+    their dotted names, NaN and the infinities as they are; `not_finite` says where these are,
+    for the file has `null` there. `tables` maps a name to
     `{file, rows, dtypes, empty}`. It prints as a few lines.
     """
 
@@ -49,6 +50,8 @@ class Record:
     started: str | None = None
     finished: str | None = None
     duration_s: float | None = None
+    cpu_s: float | None = None
+    peak_memory: int | None = None
     command: str | None = None
     error: Failure | None = None
     warnings: int | None = None

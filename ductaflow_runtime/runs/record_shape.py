@@ -153,7 +153,8 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "tables": _are_tables,
     "error": _is_error,
     "outputs": _are_outputs,
-    "duration_s": _is_amount(sys.float_info.max, int, float),
+    **dict.fromkeys(("duration_s", "cpu_s"), _is_amount(sys.float_info.max, int, float)),
+    "peak_memory": _is_amount(2**63, int),
     "warnings": _is_amount(2**53, int),
     "links": _are_links,
 }

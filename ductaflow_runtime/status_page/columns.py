@@ -40,6 +40,7 @@ class Format(StrEnum):
     COUNT = "count"
     DURATION = "duration"
     TIME = "time"
+    MEMORY = "memory"
 
 
 class When(StrEnum):
@@ -187,6 +188,14 @@ COLUMNS: tuple[Column | Parts, ...] = (
     Column(
         "duration_s", "duration", each(lambda row: row.record.duration_s),
         Look(Format.DURATION, When.FILLED, fact="took", compare=True, axis=True, colour=True, csv="duration_s"),
+    ),
+    Column(
+        "peak_memory", "peak memory", each(lambda row: row.record.peak_memory),
+        Look(Format.MEMORY, When.FILLED, fact="peak memory", compare=True, axis=True, colour=True, csv="peak_memory"),
+    ),
+    Column(
+        "cpu_s", "CPU time", each(lambda row: row.record.cpu_s),
+        Look(Format.DURATION, fact="CPU time", compare=True, axis=True, colour=True, csv="cpu_s"),
     ),
     Column(
         "started", "started", each(lambda row: row.began),

@@ -17,6 +17,7 @@ from pathlib import Path
 from ductaflow_runtime.execution.assignment import Assignment, Clock
 from ductaflow_runtime.execution.execute import execute
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.usage import own_memory
 from ductaflow_runtime.kernel.capture import Pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
 from ductaflow_runtime.runs.failure import of_exception
@@ -70,7 +71,7 @@ def fork_child(child: Child, of_worker: Iterable[int]) -> Process:
         os.setpgid(0, 0)
         for descriptor in of_worker:
             os.close(descriptor)
-        run_child(child)
+        run_child(child, own_memory() or 0)
     finally:
         leave(1)
 
@@ -91,8 +92,8 @@ def spawn_child(child: Child) -> Process:
     return Process(process.pid, process.poll)
 
 
-def run_child(child: Child) -> None:
-    """The child's whole life; it never returns."""
+def run_child(child: Child, inherited: int = 0) -> None:
+    """The child's whole life; it never returns. `inherited` is the memory, in bytes, that it has from its worker."""
     code = 1
     _die_with_parent()
     if os.getppid() != child.worker:
@@ -102,7 +103,8 @@ def run_child(child: Child) -> None:
         last_import = next(reversed(sys.modules))
         try:
             INTERRUPTS.listen()
-            executed = execute(Assignment(child.job, child.clock, child.pipes, child.scratch, journal))
+            given = Assignment(child.job, child.clock, child.pipes, child.scratch, journal, inherited)
+            executed = execute(given)
             imported = imported_by_packages(child.job, imported_since(last_import)) if child.job.learns else []
             journal({"closed": True, "up to date": not executed, "imported": imported})
             code = 0

@@ -63,9 +63,21 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
         log.feed(name, text)
     log.feed("stderr", f"ductaflow: {error.message}\n")
     log.close()
-    if told.notebook is not None:
-        error = _save_notebook(told.notebook, left, error)
+    notebook = told.notebook if told.notebook is not None else _left_by_kernel(left)
+    if notebook is not None:
+        error = _save_notebook(notebook, left, error)
     return Entry(job, left, told.foreign).close(replace(conclusion, error=error, made=told.made))
+
+
+def _left_by_kernel(left: Record) -> dict[str, object] | None:
+    """The notebook as papermill left it, which keeps the one of a Jupyter kernel on disk as it goes."""
+    import nbformat
+
+    try:
+        found: dict[str, object] = nbformat.read(left.notebook, as_version=4)
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def _save_notebook(stored: dict[str, object], left: Record, error: Failure) -> Failure:

@@ -15,19 +15,22 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.assignment import INTERRUPTED, Clock
 from ductaflow_runtime.execution.entry import Conclusion
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import open_pipes
-from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun
+from ductaflow_runtime.memory import limit_problem
+from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun, of_exception, out_of_memory
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
 from ductaflow_runtime.worker.journal import read_end, read_journal
+from ductaflow_runtime.worker.meter import Meter
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import UnfitError, forks
-from ductaflow_runtime.worker.supervise import ChildEnd, Process, end_leftovers, supervise
+from ductaflow_runtime.worker.supervise import ChildEnd, Limits, Process, supervise
 
 
 class Server:
@@ -55,6 +58,9 @@ class Server:
 
         Raises `UnfitError` if this process can serve no longer; nothing has begun then.
         """
+        problem = limit_problem(job.max_memory)
+        if problem is not None:
+            return {"fatal": of_exception(ConfigError(problem)).to_json()}
         forks = self._make_ready_to_fork(job)
         self._commands.wait(0)
         if self._commands.take_line() == INTERRUPT:
@@ -62,10 +68,10 @@ class Server:
         mark = self._scratch / INTERRUPTED
         mark.unlink(missing_ok=True)  # it was of an earlier job
         child = Child(job, self._scratch, open_pipes(), Clock.start(job.timeout), os.getpid())
+        limits = Limits(child.clock, Meter(job.max_memory, self._scratch))
         try:
             process = self._start(child, forks)
-            end = supervise(process, self._commands, child.clock, job.instance.directory, mark)
-            end_leftovers(process.pid)
+            end = supervise(process, self._commands, limits, job.instance.directory, mark)
             reply = self._settle(child, end)
         finally:
             for reader, _ in child.pipes.values():
@@ -93,7 +99,7 @@ class Server:
         self._preloader.learn(told.imported)
         if told.closed:
             return {"up to date": True} if told.up_to_date else {}
-        fatal = told.fatal or (died(end.code) if end.code != 0 else None)
+        fatal = told.fatal or (_death(child, end) if end.code != 0 else None)
         if told.started is not None:
             ended = fatal.message if fatal is not None else None
             done = settle(child.job, told, ended, _unread_output(child), _conclusion(child, end, told.fatal))
@@ -105,10 +111,18 @@ class Server:
 def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusion:
     """What the record says of a child that could not say it itself."""
     if end.timed_out:
-        return Conclusion(Status.FAILED, child.clock.failure())
+        return Conclusion(Status.FAILED, child.clock.failure(), usage=end.usage)
     if end.interrupted or end.parent_gone:
-        return Conclusion(Status.INTERRUPTED, interrupted())
-    return Conclusion(Status.FAILED, fatal or died(end.code))
+        return Conclusion(Status.INTERRUPTED, interrupted(), usage=end.usage)
+    return Conclusion(Status.FAILED, fatal or _death(child, end), usage=end.usage)
+
+
+def _death(child: Child, end: ChildEnd) -> Failure:
+    """Why its process is gone."""
+    limit, peak = child.job.max_memory, end.usage.peak_memory
+    if end.out_of_memory and limit is not None and peak is not None:
+        return out_of_memory(limit, peak)
+    return died(end.code)
 
 
 def _unread_output(child: Child) -> dict[str, str]:

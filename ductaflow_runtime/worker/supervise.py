@@ -1,4 +1,4 @@
-"""Waiting for a child: until it ends, its time is over, the user interrupts, or the parent is gone."""
+"""Waiting for a child: until it ends, exceeds its time or memory, the user interrupts, or the parent is gone."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ductaflow_runtime.execution.assignment import Clock
+from ductaflow_runtime.execution.usage import UNKNOWN, Usage, children_cpu
 from ductaflow_runtime.runs.lock import HEARTBEAT_S, beat
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
+from ductaflow_runtime.worker.meter import Meter
 
 _GRACE_S = 5.0
 _POLL_S = 0.02
@@ -29,29 +31,49 @@ class Process:
 
 @dataclass(frozen=True)
 class ChildEnd:
-    """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that."""
+    """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that.
+
+    `usage` is what it and its processes have used.
+    """
 
     code: int
-    timed_out: bool
-    interrupted: bool
-    parent_gone: bool
+    timed_out: bool = False
+    out_of_memory: bool = False
+    interrupted: bool = False
+    parent_gone: bool = False
+    usage: Usage = UNKNOWN
 
 
-def supervise(child: Process, commands: Commands, clock: Clock, directory: Path, mark: Path) -> ChildEnd:
-    """Wait for the child, and see to it that it ends when it must; `mark` is the file that tells it of an interrupt."""
-    return Supervision(child, commands, clock, directory, mark).wait()
+@dataclass(frozen=True)
+class Limits:
+    """What a child must keep to."""
+
+    clock: Clock
+    meter: Meter
+
+
+def supervise(child: Process, commands: Commands, limits: Limits, directory: Path, mark: Path) -> ChildEnd:
+    """Wait for the child, and see to it that it ends when it must; `mark` is the file that tells it of an interrupt.
+
+    Nothing that it has started outlives it.
+    """
+    spent = children_cpu()
+    end = Supervision(child, commands, limits, directory, mark).wait()
+    end_leftovers(child.pid)
+    return replace(end, usage=Usage(children_cpu() - spent, limits.meter.peak))
 
 
 class Supervision:
     """One child being waited for. To end it, it is interrupted, and a while later killed."""
 
-    def __init__(self, child: Process, commands: Commands, clock: Clock, directory: Path, mark: Path) -> None:
+    def __init__(self, child: Process, commands: Commands, limits: Limits, directory: Path, mark: Path) -> None:
         self._child = child
         self._commands = commands
-        self._clock = clock
+        self._clock = limits.clock
+        self._meter = limits.meter
         self._directory = directory
         self._mark = mark
-        self._timed_out = self._interrupted = self._parent_gone = False
+        self._timed_out = self._out_of_memory = self._interrupted = self._parent_gone = False
         self._kill_at: float | None = None  # a moment once it has been told to end
         self._beat_at = time.monotonic() + HEARTBEAT_S
 
@@ -64,11 +86,12 @@ class Supervision:
                 self._sleep(handle)
                 self._heed_parent()
                 self._heed_clock()
+                self._heed_memory()
                 self._beat()
         finally:
             if handle is not None:
                 os.close(handle)
-        return ChildEnd(code, self._timed_out, self._interrupted, self._parent_gone)
+        return ChildEnd(code, self._timed_out, self._out_of_memory, self._interrupted, self._parent_gone)
 
     def _heed_commands(self) -> None:
         while (line := self._commands.take_line()) is not None:
@@ -79,7 +102,7 @@ class Supervision:
 
     def _sleep(self, handle: int | None) -> None:
         """Until the child ends, a command comes, or there is something to do."""
-        moments = [self._beat_at]
+        moments = [self._beat_at, self._meter.due]
         if self._kill_at is not None:
             moments.append(self._kill_at)
         elif self._clock.deadline is not None:
@@ -104,6 +127,14 @@ class Supervision:
         elif moment >= self._kill_at:
             signal_group(self._child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             self._kill_at = moment + _GRACE_S
+
+    def _heed_memory(self) -> None:
+        self._meter.look()
+        if self._meter.exceeded:
+            # At once: what a cell does about an interrupt may need more memory still, and the machine has none.
+            self._out_of_memory = self._out_of_memory or self._kill_at is None
+            self._kill_at = time.monotonic() + _GRACE_S
+            self._meter.kill()
 
     def _tell_to_end(self) -> None:
         """Interrupt the cell, so that the notebook shows where it was."""

@@ -113,3 +113,109 @@ def test_text_shown_early_is_in_the_log_early(project: Project) -> None:
     record = run_notebook("flow/step.py", {}, instance_name="x")
     assert "out | computing ..." in (record.directory / "seen").read_text()
     assert record.log.read_text().endswith("out | computing ... done\n")
+
+
+POLL = """
+# %%
+import threading, time
+def poll():
+    while True:
+        time.sleep(0.02)
+        open("seen", "a").write("x")
+for _ in range(config["threads"]):
+    threading.Thread(target=poll).start()
+"""
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_a_thread_without_end_is_ended(project: Project) -> None:
+    """It is waited for as long as the settings say, told in the log, counted as a warning; the instance is done."""
+    project.settings(grace=1.5)
+    project.flow(POLL)
+    record = run_notebook("flow/step.py", {"threads": 1}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    assert 1.5 <= record.duration_s < 30
+    told = [line.partition(" | ")[2] for line in record.log.read_text().splitlines()]
+    name = told[0].partition(": ")[2].partition(": ")[2]
+    assert name.startswith("Thread-")
+    assert told == [
+        f"ductaflow: waiting for 1 thread that the flow left: {name}",
+        f"ductaflow: 1 thread that the flow left is ended after 1.5 s: {name}",
+    ]
+    size = (record.directory / "seen").stat().st_size
+    assert size == record.outputs["seen"]["size"]  # it has not gone on while the record was written
+
+
+def test_no_grace_at_all(project: Project) -> None:
+    """With a grace of 0 nothing is waited for but what is ending; several threads are one warning."""
+    project.settings(grace=0)
+    project.flow(POLL)
+    record = run_notebook("flow/step.py", {"threads": 3}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    assert "3 threads that the flow left are ended after 0 s: Thread-" in record.log.read_text()
+
+
+def test_a_task_of_a_pool_without_end_is_ended(project: Project) -> None:
+    """What Python waits for within its own exit functions is no different."""
+    project.settings(grace=0.5)
+    project.flow(
+        """
+        # %%
+        import time
+        from concurrent.futures import ThreadPoolExecutor
+        pool = ThreadPoolExecutor(2)
+        pool.submit(time.sleep, 0.01)
+        pool.submit(lambda: [time.sleep(0.01) for _ in range(100_000)])
+        """
+    )
+    record = run_notebook("flow/step.py", {}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    assert "ended after 0.5 s: ThreadPoolExecutor-0_" in record.log.read_text()
+
+
+def test_a_thread_that_waits_for_the_end_of_the_main_one(project: Project) -> None:
+    """It sees the end, as in a script, and is nobody's warning."""
+    project.flow(
+        """
+        # %%
+        import threading
+        def last():
+            threading.main_thread().join()
+            open("seen", "w").write("x")
+        threading.Thread(target=last).start()
+        """
+    )
+    record = run_notebook("flow/step.py", {}, instance_name="x")
+    assert (record.status, record.warnings, list(record.outputs)) == ("done", 0, ["seen"])
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+def test_a_process_that_is_left_is_told(project: Project) -> None:
+    """It ends with the instance; log and number of warnings say so."""
+    project.flow("# %%\nimport subprocess\nleft = subprocess.Popen(['sleep', '300'], start_new_session=True)\n")
+    record = run_notebook("flow/step.py", {}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    assert "ductaflow: 1 process that the flow left is ended: sleep (pid " in record.log.read_text()
+
+
+def test_a_process_that_ends_by_itself_is_no_warning(project: Project) -> None:
+    """One that was started last, and that nobody has waited for."""
+    project.flow("# %%\nimport subprocess\nleft = subprocess.Popen(['sleep', '0.05'])\n")
+    assert run_notebook("flow/step.py", {}, instance_name="x").warnings == 0
+
+
+def test_a_process_of_multiprocessing_is_not_waited_for_without_end(project: Project) -> None:
+    """It has the same grace as a thread, then it ends with the instance."""
+    project.settings(grace=1.5)
+    project.flow(
+        """
+        # %%
+        import multiprocessing, time
+        multiprocessing.get_context("fork").Process(target=time.sleep, args=[300]).start()
+        """
+    )
+    record = run_notebook("flow/step.py", {}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    log = record.log.read_text()
+    assert "ductaflow: waiting for 1 process that the flow left: ForkProcess-" in log
+    assert "ductaflow: 1 process that the flow left is ended: " in log

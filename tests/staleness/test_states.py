@@ -135,6 +135,7 @@ CASES = [
     Case("other engine", lambda sample: sample.settings(workers=2, engine="spawn")),
     Case("other number of workers", lambda sample: sample.settings(workers=1)),
     Case("longer time limit", lambda sample: sample.settings(workers=2, timeout=100)),
+    Case("memory limit and grace", lambda sample: sample.settings(workers=2, max_memory="2 GB", grace=5)),
     Case(
         "one of two steps that share a flow",
         lambda sample: sample.row("second", "a").update({"fare.base": 8}),

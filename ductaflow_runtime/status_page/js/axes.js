@@ -1,9 +1,9 @@
 // What an axis of the chart measures: numbers, or texts side by side.
 
-import { duration, localTime, visible } from "./format.js";
+import { bytes, duration, localTime, visible } from "./format.js";
 
 export const MOST_TEXTS = 40;
-const TICKS = { duration, time: (value) => localTime(value).slice(11) };
+const TICKS = { duration, time: (value) => localTime(value).slice(11), memory: bytes };
 const LONGEST_TICK = 24;
 const SPREAD = 0.7;
 

@@ -1,10 +1,10 @@
 // Decodes the column-oriented data of the page: typed arrays, so that 100,000 rows filter on integers.
 
-import { duration, localTime, numberFormat, scalar, unitOf } from "./format.js";
+import { bytes, duration, localTime, numberFormat, scalar, unitOf } from "./format.js";
 import { page, readBlock } from "./page.js";
 import { STATE_ORDER } from "./states.js";
 
-const FORMATS = { duration, time: localTime };
+const FORMATS = { duration, time: localTime, memory: bytes };
 
 class Column {
   constructor({ values: encoded, ...told }, rows) {
