@@ -18,12 +18,13 @@ from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import FileState, relative_to_root
 from ductaflow_runtime.flow.analysis import analyse
 from ductaflow_runtime.flow.code import FlowCode, changed_cells
+from ductaflow_runtime.flow.kernels import choose_kernel
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import look
-from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.record import Record, asked_kernel
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.ignored import is_ignored, pattern_for
@@ -34,26 +35,26 @@ _MISSING = object()
 _DURING = " (it changed during the last execution)"
 _LONGEST = 60
 GIVEN_UNREAD = "parameters: ductaflow 0.1.0 put them into `config`, which this flow does not read"
-# What a kernel is called that is this very Python, with its packages.
-HERE = "python3"
 
 
 @dataclass
 class Present:
     """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
 
-    `kernel` is what a call would execute flows on, where there is a call that says so. What is `awaited` will be other
-    than it is now, so that it is no cause, and no reason to be sure. Without `keep` nothing is added to the caches.
+    `kernels` are those that a call asks for, by flow (`None`: it asks for none); any other flow is executed on the one
+    that the last call asked for. What is `awaited` will be other than it is now, so that it is no cause, and no reason
+    to be sure. Without `keep` nothing is added to the caches.
     """
 
     project: Project
     texts: Mapping[Path, bytes] = field(default_factory=dict)
-    kernel: str | None = None
+    kernels: Mapping[Path, str | None] = field(default_factory=dict)
     awaited: Awaited | None = None
     keep: bool = True
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _names: dict[Path, str] = field(default_factory=dict)
+    _chosen: dict[tuple[Path, str | None], str] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
     _trees: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
@@ -74,6 +75,13 @@ class Present:
         if flow not in self._names:
             self._names[flow] = self.project.relative(flow)
         return self._names[flow]
+
+    def kernel(self, flow: Path, record: Record) -> str:
+        """What the flow would be executed on, as records call it; raises `FlowFileError` if that is not installed."""
+        asked = self.kernels[flow] if flow in self.kernels else asked_kernel(record.command)
+        if (flow, asked) not in self._chosen:
+            self._chosen[flow, asked] = choose_kernel(self.code(flow), asked).name
+        return self._chosen[flow, asked]
 
     def version(self, package: str) -> str | None:
         """The installed version of a distribution."""
@@ -115,8 +123,8 @@ class Present:
         instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
         try:
             return why_stale(instance, record, self), record
-        except FlowFileError:
-            return f"flow deleted: {record.flow}", record
+        except FlowFileError as error:
+            return str(error) if flow.is_file() else f"flow deleted: {record.flow}", record
 
 
 def why_stale(instance: Instance, record: Record | None, present: Present) -> str | None:
@@ -145,8 +153,8 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from value_changes("config", was.config or {}, instance.config)
-    if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
-        yield f"kernel: {was.kernel} -> {present.kernel}"
+    if was.kernel is not None and was.kernel != (kernel := present.kernel(instance.flow, record)):
+        yield f"kernel: {was.kernel} -> {kernel}"
     yield from code_change(was.code, present.code(instance.flow))
     if _was_given_config_unread(was, present.code(instance.flow)):
         yield GIVEN_UNREAD
