@@ -14,7 +14,7 @@ from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.values import Config, Json, digest, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.parameters.check import ADVICE
+from ductaflow_runtime.parameters.check import ADVICE, LABELS
 from ductaflow_runtime.parameters.gate import Expected, Finding, blank_cells, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 from ductaflow_runtime.tables.frames import way_to_pandas
@@ -68,7 +68,7 @@ def _refusal(found: list[tuple[int, str]], refused: list[Finding], names: Sequen
     in_rows = sorted([*found, *((finding.row, finding.text) for finding in refused if finding.row is not None)])
     lines = [*all_rows, *(f"row {row}{_label(names, row)}: {text}" for row, text in in_rows)]
     more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
-    advice = f" {ADVICE}" if refused else ""
+    advice = f" {ADVICE} {LABELS}" if refused else ""
     return ConfigError(
         f"the control dataframe has rows that cannot be run{'.' if advice else ':'}{advice}",
         [*lines[:_MOST_PROBLEMS], *more],

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.execution.kernels import Choice, choose_kernel
 from ductaflow_runtime.execution.translation import parameter_problems, reads_indirectly, unread_keys
 from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.kernels import choose_kernel
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
 
 _MOST_PROBLEMS = 20
 
 
-def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instance], unknown_keys: str) -> Choice:
-    """The flow's kernel; raises `FlowFileError` if it is not installed, `ConfigError` for configs it cannot take."""
+def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instance], unknown_keys: str) -> None:
+    """Raise `FlowFileError` if the flow's kernel is not installed, `ConfigError` for configs that it cannot take."""
     choice = choose_kernel(code, asked)
     if choice.note:
         _say(choice.note)
@@ -38,7 +38,6 @@ def settle_kernel(code: FlowCode, asked: str | None, instances: Sequence[Instanc
         if found:
             more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
             raise ConfigError(f"configs that a flow in {language} cannot be given:", [*found[:_MOST_PROBLEMS], *more])
-    return choice
 
 
 class Unwatched(Observer):

@@ -106,7 +106,8 @@ class Call:
 
     def present(self, awaited: Awaited | None = None) -> Present:
         """The project as it is now, and the flow as it was when the call began; in a rehearsal, what is `awaited`."""
-        return Present(self.project, {self.flow: self.text}, awaited=awaited, keep=awaited is None)
+        kernels = {self.flow: self.options.kernel_name}
+        return Present(self.project, {self.flow: self.text}, kernels, awaited=awaited, keep=awaited is None)
 
 
 def make_call(
@@ -174,8 +175,7 @@ def make_plans(
     options = call.options
     # A flow that cannot be executed is an error before anything runs.
     unknown_keys = call.project.settings.unknown_keys
-    choice = settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
-    present.kernel = choice.name
+    settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 

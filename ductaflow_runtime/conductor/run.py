@@ -15,6 +15,7 @@ from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_fo
 from ductaflow_runtime.conductor.head_start import head_start
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.kernel import Unwatched
+from ductaflow_runtime.conductor.nothing_saved import NothingSaved
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
@@ -205,6 +206,7 @@ def observers_of(call: Call) -> list[Observer]:
         Waiting(progress.say),
         EditedMeanwhile(call),
         unwatched(call),
+        NothingSaved(call),
     ]
 
 

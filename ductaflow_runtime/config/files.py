@@ -10,14 +10,22 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import Config, read_config, to_config
+from ductaflow_runtime.config.values import TOO_FINE, Config, read_config, to_config
 from ductaflow_runtime.errors import ConfigError
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
+# Texts and comments, and, outside of them, times that `tomllib` cuts off at microseconds.
+_TOML = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}|"(?:\\.|[^"\\\n])*"'
+    r"|'''.*?'{3,5}|'[^'\n]*'|#[^\n]*"
+    r"|(?P<fine>(?:\d{4}-\d\d-\d\d[Tt ])?\d\d:\d\d:\d\d\.\d{6}\d*[1-9]\d*(?:[Zz]|[-+]\d\d:\d\d)?)",
+    re.DOTALL,
+)
 
 
 def read_config_file(path: Path) -> Config:
@@ -57,10 +65,15 @@ def _text_of(path: Path) -> str:
 
 
 def _read_toml(path: Path) -> Config:
+    text = _text_of(path)
     try:
-        loaded = tomllib.loads(_text_of(path))
+        loaded = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+    fine = [(text.count("\n", 0, found.start()) + 1, found["fine"]) for found in _TOML.finditer(text) if found["fine"]]
+    if fine:
+        problems = [f"line {line}: {TOO_FINE.format(written=written)}" for line, written in fine]
+        raise ConfigError(f"config file {path} cannot be read as a config:", problems)
     return {key: _with_text_times(value) for key, value in loaded.items()}
 
 

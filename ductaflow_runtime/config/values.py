@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 Config = dict[str, Any]
 
+TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
 _DEEPEST = 60
 _DEEP = f"nested more than {_DEEPEST} deep"
 _MOST_DIGITS = sys.int_info.default_max_str_digits

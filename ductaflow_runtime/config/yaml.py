@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ductaflow_runtime.config.values import TOO_FINE
 from ductaflow_runtime.errors import ConfigError
 
 _TAG = "tag:yaml.org,2002:"
@@ -179,9 +180,7 @@ def _bool(node: yaml.ScalarNode) -> bool:
 
 def _timestamp(node: yaml.ScalarNode) -> str:
     if _TOO_FINE.search(str(node.value)):
-        raise ValueError(
-            f'{node.value} is finer than a microsecond, which would be cut off; write "{node.value}" for the text'
-        )
+        raise ValueError(TOO_FINE.format(written=node.value))
     try:
         return str(yaml.SafeLoader("").construct_yaml_timestamp(node).isoformat())
     except ValueError as error:

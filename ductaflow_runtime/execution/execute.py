@@ -21,7 +21,6 @@ from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.generators import Seeded
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.execution.kernels import Kernel, choose_kernel
 from ductaflow_runtime.execution.leftovers import tell_of_leftovers
 from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
@@ -31,6 +30,7 @@ from ductaflow_runtime.execution.shared import Shared, shared_for
 from ductaflow_runtime.execution.usage import Usage, usage_so_far
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.kernels import HERE, Kernel, choose_kernel
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
@@ -44,7 +44,7 @@ from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.decision import decide, mark_of
-from ductaflow_runtime.staleness.present import HERE, Present
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ def _look_again(job: Job) -> str | None:
     seen = look(job.instance.directory, own=True)
     if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
         return job.reason
-    present = Present(job.project, {Path(job.flow): job.content})
+    flow = Path(job.flow)
+    present = Present(job.project, {flow: job.content}, {flow: job.kernel_name})
     plan = decide(job.instance, present, seen, force=job.force, html=job.export_html)
     if plan.busy:
         raise InstanceBusyError(plan.busy)

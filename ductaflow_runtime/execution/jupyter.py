@@ -18,8 +18,8 @@ from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.handoff import LOOK, take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.execution.kernels import Kernel
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.flow.kernels import Kernel
 from ductaflow_runtime.kernel.cells import tidy_streams
 from ductaflow_runtime.parameters.languages import PROJECT_VARIABLE, PYTHON
 from ductaflow_runtime.runs.failure import describe_exit

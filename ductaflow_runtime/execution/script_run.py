@@ -41,7 +41,7 @@ def begin_script_run(script: ScriptText, root: Path, config: Config, directory: 
     """
     check_text(script)
     flow, project = script.path, Project.at(root)
-    present = Present(project, {flow: script.content})
+    present = Present(project, {flow: script.content}, {flow: None})
     code = present.code(flow)
     job = _make_job(project, flow, config, directory)
     plan = decide(job.instance, present)

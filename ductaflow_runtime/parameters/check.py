@@ -18,6 +18,10 @@ ADVICE = (
     "A column that names the rows is called instance_name. "
     'unknown_keys = "warn" under [tool.ductaflow] in pyproject.toml runs such rows with a warning.'
 )
+LABELS = (
+    "A column that only labels the rows, a note, is left out of what is run and set beside the results afterwards: "
+    'results["note"] = control_df["note"].'
+)
 # Names of the row itself: the runtime reads the first; the second is one where the code has that name too, and where it
 # is a text that can be no misspelt key.
 _OF_THE_ROW = "instance_name"

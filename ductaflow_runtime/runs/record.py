@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -231,6 +232,16 @@ def new_record(record: Record) -> Iterator[Path]:
         if path.is_dir():
             raise RecordError(_IS_FOLDER.format(path=path)) from None
         raise
+
+
+def asked_kernel(command: str | None) -> str | None:
+    """The kernel that the call asked for which gave a record, as the record's command ends with it; `None` for none."""
+    if command is None or " --kernel " not in command:
+        return None
+    with contextlib.suppress(ValueError):  # changed by hand
+        *_, option, name = shlex.split(command)
+        return name if option == "--kernel" else None
+    return None
 
 
 def now() -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.files import FileState, stat_file
 from ductaflow_runtime.runs.contents import Contents
-from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import list_instances
 from ductaflow_runtime.runs.look import held
 from ductaflow_runtime.runs.record import Record, now, write_record
@@ -42,7 +41,7 @@ def accept(found: Found, present: Present) -> Record:
     assert found.record is not None
     with held(found.instance.directory, found.record) as record:
         record = record.but(
-            fingerprint=fingerprint_now(found.instance, record.fingerprint or Fingerprint(), present),
+            fingerprint=fingerprint_now(found.instance, record, present),
             outputs=_present_outputs(record),
             accepted=now(),
         )

@@ -9,35 +9,35 @@ from pathlib import Path
 
 from ductaflow_runtime.flow.analysis import analyse
 from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.kernels import choose_kernel
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.contents import Contents
-from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.record import Record, asked_kernel
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.ignored import is_ignored
 from ductaflow_runtime.staleness.module_code import read_module
-
-# What a kernel is called that is this very Python, with its packages.
-HERE = "python3"
 
 
 @dataclass
 class Present:
     """The present state of a project, each fact looked up once; of the flows in `texts`, that text counts.
 
-    `kernel` is what a call would execute flows on, where there is a call that says so. What is `awaited` will be other
-    than it is now, so that it is no cause, and no reason to be sure. Without `keep` nothing is added to the caches.
+    `kernels` are those that a call asks for, by flow (`None`: it asks for none); any other flow is executed on the one
+    that the last call asked for. What is `awaited` will be other than it is now, so that it is no cause, and no reason
+    to be sure. Without `keep` nothing is added to the caches.
     `instances` are those of other folders that have been looked at.
     """
 
     project: Project
     texts: Mapping[Path, bytes] = field(default_factory=dict)
-    kernel: str | None = None
+    kernels: Mapping[Path, str | None] = field(default_factory=dict)
     awaited: Awaited | None = None
     keep: bool = True
     instances: dict[str, tuple[str | None, Record | None]] = field(default_factory=dict, init=False)
     contents: Contents = field(init=False)
     _flows: dict[Path, FlowCode] = field(default_factory=dict)
     _names: dict[Path, str] = field(default_factory=dict)
+    _chosen: dict[tuple[Path, str | None], str] = field(default_factory=dict)
     _versions: dict[str, str | None] = field(default_factory=dict)
     _trees: dict[str, str | None] = field(default_factory=dict)
     _ignored: dict[str, bool] = field(default_factory=dict)
@@ -57,6 +57,13 @@ class Present:
         if flow not in self._names:
             self._names[flow] = self.project.relative(flow)
         return self._names[flow]
+
+    def kernel(self, flow: Path, record: Record) -> str:
+        """What the flow would be executed on, as records call it; raises `FlowFileError` if that is not installed."""
+        asked = self.kernels[flow] if flow in self.kernels else asked_kernel(record.command)
+        if (flow, asked) not in self._chosen:
+            self._chosen[flow, asked] = choose_kernel(self.code(flow), asked).name
+        return self._chosen[flow, asked]
 
     def version(self, package: str) -> str | None:
         """The installed version of a distribution."""

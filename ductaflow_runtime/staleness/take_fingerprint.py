@@ -17,12 +17,14 @@ from pathlib import Path
 from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.flow.kernels import HERE
 from ductaflow_runtime.runs.contents import Contents, hash_instance
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.input_states import describe_input, fingerprint_inputs
 from ductaflow_runtime.staleness.module_code import read_module, with_tree
-from ductaflow_runtime.staleness.present import HERE, Present
+from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import instance_now
 
@@ -68,8 +70,9 @@ def _packages_of(code: FlowCode, paths: Iterable[str], local: Iterable[str], con
     return packages(names, {name.partition(".")[0] for name in local})
 
 
-def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> Fingerprint:
-    """The fingerprint that an execution would have which imports and reads what the last one did."""
+def fingerprint_now(instance: Instance, record: Record, present: Present) -> Fingerprint:
+    """The fingerprint that an execution would have which imports and reads what the last one did, in `record`."""
+    was = record.fingerprint or Fingerprint()
     code, project = present.code(instance.flow), present.project
     named = Tracker(root=str(project.root), own=str(instance.directory), runs_dir=str(project.runs_dir))
     named.name_all([*code.literals, *texts_in(instance.config)])
@@ -83,7 +86,7 @@ def fingerprint_now(instance: Instance, was: Fingerprint, present: Present) -> F
         modules={path: there for path, there in modules.items() if "missing" not in there},
         inputs={path: _present_input(present, path, old) for path, old in sorted(inputs.items())},
         packages={name: version for name in was.packages if (version := present.version(name)) is not None},
-        kernel=was.kernel,
+        kernel=None if was.kernel is None else present.kernel(instance.flow, record),
     )
 
 

@@ -54,8 +54,8 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield f"flow: {record.flow} -> {flow}"
     if was.config != instance.config or not same_types(was.config, instance.config):
         yield from value_changes("config", was.config or {}, instance.config)
-    if None not in (was.kernel, present.kernel) and was.kernel != present.kernel:
-        yield f"kernel: {was.kernel} -> {present.kernel}"
+    if was.kernel is not None and was.kernel != (kernel := present.kernel(instance.flow, record)):
+        yield f"kernel: {was.kernel} -> {kernel}"
     yield from code_change(was.code, present.code(instance.flow))
     if _was_given_config_unread(was, present.code(instance.flow)):
         yield GIVEN_UNREAD
@@ -176,8 +176,8 @@ def _look_at(directory: Path, present: Present) -> tuple[str | None, Record | No
     instance = Instance(flow, directory.parent.name, directory.name, config, runs_dir)
     try:
         return why_stale(instance, record, present), record
-    except FlowFileError:
-        return f"flow deleted: {record.flow}", record
+    except FlowFileError as error:
+        return str(error) if flow.is_file() else f"flow deleted: {record.flow}", record
 
 
 def _upstream(absolute: str, present: Present) -> str:

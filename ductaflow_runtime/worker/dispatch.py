@@ -91,7 +91,7 @@ def _is_free(job: Job) -> bool:
 
 def _busy(job: Job, busy: InstanceBusyError) -> InstanceBusyError:
     """The error of one that was not waited for any longer, which names who has it if that is known."""
-    plan = decide(job.instance, Present(job.project))
+    plan = decide(job.instance, Present(job.project, kernels={Path(job.flow): job.kernel_name}))
     waited = f" (waited {job.wait:g} s)" if job.wait else ""
     return InstanceBusyError(f"{plan.busy or busy}{waited}")
 

@@ -98,3 +98,40 @@ def test_a_sweep_that_only_refreshes(project: Project, capsys: pytest.CaptureFix
     flow.write_text(flow.read_text().replace("# one", "# two"))
     run_instances(frame, "flow/step.py")
     assert capsys.readouterr().err == "step: 0 to run, 3 refreshed\n"
+
+
+SAVES = "# %%\nfrom ductaflow import save_results\n\nsave_results(n=config['n'])\n"
+TOLD = (
+    "step: no row saved a result, so the frame has no result columns; a flow saves them with save_results(name=value)"
+)
+
+
+def test_a_first_sweep_that_saves_nothing_says_so_once(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever comes from elsewhere learns at the end how numbers get into the frame; it is never said again."""
+    project.flow("# %%\nprint(config['n'])\n")
+    run_instances(pd.DataFrame({"n": range(3)}), "flow/step.py")
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(TOLD)
+    run_instances(pd.DataFrame({"n": range(3)}), "flow/step.py", force=True)
+    run_instances(pd.DataFrame({"n": [7]}), "flow/step.py")
+    assert TOLD not in capsys.readouterr().err
+
+
+def test_a_first_sweep_after_failures_may_say_so(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """What has only failed so far has never had a result to save."""
+    flow = project.flow("# %%\nprint(confg['n'])\n")
+    run_instances(pd.DataFrame({"n": [1]}), "flow/step.py", on_error="continue")
+    assert TOLD not in capsys.readouterr().err
+    flow.write_text(flow.read_text().replace("confg", "config"))
+    run_instances(pd.DataFrame({"n": [1]}), "flow/step.py")
+    assert TOLD in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "body", [SAVES, SAVES.replace("n=config['n']", "t=__import__('pandas').DataFrame({'n': [1]})")]
+)
+def test_a_sweep_that_saves_is_told_nothing(project: Project, capsys: pytest.CaptureFixture[str], body: str) -> None:
+    """A number or a table, be it of one row only."""
+    project.flow(body.replace("save_results(", "if config['n']: save_results("))
+    run_instances(pd.DataFrame({"n": range(3)}), "flow/step.py")
+    assert TOLD not in capsys.readouterr().err

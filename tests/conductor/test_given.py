@@ -47,6 +47,16 @@ def test_a_column_that_nobody_reads_is_refused_once(toll: Project) -> None:
     assert not (toll.root / "runs").exists()
 
 
+def test_a_label_is_kept_beside_the_results(toll: Project) -> None:
+    """The refusal says how to keep a column that is no config; what it says works, whatever the frame's index."""
+    frame = pd.DataFrame({"toll": [1, 2], "note": ["base", "dear"]}, index=[7, 7])
+    error = refusal(frame)
+    assert 'results["note"] = control_df["note"]' in str(error)
+    results = run_instances(frame.drop(columns="note"), "flow/step.py")
+    results["note"] = frame["note"]
+    assert results["note"].tolist() == ["base", "dear"]
+
+
 def test_a_key_inside_a_cell_is_an_error_of_its_row(toll: Project) -> None:
     """Of 1000 rows the two with an odd key are named, beside what else is wrong with rows."""
     cells = [{"depth": 3} for _ in range(1000)]

@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 
 from ductaflow import plan_instances, run_instances, run_notebook
+from ductaflow_runtime.conductor.project_staleness import staleness_of
+from ductaflow_runtime.project import Project as Settled
+from tests.cli.test_commands import call
 from tests.conftest import HEAD, KERNEL, Project
 
 ROWS = pd.DataFrame({"instance_name": ["x", "y"], "n": [1, 2]})
@@ -143,3 +146,63 @@ def test_a_kernel_of_another_python_goes_by_another_name(
     assert run_notebook("flow/step.py", {}, instance_name="x", kernel_name="python3").skipped
     (reason,) = plan_instances(pd.DataFrame({"instance_name": ["x"]}), "flow/step.py")["reason"]
     assert reason == f"kernel: python3 of {python} -> python3"
+
+
+def install_kernel(folder: Path, name: str) -> None:
+    """Have a Python kernel of that name found in a folder."""
+    spec = folder / "kernels" / name / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": command, "display_name": name, "language": "python"}))
+
+
+def told_by_all(project: Project) -> list[str | None]:
+    """Why row x is not up to date: as the plan, `ductaflow status` and the status page have it."""
+    (planned,) = plan_instances(ROWS[:1], "flow/step.py")["reason"]
+    shown = [line for line in call("status").splitlines() if line.endswith("(step/x)")]
+    page = staleness_of(Settled.at(project.root)).reasons.get(("step", "x"))
+    return [planned, *(line.strip().removeprefix("1  ").removesuffix("  (step/x)") for line in shown), page]
+
+
+def test_status_page_and_accept_know_the_kernel(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that the flow names and that is installed by now is a reason wherever reasons are told, till accepted."""
+    project.write("flow/step.py", NAMED + HEAD + BODY)
+    run_instances(ROWS[:1], "flow/step.py")
+    assert told_by_all(project) == [None, None]
+    install_kernel(tmp_path, "theirs")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path), prepend=os.pathsep)
+    assert told_by_all(project) == ["kernel: python3 -> theirs"] * 3
+    assert call("accept", "step") == "step/x: accepted (kernel: python3 -> theirs)\n"
+    assert told_by_all(project) == [None, None]
+    assert project.record("step", "x")["fingerprint"]["kernel"] == "theirs"
+
+
+@pytest.mark.slow
+def test_what_a_call_asked_a_kernel_for_is_up_to_date(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that call knows of its kernel; status, page and accept take it that the next one asks for the same."""
+    install_kernel(tmp_path, "asked-for")
+    with monkeypatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(tmp_path), prepend=os.pathsep)
+        project.flow(BODY)
+        run_instances(ROWS, "flow/step.py", kernel_name="asked-for")
+        assert "No longer up to date" not in call("status")
+        assert call("accept", "step", "x") == "step/x: up to date, nothing to accept\n"
+    assert "kernel 'asked-for' is not installed here" in call("status")
+    assert "left as it is (kernel 'asked-for' is not installed here" in call("accept", "step", "x")
+
+
+@pytest.mark.slow
+def test_an_inner_run_has_a_kernel_of_its_own(project: Project) -> None:
+    """What a flow on another kernel runs without one is up to date, and so is the flow."""
+    project.flow(BODY, "flow/inner.py")
+    project.flow(
+        "# %%\nfrom ductaflow import run_step_flow, save_results\n\n"
+        "save_results(n=run_step_flow('flow/inner.py', 'inner', 'one', {'n': config['n']}).results['n'])\n"
+    )
+    assert run_notebook("flow/step.py", {"n": 3}, instance_name="x", kernel_name=KERNEL).results == {"n": 3}
+    assert run_notebook("flow/step.py", {"n": 3}, instance_name="x", kernel_name=KERNEL).skipped
+    assert "No longer up to date" not in call("status")

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.parameters.languages import PYTHON, same_language
-from ductaflow_runtime.staleness.present import HERE
+
+# What a kernel is called that is this very Python, with its packages.
+HERE = "python3"
 
 
 @dataclass(frozen=True)
