@@ -6,15 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from ductaflow_runtime.runs.folder import open_below
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """It makes no difference here."""
-    return "fork"
 
 
 def test_instances_that_set_results_aside_at_the_same_moment(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Project
 from tests.staleness.cases import Case, check, each, parameters
 from tests.staleness.sample import KINDS, WAYS, Sample, write_data
+from tests.staleness.test_tracking import plan, run
 
 
 def data(name: str) -> Callable[[Sample], None]:
@@ -167,41 +169,32 @@ def test_a_failed_reader_runs_when_its_input_is_there(sample: Sample) -> None:
     assert sample.plan("cost") == {}
 
 
-SEES = """
-# %%
-import sqlite3, subprocess, sys
-from pathlib import Path
-root = Path.cwd().parents[2]
-b = root / "data" / ("b" + ".csv")
-"""
-DURING = "input: data/b.csv (it changed during the last execution)"
+DURING = " (it changed during the last execution)"
+# What a flow does with its file `a`, which is there, or with `new`, which is not; and whether its record then says so.
+MEANWHILE = {
+    "rewrote": ("a.read_text()\na.write_text('x')", True),
+    "changed by another": ("a.read_text()\nsubprocess.run(['touch', a])", True),
+    "opened to change": ("open(a, 'r+').write('x')", True),
+    "appended, then read": ("open(a, 'a').write('x')\nopen(a).read()", True),
+    "wrote, then read": ("open(new, 'w').write('x')\nopen(new).read()", False),
+    "only appended": ("open(new, 'a').write('x')", False),
+    "created": ("open(new, 'x+').write('x')", False),
+}
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        pytest.param("b.read_text()\nb.write_text('x')", DURING, id="rewrote"),
-        pytest.param("b.read_text()\nsubprocess.run(['touch', b])", DURING,
-                     id="changed-by-another"),
-        pytest.param("open(b, 'r+').write('x')", DURING, id="opened-to-change"),
-        pytest.param("open(b, 'a').write('x')\nopen(b).read()", DURING,
-                     id="appended-then-read"),
-        pytest.param("list((root / 'data/zones').iterdir())\nsubprocess.run(['touch', root / 'data/zones/late.csv'])",
-                     "input: data/zones/ (its list of files)", id="folder-grew"),
-        pytest.param("open(root / 'data/own.csv', 'w').write('x')\nopen(root / 'data/own.csv').read()", None,
-                     id="wrote-then-read"),
-        pytest.param("open(root / 'data/log.txt', 'a').write('x')", None, id="only-appended"),
-        pytest.param("open(root / 'data/made.csv', 'x+').write('x')", None, id="created"),
-    ],
-)  # fmt: skip
-def test_inputs_that_change_meanwhile(sample: Sample, body: str, reason: str | None) -> None:
+def test_inputs_that_change_meanwhile(project: Project) -> None:
     """An input that changed while it was read, by whomever, never counts as up to date."""
-    sample.flow(SEES + body, "flow/seen.py")
-    sample.flows["seen"] = "seen"
-    sample.rows = {"seen": [{"instance_name": "one"}]}
-    assert sample.run("seen")["status"].tolist() == ["done"]
-    assert sample.plan("seen") == ({"seen/one": reason} if reason else {})
+    body = "import subprocess\nfrom pathlib import Path\ndata = Path.cwd().parents[2] / 'data'\n"
+    for number, (code, _) in enumerate(MEANWHILE.values()):
+        project.write(f"data/a{number}.csv", "length\n1\n")
+        body += f"\n# %%\na, new = data / 'a{number}.csv', data / 'new{number}.csv'\n{code}\n"
+    project.write("data/zones/one.csv", "")
+    body += "\n# %%\nlist((data / 'zones').iterdir())\nsubprocess.run(['touch', data / 'zones/late.csv'])\n"
+    project.flow(body)
+    run()
+    causes = [f"input: data/a{number}.csv{DURING}" for number, (_, told) in enumerate(MEANWHILE.values()) if told]
+    assert plan() == "; ".join([*causes, "input: data/zones/ (its list of files)"])
 
 
 @pytest.mark.engines("fork", "spawn")
@@ -216,26 +209,26 @@ def test_a_named_file_that_the_flow_only_writes(sample: Sample) -> None:
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize("path", ["file:{}?mode=ro", "file://{}"])
-def test_sqlite_by_uri(sample: Sample, path: str) -> None:
+def test_sqlite_by_uri(project: Project) -> None:
     """A SQLite database opened by URI counts as the file it names."""
-    database = sample.root / "data/sqlite_computed.sqlite"
-    sample.flow(
-        f"""
-        import sqlite3
-        from pathlib import Path
-        where = Path.cwd().parents[2] / "data" / ("sqlite_" + "computed.sqlite")
-        connection = sqlite3.connect({path!r}.format(where), uri=True)
-        connection.execute("select * from links").fetchall()
-        connection.close()
-        """,
-        "flow/seen.py",
-    )
-    sample.flows["seen"] = "seen"
-    sample.rows = {"seen": [{"instance_name": "one"}]}
-    assert sample.run("seen")["error"].tolist() == [None]
-    write_data(database, [5, 5, 5])
-    assert sample.plan("seen") == {"seen/one": "input: data/sqlite_computed.sqlite"}
+    body = "import sqlite3\nfrom pathlib import Path\n"
+    for name, uri in (("first", "file:{}?mode=ro"), ("second", "file://{}")):
+        write_data(project.root / f"data/{name}.sqlite", [1, 2])
+        body += f"""
+# %%
+where = Path.cwd().parents[2] / "data" / ("{name}" + ".sqlite")
+connection = sqlite3.connect({uri!r}.format(where), uri=True)
+connection.execute("select * from links").fetchall()
+connection.close()
+"""
+    project.flow(body)
+    run()
+    assert plan() is None
+    causes = []
+    for name in ("first", "second"):
+        write_data(project.root / f"data/{name}.sqlite", [5, 5, 5])
+        causes.append(f"input: data/{name}.sqlite")
+        assert plan() == "; ".join(causes)
 
 
 @pytest.mark.engines("fork", "spawn")

@@ -32,17 +32,32 @@ from lib.costs import cost
 {}
 ductaflow.save_results(cost=cost(1))
 """
+# Each asks for the text of a module of its own, which is `asked` and in which `cost` is.
 WAYS_TO_ASK = {
     "inspect": "import inspect\ninspect.getsource(cost)",
-    "open": "import lib.costs\nopen(lib.costs.__file__).read()",
-    "resources": "import importlib.resources\n(importlib.resources.files('lib') / 'costs.py').read_text()",
-    "loader": "import lib.costs\nlib.costs.__spec__.loader.get_source('lib.costs')",
-    "linecache": "import lib.costs, linecache\nlinecache.getline(lib.costs.__file__, 1)",
-    "run_path": "import lib.costs, runpy\nrunpy.run_path(lib.costs.__file__)",
-    "warning-before": (
-        "import inspect, warnings, lib.costs\n"
-        "warnings.warn_explicit('dear', UserWarning, lib.costs.__file__, 3)\ninspect.getsource(cost)"
+    "open": "open(asked.__file__).read()",
+    "resources": "import importlib.resources\n(importlib.resources.files('lib') / '{name}.py').read_text()",
+    "loader": "asked.__spec__.loader.get_source('lib.{name}')",
+    "linecache": "import linecache\nlinecache.getline(asked.__file__, 1)",
+    "run_path": "import runpy\nrunpy.run_path(asked.__file__)",
+    "warning": (
+        "import inspect, warnings\n"
+        "warnings.warn_explicit('dear', UserWarning, asked.__file__, 3)\ninspect.getsource(cost)"
     ),
+}
+HARMLESS = {
+    "comment": ("# per kilometre", "# for each kilometre"),
+    "comment removed": ("  # rounded nowhere", ""),
+    "blank lines and spacing": ("RATE = 2\n", "\n\nRATE  =  2\n\n"),
+    "quotes": ('"""In euros."""', "'''In euros.'''"),
+    "line break": ("return length * RATE", "return (length\n            * RATE)"),
+}
+HARMFUL = {
+    "value of the same size": ("RATE = 2", "RATE = 3"),
+    "type of a value": ("RATE = 2", "RATE = 2.0"),
+    "docstring": ('"""In euros."""', '"""In dollars."""'),
+    "statement without effect": ("    return length", "    pass\n    return length"),
+    "no Python any more": ("RATE = 2", "RATE = = 2"),
 }
 
 
@@ -57,48 +72,32 @@ def ran(project: Project) -> Project:
     return project
 
 
-def edit(project: Project, old: str, new: str) -> None:
-    """Replace text in the module, which must hold it."""
-    path = project.root / "lib/costs.py"
+def edit(project: Project, old: str, new: str, name: str = "costs") -> None:
+    """Replace text in a module, which must hold it."""
+    path = project.root / f"lib/{name}.py"
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        pytest.param("# per kilometre", "# for each kilometre", id="comment"),
-        pytest.param("  # rounded nowhere", "", id="comment-removed"),
-        pytest.param("RATE = 2\n", "\n\nRATE  =  2\n\n", id="blank-lines-and-spacing"),
-        pytest.param('"""In euros."""', "'''In euros.'''", id="quotes"),
-        pytest.param("return length * RATE", "return (length\n            * RATE)", id="line-break"),
-    ],
-)
-def test_what_cannot_change_a_result(ran: Project, old: str, new: str) -> None:
+def test_what_cannot_change_a_result(ran: Project) -> None:
     """Comments and layout of a module execute nothing; what is edited next is still seen."""
-    edit(ran, old, new)
-    assert plan() is None
-    assert run()["status"] == "up to date"
-    edit(ran, "def cost(length", "FACTOR = 3\n\n\ndef cost(length")
-    assert plan() == "module: lib/costs.py"
+    for what, (old, new) in HARMLESS.items():
+        (ran.root / "lib/costs.py").write_text(MODULE)
+        edit(ran, old, new)
+        assert plan() is None, what
+        assert run()["status"] == "up to date", what
+        edit(ran, "def cost(length", "FACTOR = 3\n\n\ndef cost(length")
+        assert plan() == "module: lib/costs.py", what
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        pytest.param("RATE = 2", "RATE = 3", id="value-of-the-same-size"),
-        pytest.param("RATE = 2", "RATE = 2.0", id="type-of-a-value"),
-        pytest.param('"""In euros."""', '"""In dollars."""', id="docstring"),
-        pytest.param("    return length", "    pass\n    return length", id="statement-without-effect"),
-        pytest.param("RATE = 2", "RATE = = 2", id="no-Python-any-more"),
-    ],
-)
-def test_what_may_change_a_result(ran: Project, old: str, new: str) -> None:
+def test_what_may_change_a_result(ran: Project) -> None:
     """All else of a module counts; docstrings do, for code can read them."""
-    edit(ran, old, new)
-    assert plan() == "module: lib/costs.py"
+    for what, (old, new) in HARMFUL.items():
+        (ran.root / "lib/costs.py").write_text(MODULE)
+        edit(ran, old, new)
+        assert plan() == "module: lib/costs.py", what
 
 
 def test_a_comment_that_means_something(ran: Project) -> None:
@@ -112,14 +111,23 @@ def test_a_comment_that_means_something(ran: Project) -> None:
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code in WAYS_TO_ASK.items()])
-def test_code_that_reads_its_own_text(ran: Project, code: str) -> None:
+def test_code_that_reads_its_own_text(project: Project) -> None:
     """A module whose text is read while the flow runs counts by every character, in whatever way it is read."""
-    ran.flow(FLOW.format(code))
+    project.write("lib/__init__.py", "")
+    body = ""
+    for name, asks in {"unasked": "", **WAYS_TO_ASK}.items():
+        (project.root / f"lib/{name}.py").write_text(MODULE)
+        body += f"\n# %%\nfrom lib import {name} as asked\ncost = asked.cost\n{asks.format(name=name)}\n"
+    project.flow(body)
     run()
     assert plan() is None
-    edit(ran, "# per kilometre", "# for each kilometre")
-    assert plan() == "module: lib/costs.py"
+    edit(project, "# per kilometre", "# for each kilometre", "unasked")
+    assert plan() is None
+    for name in WAYS_TO_ASK:
+        edit(project, "# per kilometre", "# for each kilometre", name)
+        assert plan() == f"module: lib/{name}.py"
+        edit(project, "# for each kilometre", "# per kilometre", name)
+        assert plan() is None
 
 
 def test_a_script_counts_alike(project: Project) -> None:

@@ -44,12 +44,13 @@ OUTER = {
         save_results(cost=run_step_flow("flow/middle.py", "middle", "one").results["middle"])
         """,
 }
-CHANGES: dict[str, tuple[tuple[str, str, str], str, int]] = {
-    "data": (("data/fare.txt", "1", "3"), "input: data/fare.txt", 7),
-    "module": (("lib/rates.py", "2", "5"), "module: lib/rates.py", 11),
-    "code": (("flow/inner.py", "+ fare", "- fare"), "code: cell 2", 3),
-    "the same results": (("flow/inner.py", "+ fare", "+ fare + 0"), "code: cell 2", 5),
-}
+# One after the other: what is edited, the reason, and what the outer then gives.
+CHANGES = (
+    (("data/fare.txt", "1", "3"), "input: data/fare.txt", 7),
+    (("lib/rates.py", "2", "5"), "module: lib/rates.py", 13),
+    (("flow/inner.py", "+ fare", "- fare"), "code: cell 2", 7),
+    (("flow/inner.py", "- fare", "- fare + 0"), "code: cell 2", 7),
+)
 
 
 def edit(project: Project, name: str, old: str, new: str) -> None:
@@ -80,41 +81,34 @@ def started(project: Project) -> dict[str, str]:
     return {s: project.record(s, n)["started"] for s, n in steps if (project.root / f"runs/{s}/{n}").exists()}
 
 
-def changes_run_the_outer(project: Project, way: str, change: str) -> None:
-    """Once, with a reason that names the inner instance and what changed of it."""
+@pytest.mark.parametrize("way", OUTER)
+def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str) -> None:
+    """It is told with the inner instance and what changed of it, executes once, and once only; a comment nothing."""
     fill(project, way)
     assert run()["result.cost"] == 5
     assert plan() is None
-    edited, reason, cost = CHANGES[change]
-    edit(project, *edited)
-    assert plan() == told(way, reason)
-    assert run()["result.cost"] == cost
-    assert plan() is None
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("way", OUTER)
-def test_a_change_of_the_inner_runs_the_outer(project: Project, way: str, change: str) -> None:
-    """It is told with the inner instance and its reason, executes once, and once only."""
-    changes_run_the_outer(project, way, change)
-
-
-@pytest.mark.engines("spawn", "kernel")
-def test_the_same_on_other_engines(project: Project) -> None:
-    """An inner instance is told by whatever process the flows above it run in."""
-    changes_run_the_outer(project, "two-deep", "module")
-
-
-@pytest.mark.parametrize("way", OUTER)
-def test_a_comment_in_the_inner_flow_executes_nothing(project: Project, way: str) -> None:
-    """Neither the inner nor the outer, which names the inner flow's file."""
-    fill(project, way)
-    run()
+    for edited, reason, cost in CHANGES:
+        edit(project, *edited)
+        assert plan() == told(way, reason)
+        assert run()["result.cost"] == cost
+        assert plan() is None
     before = started(project)
     edit(project, "flow/inner.py", "# how much", "# what")
     assert plan() is None
     run()
     assert started(project) == before
+
+
+@pytest.mark.engines("spawn", "kernel")
+def test_the_same_on_other_engines(project: Project) -> None:
+    """An inner instance is told by whatever process the flows above it run in."""
+    fill(project, "two-deep")
+    run()
+    assert plan() is None
+    edit(project, "lib/rates.py", "2", "5")
+    assert plan() == told("two-deep", "module: lib/rates.py")
+    assert run()["result.cost"] == 11
+    assert plan() is None
 
 
 def test_an_inner_that_was_up_to_date_counts_as_well(project: Project) -> None:
@@ -143,20 +137,23 @@ def test_an_inner_that_ran_on_its_own_since(project: Project) -> None:
 
 
 LOSSES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "record": (lambda root: (root / "runs/inner/short/run.json").unlink(), "damaged"),
-    "output": (lambda root: (root / "runs/inner/short/cost.txt").write_text("9"), "output changed: cost.txt"),
-    "flow": (lambda root: (root / "flow/inner.py").unlink(), "flow deleted: flow/inner.py"),
+    "runs/inner/short/run.json": (Path.unlink, "damaged"),
+    "runs/inner/short/cost.txt": (lambda path: path.write_text("9"), "output changed: cost.txt"),
+    "flow/inner.py": (Path.unlink, "flow deleted: flow/inner.py"),
 }
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_an_inner_that_is_no_longer_whole(project: Project, loss: str) -> None:
+def test_an_inner_that_is_no_longer_whole(project: Project) -> None:
     """The outer's results stand for one that cannot be shown any more."""
     fill(project)
     run()
-    lose, reason = LOSSES[loss]
-    lose(project.root)
-    assert plan() == f"instance: inner/short ({reason})"
+    for name, (lose, reason) in LOSSES.items():
+        path = project.root / name
+        text = path.read_text()
+        lose(path)
+        assert plan() == f"instance: inner/short ({reason})"
+        path.write_text(text)
+        assert plan() is None
 
 
 def test_an_inner_that_fails_runs_the_outer_again(project: Project) -> None:

@@ -24,7 +24,6 @@ from tests.conftest import Project
 from tests.staleness.sample import write_data
 
 ONE = pd.DataFrame({"instance_name": ["one"]})
-HAS_DESCRIPTORS = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc")
 
 
 def run(name: str = "step", force: bool = False) -> dict[str, object]:
@@ -48,40 +47,54 @@ def changes_are_seen(project: Project, body: str, change: Callable[[], object], 
     assert plan() == reason
 
 
+LISTED = " (its list of files)"
+# How a flow asks, with files of its own in `folder`: what is changed, and what the reason says after the folder.
+WAYS_TO_READ = {
+    "get_data": ("import pkgutil\npkgutil.get_data(NAME, 'table.txt')", "table.txt", "table.txt"),
+    "get_data of code": ("pkgutil.get_data(NAME, 'template.py')", "template.py", "template.py"),
+    "iter_modules": ("list(pkgutil.iter_modules([str(folder)]))", "new.py", LISTED),
+    "iter_modules of a folder to import from": (
+        "import sys\nsys.path.insert(0, str(folder))\nlist(pkgutil.iter_modules([str(folder)]))",
+        "new.py",
+        LISTED,
+    ),
+    "own module called inspect": ("from lib import inspect\ninspect.look(folder)", "new.py", LISTED),
+    "own module reads code": ("inspect.read(folder / 'a.py')", "a.py", "a.py"),
+    "code under another name": (
+        "from importlib.machinery import SourceFileLoader\nfrom types import ModuleType\n"
+        "SourceFileLoader('conf', str(folder / 'conf.txt')).exec_module(ModuleType('conf'))",
+        "conf.txt",
+        "conf.txt",
+    ),
+}
+OF_DESCRIPTORS = {
+    "fwalk": ("import os\nlist(os.fwalk(folder))", "new.py", LISTED),
+    "listdir of a descriptor": ("os.listdir(os.open(folder, os.O_RDONLY))", "new.py", LISTED),
+}
+if os.path.isdir("/proc/self/fd"):
+    WAYS_TO_READ |= OF_DESCRIPTORS
+
+
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize(
-    ("body", "changed", "reason"),
-    [
-        pytest.param("import pkgutil\npkgutil.get_data('lib', 'table.txt')", "lib/table.txt", "input: lib/table.txt",
-                     id="get_data"),
-        pytest.param("import pkgutil\npkgutil.get_data('lib', 'template.py')", "lib/template.py",
-                     "input: lib/template.py", id="get_data-of-code"),
-        pytest.param("import pkgutil\nlist(pkgutil.iter_modules([str(root / 'plugins')]))", "plugins/new.py",
-                     "input: plugins/ (its list of files)", id="iter_modules"),
-        pytest.param("import sys, pkgutil\nsys.path.insert(0, str(root / 'plugins'))\n"
-                     "list(pkgutil.iter_modules([str(root / 'plugins')]))", "plugins/new.py",
-                     "input: plugins/ (its list of files)", id="iter_modules-of-a-folder-to-import-from"),
-        pytest.param("from lib import inspect\ninspect.look(root / 'plugins')", "plugins/new.py",
-                     "input: plugins/ (its list of files)", id="own-module-called-inspect"),
-        pytest.param("from lib import inspect\ninspect.read(root / 'plugins' / 'a.py')", "plugins/a.py",
-                     "input: plugins/a.py", id="own-module-reads-code"),
-        pytest.param("from importlib.machinery import SourceFileLoader\nfrom types import ModuleType\n"
-                     "SourceFileLoader('conf', str(root / 'lib/conf.txt')).exec_module(ModuleType('conf'))",
-                     "lib/conf.txt", "input: lib/conf.txt", id="code-under-another-name"),
-        pytest.param("import os\nlist(os.fwalk(root / 'plugins'))", "plugins/new.py",
-                     "input: plugins/ (its list of files)", id="fwalk", marks=HAS_DESCRIPTORS),
-        pytest.param("import os\nos.listdir(os.open(root / 'plugins', os.O_RDONLY))", "plugins/new.py",
-                     "input: plugins/ (its list of files)", id="listdir-of-a-descriptor", marks=HAS_DESCRIPTORS),
-    ],
-)  # fmt: skip
-def test_reads_that_the_flow_asks_for(project: Project, body: str, changed: str, reason: str) -> None:
+def test_reads_that_the_flow_asks_for(project: Project) -> None:
     """What the import system or a module of any name reads on behalf of the flow is an input."""
     project.write("lib/__init__.py", "")
     project.write("lib/inspect.py", "import os\nlook = os.listdir\n\n\ndef read(path):\n    return open(path).read()\n")
-    for name in ("lib/table.txt", "lib/template.py", "lib/conf.txt", "plugins/a.py"):
-        project.write(name, "A = 1\n")
-    root = "from pathlib import Path\nroot = Path.cwd().parents[2]\n"
-    changes_are_seen(project, root + body, lambda: project.write(changed, "A = 22\n"), reason)
+    body = "from pathlib import Path\nroot = Path.cwd().parents[2]\n"
+    for number, (code, _, _) in enumerate(WAYS_TO_READ.values()):
+        for file in ("__init__.py", "table.txt", "template.py", "conf.txt", "a.py"):
+            project.write(f"read{number}/{file}", "A = 1\n")
+        body += f"\n# %%\nNAME = 'read{number}'\nfolder = root / NAME\n{code}\n"
+    project.flow(body)
+    run()
+    assert plan() is None
+    for number, (way, (_, changed, told)) in enumerate(WAYS_TO_READ.items()):
+        path = project.root / f"read{number}" / changed
+        before = path.read_text() if path.exists() else None
+        path.write_text("A = 22\n")
+        assert plan() == f"input: read{number}/{told}", way
+        path.unlink() if before is None else path.write_text(before)
+        assert plan() is None, way
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
@@ -251,13 +264,19 @@ def test_a_path_in_a_module_that_is_imported_early(project: Project) -> None:
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-@pytest.mark.parametrize("write", ["open(TABLE, 'w').write('x')", "pyarrow.parquet.write_table(EMPTY, TABLE)"])
-def test_a_path_in_a_module_that_the_execution_writes(project: Project, write: str) -> None:
+def test_a_path_in_a_module_that_the_execution_writes(project: Project) -> None:
     """What the execution itself has written is no input, though a module names it."""
-    text = "import pyarrow.parquet\nEMPTY = pyarrow.table({'v': [1]})\nTABLE = '../../../table.parquet'\n"
-    project.write("lib/tables.py", f"{text}\n\ndef save():\n    {write}\n")
-    project.flow("from lib.tables import save\nsave()")
+    body = ""
+    for name, write in (
+        ("text", "open(TABLE, 'w').write('x')"),
+        ("table", "pyarrow.parquet.write_table(EMPTY, TABLE)"),
+    ):
+        text = "import pyarrow.parquet\nEMPTY = pyarrow.table({'v': [1]})\n" + f"TABLE = '../../../{name}.parquet'\n"
+        project.write(f"lib/{name}.py", f"{text}\n\ndef save():\n    {write}\n")
+        body += f"from lib.{name} import save\nsave()\n"
+    project.flow(body)
     run()
+    assert (project.root / "text.parquet").is_file()
     assert (project.root / "table.parquet").is_file()
     assert project.record("step", "one")["fingerprint"]["inputs"] == {}
     assert plan() is None

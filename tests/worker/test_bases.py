@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,8 @@ import pytest
 from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
-from tests.waiting import LAST_CHANCE_S, wait_for
+from tests.waiting import wait_for
+from tests.worker.conductors import interrupt, start
 from tests.worker.conftest import PACKAGE
 
 pytestmark = pytest.mark.usefixtures("steady_packages")
@@ -29,14 +28,6 @@ open("here", "w").close()
 while len([name for name in os.listdir("..") if os.path.exists(f"../{name}/here")]) < 3:
     time.sleep(0.01)
 """
-LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-RUNS_ONE = "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
-
-
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """It is forks that have a base."""
-    return "fork"
 
 
 def bases() -> list[psutil.Process]:
@@ -93,7 +84,7 @@ def test_nothing_is_left_of_an_ended_pool(project: Project) -> None:
 def test_a_base_ends_with_its_conductor(project: Project) -> None:
     """A conductor that is killed leaves neither the base nor what it has forked."""
     project.flow(WAITS)
-    parent = subprocess.Popen([sys.executable, project.write("conductor.py", RUNS_ONE)], cwd=project.root)
+    parent = start(project)
     pids = project.root / "runs/step/x/pids"
     wait_for(lambda: pids.is_file() and len(pids.read_text().split()) == 2, by=parent)
     started = psutil.Process(parent.pid).children(recursive=True)
@@ -108,12 +99,9 @@ def test_ctrl_c_does_not_wait_for_an_import(project: Project, install: Callable[
     marker = project.root / "importing"
     name = install(f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\ntime.sleep(50)\n{PACKAGE}")
     project.flow(f"# %%\nimport {name} as tiny\n")
-    script = project.write("conductor.py", LISTENS + RUNS_ONE)
-    conductor = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
+    conductor = start(project, stderr=subprocess.PIPE)
     wait_for(marker.is_file, by=conductor)
-    conductor.send_signal(signal.SIGINT)
-    told = conductor.communicate(timeout=LAST_CHANCE_S)[1]
-    assert conductor.returncode == -signal.SIGINT
+    told = interrupt(conductor)
     assert "0 of 1 rows done" in told
     assert name not in told
     assert not Path(project.root, "runs/step/x/run.json").exists()

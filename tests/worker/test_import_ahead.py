@@ -48,12 +48,6 @@ LEAVES = {
 }
 
 
-@pytest.fixture(scope="session")
-def engine() -> str:
-    """It is forks that workers import ahead for."""
-    return "fork"
-
-
 def install_package(install: Callable[..., str]) -> str:
     """A package with parts: `fast` and what that imports change its number, `late` is imported when it is used."""
     files = {
@@ -75,17 +69,30 @@ def values(frame: pd.DataFrame) -> list[object]:
     return frame["result.value"].astype(object).where(frame["result.value"].notna(), None).tolist()
 
 
-@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
-@pytest.mark.parametrize("case", SETTING)
-def test_what_is_set_before_an_import(project: Project, install: Callable[..., str], case: str) -> None:
-    """A package that reads the environment as it is imported finds what the flow has set before."""
+def write_setting(project: Project, case: str, name: str) -> None:
+    """A flow that sets what the package reads, and the modules that help it."""
     project.write("lib/setup.py", "import os\nos.environ['TINY'] = '1'\n")
     project.write("lib/outer.py", "from . import setup\n")
     project.write("lib/tool.py", "import os\ndef prepare():\n    os.environ.setdefault('TINY', '1')\n")
     project.write("flow/beside.py", "from os import environ\nenviron['TINY'] = '1'\n")
-    project.flow(f"# %%\n{SETTING[case].replace('PACKAGE', install())}{SAVES}")
+    project.flow(f"# %%\n{SETTING[case].replace('PACKAGE', name)}{SAVES}")
+
+
+@pytest.mark.parametrize("case", SETTING)
+def test_what_is_set_before_an_import(project: Project, install: Callable[..., str], case: str) -> None:
+    """A package that reads the environment as it is imported finds what the flow has set before."""
+    write_setting(project, case, install())
     assert values(sweep()) == ["1"] * 3
     assert values(sweep(rows=2)) == ["1"] * 2
+
+
+@pytest.mark.engines("spawn")
+def test_what_is_set_before_an_import_in_a_fresh_interpreter(project: Project, install: Callable[..., str]) -> None:
+    """There it finds the same, by the nature of the thing."""
+    name = install()
+    for case in SETTING:
+        write_setting(project, case, name)
+        assert values(sweep(rows=1)) == ["1"], case
 
 
 LOOKS_AROUND = """
@@ -97,7 +104,7 @@ LOADED_BY = os.getpid()
 """
 
 
-@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.engines("fork", "spawn")
 def test_where_an_import_looks(project: Project, engine: str, install: Callable[..., str]) -> None:
     """A package that looks for settings and arguments as it is imported finds the same in a worker."""
     project.write("setting", "")
@@ -108,7 +115,7 @@ def test_where_an_import_looks(project: Project, engine: str, install: Callable[
     assert Path.cwd() == project.root
 
 
-@pytest.mark.parametrize("engine", ["fork", pytest.param("spawn", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.engines("fork", "spawn")
 def test_a_flow_that_goes_elsewhere_first(project: Project, install: Callable[..., str]) -> None:
     """What it imports after that looks from there."""
     project.write("setting", "")

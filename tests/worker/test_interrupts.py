@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +15,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
+from tests.worker.conductors import interrupt, start
 from tests.worker.limits import run_out_of_time
 
 SHORT_CELLS = "".join(f"# %%\nprint({number})\nimport time; time.sleep(0.002)\n" for number in range(2000))
@@ -33,8 +32,12 @@ def test_a_timeout_keeps_notebook_and_cell(project: Project, engine: str, body: 
     assert "ductaflow: timed out after" in (project.root / "runs/step/x/run.log").read_text()
 
 
-# Where the tests run in the background of a script, the shell has them ignore SIGINT.
-LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+SWEEP = """\
+import pandas as pd
+from ductaflow import run_instances
+print('ready', flush=True)
+run_instances(pd.DataFrame({'n': range(3000)}), 'flow/step.py', workers=2)
+"""
 
 
 @pytest.mark.engines("fork", "spawn")
@@ -42,25 +45,16 @@ LISTENS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handle
 def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     """Whenever it comes, Ctrl-C starts nothing more, and what ran says interrupted."""
     project.flow("# %%\nimport time\ntime.sleep(600 + config['n'])\n")
-    script = project.write(
-        "conductor.py",
-        LISTENS + "import pandas as pd\nfrom ductaflow import run_instances\nprint('ready', flush=True)\n"
-        "run_instances(pd.DataFrame({'n': range(3000)}), 'flow/step.py', workers=2)\n",
-    )
-    conductor = subprocess.Popen(
-        [sys.executable, script], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    conductor = start(project, SWEEP, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert conductor.stdout is not None
     conductor.stdout.readline()
     wait_for(lambda: len(list(project.root.glob("runs/step/*/run.json"))) >= begun, by=conductor)
-    conductor.send_signal(signal.SIGINT)
-    told = conductor.communicate(timeout=LAST_CHANCE_S)[1]
-    assert conductor.returncode == -signal.SIGINT, "a shell shows 130"
+    told = interrupt(conductor)
     if begun:
         *_, done, broken_off, advice = told.splitlines()
         assert done.startswith("step: stopped; 0 of 3000 rows done")
         assert broken_off.startswith("broken off: ")
-        assert advice == f"to go on: python {script}   (what is done is kept)"
+        assert advice == f"to go on: python {project.root / 'conductor.py'}   (what is done is kept)"
         assert "Traceback" not in told
     folders = list(project.root.glob("runs/step/*/run.json"))
     assert len(folders) <= 2
@@ -149,10 +143,7 @@ def test_a_refused_instance_leaves_the_other_ones_record_alone(project: Project)
     from ductaflow_runtime.worker.dispatch import run_job
 
     flow = project.flow(WAITS_TO_GO_ON)
-    script = project.write(
-        "conductor.py", "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n"
-    )
-    other = subprocess.Popen([sys.executable, script], cwd=project.root, text=True)
+    other = start(project)
     here = project.root / "runs/step/x/here"
     wait_for(here.is_file, by=other)
     runs = str(project.root / "runs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,6 +16,7 @@ from ductaflow import FlowError, InstanceBusyError, load_results, run_instances,
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
+from tests.worker.conductors import interrupt, start
 from tests.worker.limits import run_out_of_time
 
 COUNT = {"fork": 300, "spawn": 16, "kernel": 8}
@@ -187,11 +187,7 @@ def test_the_parent_is_left_as_it_was(project: Project) -> None:
 def test_workers_end_with_their_parent(project: Project) -> None:
     """A parent that is killed leaves no worker and no instance behind; the instance is interrupted."""
     project.flow("# %%\nimport os, time\nopen('pids', 'w').write(f'{os.getpid()} {os.getppid()}')\ntime.sleep(600)\n")
-    script = project.write(
-        "conductor.py",
-        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
-    )
-    parent = subprocess.Popen([sys.executable, script], cwd=project.root, text=True)
+    parent = start(project)
     pids = project.root / "runs/step/x/pids"
     wait_for(lambda: pids.is_file() and len(pids.read_text().split()) == 2, by=parent)
     parent.kill()
@@ -204,18 +200,11 @@ def test_workers_end_with_their_parent(project: Project) -> None:
 def test_ctrl_c_interrupts_the_instance(project: Project) -> None:
     """Ctrl-C ends the conductor with three lines and the usual exit code; the record of what was running says so."""
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
-    script = project.write(
-        "conductor.py",
-        # Where the tests run in the background of a script, the shell has them ignore SIGINT.
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
-    )
-    parent = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
+    parent = start(project, stderr=subprocess.PIPE)
     wait_for((project.root / "runs/step/x/here").is_file, by=parent)
-    parent.send_signal(signal.SIGINT)
-    told = parent.communicate(timeout=LAST_CHANCE_S)[1].splitlines()
+    told = interrupt(parent).splitlines()
     assert told[:2] == ["step: stopped; 0 of 1 rows done", "broken off: 1 (x); not begun: 0"]
-    assert (len(told), parent.returncode) == (3, -signal.SIGINT)
+    assert len(told) == 3
     assert project.record("step", "x")["status"] == "interrupted"
 
 
@@ -224,11 +213,7 @@ def test_two_at_once_do_not_share_a_folder(project: Project) -> None:
     """An instance that another process is executing for too long is refused with a message, not executed twice."""
     project.settings(wait=0)
     project.flow("# %%\nimport time\nopen('here', 'w').close()\ntime.sleep(600)\n")
-    script = project.write(
-        "conductor.py",
-        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {}, instance_name='x')\n",
-    )
-    other = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL, text=True)
+    other = start(project, stderr=subprocess.DEVNULL)
     try:
         wait_for((project.root / "runs/step/x/here").is_file, by=other)
         with pytest.raises(InstanceBusyError, match="is being executed"):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import subprocess
-import sys
 import sysconfig
 import textwrap
 from collections.abc import Callable
@@ -17,7 +15,8 @@ import pytest
 from ductaflow import InstancesFailed, run_instances, run_notebook
 from ductaflow_runtime.worker.pool import pool
 from tests.conftest import HEAD, Project
-from tests.waiting import LAST_CHANCE_S, wait_for
+from tests.waiting import wait_for
+from tests.worker.conductors import RUNS_ONE, interrupt, start
 
 pytestmark = pytest.mark.usefixtures("steady_packages")
 
@@ -375,16 +374,9 @@ def test_ctrl_c_ends_them(project: Project) -> None:
     """An interrupt does not wait for them; nothing has begun."""
     marker = project.root / "begun"
     write(project, f"import time\nopen({str(marker)!r}, 'w').close()\ntime.sleep(600)")
-    script = project.write(
-        "conductor.py",
-        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from ductaflow import run_notebook\nrun_notebook('flow/step.py', {'n': 1}, instance_name='x')\n",
-    )
-    conductor = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.PIPE, text=True)
+    conductor = start(project, RUNS_ONE.replace("{}", "{'n': 1}"), stderr=subprocess.PIPE)
     wait_for(marker.is_file, by=conductor)
-    conductor.send_signal(signal.SIGINT)
-    told = conductor.communicate(timeout=LAST_CHANCE_S)[1]
-    assert conductor.returncode == -signal.SIGINT
+    told = interrupt(conductor)
     assert "0 of 1 rows done" in told
     assert "shared cells" not in told
     assert not (project.root / "runs/step/x/run.json").exists()
