@@ -27,6 +27,7 @@ INJECTED = "injected-parameters"
 OURS = "ductaflow"
 _ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
 _MARKER = re.compile(r"^\s*#\s*%%")
+_QUARTO = "Quarto itself reads .qmd files: install it, or keep the flow as an .ipynb, .Rmd or percent-format .py"
 _TAGGED = re.compile(rf"""tags["']?\s*[=:]\s*\[[^\]]*["']{PARAMETERS}["']""")
 
 
@@ -65,7 +66,8 @@ def _read_notebook(path: Path, content: bytes) -> NotebookNode:
             ending = path.suffix.lstrip(".")
             notebook = jupytext.reads(text, fmt="py:percent" if ending == "py" else ending)
     except Exception as error:
-        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}") from error
+        advice = f". {_QUARTO}" if path.suffix == ".qmd" else ""
+        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}{advice}") from error
     for number, cell in enumerate(notebook.cells):
         # Stable ids: the same flow gives the same notebook, so that stored notebooks can be compared.
         cell["id"] = hashlib.sha256(f"{number}:{cell.cell_type}".encode()).hexdigest()[:8]

@@ -101,9 +101,8 @@ def test_a_sweep_that_only_refreshes(project: Project, capsys: pytest.CaptureFix
 
 
 SAVES = "# %%\nfrom ductaflow import save_results\n\nsave_results(n=config['n'])\n"
-TOLD = (
-    "step: no row saved a result, so the frame has no result columns; a flow saves them with save_results(name=value)"
-)
+TABLE = "t=__import__('pandas').DataFrame({'n': [1]})"
+TOLD = "step: no row saved a result, so the frame has no result columns; a flow saves them with save_results("
 
 
 def test_a_first_sweep_that_saves_nothing_says_so_once(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,9 +126,7 @@ def test_a_first_sweep_after_failures_may_say_so(project: Project, capsys: pytes
     assert TOLD in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "body", [SAVES, SAVES.replace("n=config['n']", "t=__import__('pandas').DataFrame({'n': [1]})")]
-)
+@pytest.mark.parametrize("body", [SAVES, SAVES.replace("n=config['n']", TABLE)])
 def test_a_sweep_that_saves_is_told_nothing(project: Project, capsys: pytest.CaptureFixture[str], body: str) -> None:
     """A number or a table, be it of one row only."""
     project.flow(body.replace("save_results(", "if config['n']: save_results("))

@@ -49,7 +49,7 @@ def test_a_column_that_nobody_reads_is_refused_once(toll: Project) -> None:
 
 def test_a_label_is_kept_beside_the_results(toll: Project) -> None:
     """The refusal says how to keep a column that is no config; what it says works, whatever the frame's index."""
-    frame = pd.DataFrame({"toll": [1, 2], "note": ["base", "dear"]}, index=[7, 7])
+    frame = pd.DataFrame({"toll": [1, 2], "model.depth": 3, "note": ["base", "dear"]}, index=[7, 7])
     error = refusal(frame)
     assert 'results["note"] = control_df["note"]' in str(error)
     results = run_instances(frame.drop(columns="note"), "flow/step.py")

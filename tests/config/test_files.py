@@ -211,8 +211,7 @@ def test_a_time_finer_than_it_can_be_kept_is_refused(tmp_path: Path, written: st
 
 
 @pytest.mark.parametrize(
-    "written",
-    ["2026-01-02 03:04:05.123456789", "2026-01-02T03:04:05.0000001Z", "03:04:05.1234567", "03:04:05.00000010"],
+    "written", ["2026-01-02 03:04:05.123456789", "2026-01-02T03:04:05.0000001Z", "03:04:05.1234567", "03:04:05.0000001"]
 )
 def test_a_toml_time_finer_than_it_can_be_kept_is_refused(tmp_path: Path, written: str) -> None:
     """With its line, and what to write; a time in a text or a comment is none, and zeros at the end lose nothing."""

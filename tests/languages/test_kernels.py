@@ -167,7 +167,7 @@ def told_by_all(project: Project) -> list[str | None]:
 def test_status_page_and_accept_know_the_kernel(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel that the flow names and that is installed by now is a reason wherever reasons are told, till accepted."""
+    """A kernel that the flow names, and that is installed by now, is a reason wherever reasons are told."""
     project.write("flow/step.py", NAMED + HEAD + BODY)
     run_instances(ROWS[:1], "flow/step.py")
     assert told_by_all(project) == [None, None]
@@ -192,7 +192,7 @@ def test_what_a_call_asked_a_kernel_for_is_up_to_date(
         assert "No longer up to date" not in call("status")
         assert call("accept", "step", "x") == "step/x: up to date, nothing to accept\n"
     assert "kernel 'asked-for' is not installed here" in call("status")
-    assert "left as it is (kernel 'asked-for' is not installed here" in call("accept", "step", "x")
+    assert "step/x: kernel 'asked-for' is not installed here" in call("accept", "step", "x", code=2)
 
 
 @pytest.mark.slow
