@@ -163,7 +163,7 @@ def _last_line(instance: Instance) -> str:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
-    said = (lines[-1] if lines else "").partition(" | ")[2].strip()
+    said = (lines[-1] if lines else "").partition(" | ")[2].strip().removeprefix("ductaflow: ")
     return said if len(said) <= _LONGEST_SAID else said[: _LONGEST_SAID - 3] + "..."
 
 

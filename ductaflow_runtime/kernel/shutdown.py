@@ -61,7 +61,7 @@ class Shutdown:
     def _wait_for_threads(self) -> None:
         module: Any = threading
         wait = Wait(self._grace, (module._shutdown.__code__,), _tell_of_threads)
-        with wait.limited():
+        with wait.limited() if threads_left() else contextlib.nullcontext():
             module._shutdown()
         threads = threads_left()
         if wait.is_over and threads:
@@ -71,9 +71,11 @@ class Shutdown:
             end_threads(threads)
 
     def _run_exit_functions(self) -> None:
-        processes: Any = sys.modules.get("multiprocessing.util")
-        within = () if processes is None else (processes._exit_function.__code__,)
-        with Wait(self._grace, within, _tell_of_processes).limited():
+        if not processes_awaited():  # no timer, then, which exit functions in C might not expect
+            atexit._run_exitfuncs()
+            return
+        module: Any = sys.modules["multiprocessing.util"]
+        with Wait(self._grace, (module._exit_function.__code__,), _tell_of_processes).limited():
             atexit._run_exitfuncs()
 
 

@@ -131,3 +131,6 @@ def test_the_last_line_of_a_log(tmp_path: Path) -> None:
     one.directory.mkdir(parents=True)
     (one.directory / "run.log").write_text("t out | " + "x" * 9000 + "\nt out | " + "y" * 100 + "\n")
     assert progress._last_line(one) == "y" * 57 + "..."
+    waiting = "waiting for 1 thread that the flow left: Thread-3 (poll)"
+    (one.directory / "run.log").write_text(f"t err | ductaflow: {waiting}\n")
+    assert progress._last_line(one) == waiting

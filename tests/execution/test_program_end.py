@@ -155,6 +155,15 @@ def test_no_grace_at_all(project: Project) -> None:
     assert "3 threads that the flow left are ended after 0 s: Thread-" in record.log.read_text()
 
 
+def test_a_thread_that_does_not_heed_its_end(project: Project) -> None:
+    """One in a long call ends with the process; nobody waits for it."""
+    project.settings(grace=0.2)
+    project.flow("# %%\nimport threading, time\nthreading.Thread(target=time.sleep, args=[300]).start()\n")
+    record = run_notebook("flow/step.py", {}, instance_name="x")
+    assert (record.status, record.warnings) == ("done", 1)
+    assert record.duration_s < 60
+
+
 def test_a_task_of_a_pool_without_end_is_ended(project: Project) -> None:
     """What Python waits for within its own exit functions is no different."""
     project.settings(grace=0.5)

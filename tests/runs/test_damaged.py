@@ -28,6 +28,8 @@ WRONG: dict[str, Any] = {
     "started": 1,
     "flow": "flow/\0.py",
     "duration_s": "1",
+    "cpu_s": -1,
+    "peak_memory": 1.5,
     "warnings": 1.5,
 }
 MORE_WRONG: list[dict[str, Any]] = [
