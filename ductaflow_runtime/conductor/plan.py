@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
 from ductaflow_runtime.config.values import Config, nest, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
@@ -135,12 +136,15 @@ def instance_of(call: Call, config: Config | None, name: str | int | None = None
     """
     clean = to_config(config)
     if call.base is not None:
-        problems: list[str] = []
-        nest([(key, None) for key in clean], problems)
-        if problems:
-            raise ConfigError("config cannot be laid over base_config:", problems)
+        conflicts: list[str] = []
+        nest([(key, None) for key in clean], conflicts)
+        if conflicts:
+            raise ConfigError("config cannot be laid over base_config:", conflicts)
         row = ((key, ABSENT if value is None else value) for key, value in clean.items())
         clean = merge_base(call.base, row, "config")
+    problems = [*shape_problems(clean), *plain_secrets(clean)]
+    if problems:
+        raise ConfigError("the config has secrets that cannot be used:", problems)
     admit(call.expected, clean, once=True)
     named = default_name(clean) if name is None else check_name(as_name(name))
     return Instance(call.flow, call.step, named, clean, call.project.runs_dir)

@@ -18,7 +18,7 @@ from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
-from ductaflow_runtime.conductor.preflight import check_before_running, tell_of_shared_cells
+from ductaflow_runtime.conductor.preflight import check_before_running, check_secrets, tell_of_shared_cells
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
@@ -252,6 +252,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     jobs = Jobs(call, plans, sweep.threads)
     if jobs:
         check_before_running(call)
+        check_secrets(call, plans)
         tell_of_shared_cells(call)
     present = call.present()
     outcomes = refresh_all(plans, present, options.export_html)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.config.secrets import mask_of
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
@@ -136,7 +137,7 @@ def _have_done(job: Job, worker: Worker) -> Record:
     except BrokenOffError as error:
         if not worker.has_begun():
             raise
-        return _without_worker(job, worker, WorkerError(str(error)))
+        return _without_worker(job, worker, WorkerError(mask_of(job.config).text(str(error))))
     return _record_of(job, reply)
 
 
