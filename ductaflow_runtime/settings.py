@@ -23,6 +23,7 @@ class Settings:
     workers: int | None = None
     timeout: float | None = None
     wait: float = 86_400.0
+    retries: int = 0
     export_html: bool = False
     code: bool = True
     page: bool = True
@@ -87,6 +88,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
             "a number of seconds, 0 or more",
         ),
+        "retries": (lambda v: type(v) is int and v >= 0, "a whole number, 0 or more"),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "page": (lambda v: isinstance(v, bool), "true or false"),

@@ -47,9 +47,11 @@ class Options:
     workers: int | None = None
     elsewhere: bool = False
     wait: float | None = None
+    retries: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
+        object.__setattr__(self, "retries", _times(self.retries))
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
             raise ConfigError(f"workers must be a whole number above 0, not {self.workers!r}")
 
@@ -61,6 +63,7 @@ class Options:
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
             wait=settings.wait if self.wait is None else self.wait,
+            retries=settings.retries if self.retries is None else self.retries,
         )
 
 
@@ -171,6 +174,16 @@ def make_plans(
     present.kernel = choice.name
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
+
+
+def _times(retries: object) -> int | None:
+    """How often a failed instance is executed again, as a plain number, numpy's taken as well."""
+    if retries is None:
+        return None
+    value = to_json(retries, "retries", [])
+    if type(value) is not int or value < 0:
+        raise ConfigError(f"retries must be a whole number, 0 or more, not {retries!r}")
+    return value
 
 
 def _seconds(timeout: object) -> float | None:

@@ -38,7 +38,7 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
-from ductaflow_runtime.runs.look import look
+from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide, mark_of
@@ -62,18 +62,18 @@ def execute(given: Assignment) -> bool:
     with locked(directory) as free:
         if not free:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
-        reason = _look_again(job)
-        if reason is None:
-            return False
-        _execute(replace(given, job=job.but(reason=reason)))
+        seen = look(directory, own=True)
+        if seen.state is Status.RUNNING or mark_of(seen.record) != job.planned:
+            reason = _look_again(job, seen)
+            if reason is None:
+                return False
+            job = job.but(reason=reason, attempts=[])  # another process has executed it since
+        _execute(replace(given, job=job))
     return True
 
 
-def _look_again(job: Job) -> str | None:
-    """Why the instance must still run; another process may have executed it since it was planned."""
-    seen = look(job.instance.directory, own=True)
-    if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
-        return job.reason
+def _look_again(job: Job, seen: Seen) -> str | None:
+    """Why the instance must still run, though another process may have executed it since it was planned."""
     present = Present(job.project, {Path(job.flow): job.content})
     plan = decide(job.instance, present, seen, force=job.force, html=job.export_html)
     if plan.busy:

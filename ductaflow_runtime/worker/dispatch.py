@@ -21,7 +21,7 @@ from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import BUSY, decide
+from ductaflow_runtime.staleness.decision import BUSY, decide, mark_of
 from ductaflow_runtime.staleness.why_stale import Present
 from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
@@ -50,13 +50,39 @@ def run_job(job: Job) -> Record:
     failed = True
     try:
         with aside():
-            record = _run_job(job)
+            record = _run_with_retries(job)
         failed = record.status is not Status.DONE
     finally:
         if failed and flag is not None:
             with contextlib.suppress(OSError):
                 flag.touch()
     return record
+
+
+def _run_with_retries(job: Job) -> Record:
+    """Also execute again, at once, what has failed and may pass, as often as the job allows."""
+    workers = pool()
+    interrupts = workers.interrupts
+    record = _run_job(job)
+    for number in range(1, job.retries + 1):
+        failed = record.status is Status.FAILED and record.error is not None and record.error.may_pass
+        if not failed or workers.interrupts != interrupts:
+            break
+        workers.retries.append(f"{job.step}/{job.name}: retry {number} of {job.retries}, after {_cause(record)}")
+        record = _run_job(job.but(planned=mark_of(record), attempts=_attempts_so_far(record)))
+    return record
+
+
+def _cause(record: Record) -> str:
+    return record.error.headline if record.error is not None else ""
+
+
+def _attempts_so_far(record: Record) -> list[dict[str, Any]]:
+    """Those that a failed record tells of, and itself, under the name that its log gets when it makes room."""
+    from ductaflow_runtime.execution.entry import attempt_of
+
+    earlier = (record.attempts or [])[:-1]
+    return [*earlier, attempt_of(record, f"run.attempt-{len(earlier) + 1}.log")]
 
 
 def _run_job(job: Job) -> Record:
