@@ -127,7 +127,7 @@ def save_results(*results: Mapping[str, Any], **named: object) -> None:
     values, tables = split_tables(given)
     clean = clean_results(values, before=saved)
     if running is not None:
-        refuse_secrets(given)
+        refuse_secrets({**given, **clean})
     if running is not None:
         store_tables(running, clean, tables)
         saved.update(clean)

@@ -44,7 +44,8 @@ def shape_problems(value: object, key: str = "") -> Iterator[str]:
             )
             return
         for name, item in value.items():
-            yield from shape_problems(item, f"{key}.{name}" if key else name)
+            if isinstance(item, (dict, list)):
+                yield from shape_problems(item, f"{key}.{name}" if key else name)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from shape_problems(item, f"{key}[{number}]")
@@ -126,8 +127,10 @@ class Mask:
     def __init__(self, texts: Iterable[str]) -> None:
         self._forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, self._forms)) or r"(?!)")
-        self._longest = len(self._forms[0]) if self._forms else 0
-        self._in_lines = not any("\n" in form for form in self._forms)
+        # A secret of several lines is known by each of them, too.
+        self._in_line = [form for form in self._forms if "\n" not in form]
+        self._longest = max(map(len, self._in_line), default=0)
+        self._firsts = {form[0] for form in self._in_line}
 
     def __bool__(self) -> bool:
         return bool(self._forms)
@@ -154,14 +157,13 @@ class Mask:
         end = 0
         for found in self._pattern.finditer(text):
             end = found.end()
-        first = max(end, len(text) - self._longest + 1)
-        if self._in_lines:
-            first = max(first, text.rfind("\n") + 1)
-        begun = next((at for at in range(first, len(text)) if self._may_begin(text[at:])), len(text))
+        first = max(end, len(text) - self._longest + 1, text.rfind("\n") + 1)
+        places = (at for at in range(first, len(text)) if text[at] in self._firsts and self._may_begin(text[at:]))
+        begun = next(places, len(text))
         return self.text(text[:begun]), text[begun:]
 
     def _may_begin(self, text: str) -> bool:
-        return any(form.startswith(text) for form in self._forms)
+        return any(form.startswith(text) for form in self._in_line)
 
 
 class MaskedStreams:

@@ -370,11 +370,53 @@ def test_a_failed_instance_can_be_taken_apart(project: Project) -> None:
     assert leaks(text) == []
 
 
-def test_an_opened_notebook_has_the_secret(project: Project) -> None:
-    """Opened by hand, a flow fills its config from the default file, secrets looked up."""
-    project.write("config/base.json", json.dumps(CONFIG))
-    project.write("flow/open.py", HEAD)
-    from ductaflow_runtime.config.files import read_config_file
-    from ductaflow_runtime.config.secrets import resolved
+def test_what_shared_cells_print_of_it_is_masked(project: Project) -> None:
+    """They are executed without a config, ahead of all instances, and may look the variable up themselves."""
+    project.write_flow(
+        "flow/step.py",
+        '# %% tags=["shared"]\nimport os\nprint("shared", os.environ["DF_TOKEN"])\n\n'
+        '# %% tags=["parameters"]\nconfig = {}\n\n# %%\nlen(config["token"])\n',
+    )
+    record = run_notebook("flow/step.py", {"token": {"$env": "DF_TOKEN"}}, instance_name="one")
+    assert "shared ***" in record.log.read_text()
+    assert leaks(project.root / "runs") == []
 
-    assert resolved(read_config_file(project.root / "config/base.json"))["token"] == TEXT
+
+def test_an_executor_looks_it_up_where_it_executes(project: Project) -> None:
+    """There, a row whose variable is missing fails, and the others run."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    project.flow('len(config["token"])\n')
+    rows = pd.DataFrame({"instance_name": ["good", "bad"], "token.$env": ["DF_TOKEN", "DF_NONE"]})
+    with ThreadPoolExecutor(1) as executor:
+        frame = run_instances(rows, "flow/step.py", executor=executor, on_error="continue")
+    assert frame["status"].tolist() == ["done", "failed"]
+    assert "token: the environment variable DF_NONE is not set" in frame["error"].tolist()[1]
+
+
+def test_the_command_takes_the_name(project: Project) -> None:
+    """`ductaflow run --set`, also where the default config has a text."""
+    from click.testing import CliRunner
+
+    from ductaflow_runtime.cli.main import main
+
+    project.flow('import ductaflow\nductaflow.save_results(size=len(config["token"]))\n')
+    project.write("config/base.json", '{"token": "none"}')
+    told = CliRunner().invoke(main, ["run", "flow/step.py", "--set", "token.$env=DF_TOKEN", "--name", "one"])
+    assert told.exit_code == 0, told.output
+    assert project.record("step", "one")["results"] == {"size": len(TEXT)}
+
+
+@pytest.mark.slow
+def test_an_opened_notebook_has_the_secret(project: Project) -> None:
+    """Opened by hand, a flow fills its config from the default file, and the secrets are looked up."""
+    import nbformat.v4
+    from nbclient import NotebookClient
+
+    project.write("config/base.json", json.dumps(CONFIG))
+    first, second = HEAD.split("# %% CLI")
+    cells = [nbformat.v4.new_code_cell(text) for text in (first, f"# {second}", 'len(config["token"])')]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    resources = {"metadata": {"path": str(project.root)}}
+    NotebookClient(notebook, kernel_name="python3", timeout=LAST_CHANCE_S, resources=resources).execute()
+    assert notebook.cells[2].outputs[0]["data"]["text/plain"] == str(len(TEXT))
