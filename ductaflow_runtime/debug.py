@@ -118,7 +118,7 @@ def fresh_folder(case: Case) -> Path:
 def copy_foreign_files(record: Record, folder: Path) -> None:
     """Take along what somebody else put into the instance's folder: the flow may read it from there."""
     there = {name for name, seen in snapshot(record.directory, record.flow_stem).items() if seen != NO_FILE}
-    for name in there - (record.outputs or {}).keys():
+    for name in there - {*(record.outputs or {}), *record.attempt_logs}:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(record.directory / name, target)

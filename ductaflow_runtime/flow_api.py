@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
+from ductaflow_runtime.config.secrets import known_mask, resolved
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
+from ductaflow_runtime.execution.masking import refuse_secrets
 from ductaflow_runtime.execution.saved_results import clean_results, given_results
 from ductaflow_runtime.execution.saved_tables import shown, split_tables, store_tables
 from ductaflow_runtime.project import Project, find_root, set_import_path
@@ -122,8 +124,11 @@ def save_results(*results: Mapping[str, Any], **named: object) -> None:
     """
     running = current()
     saved = running.results if running is not None else {}
-    values, tables = split_tables(given_results(results, named))
+    given = given_results(results, named)
+    values, tables = split_tables(given)
     clean = clean_results(values, before=saved)
+    if running is not None:
+        refuse_secrets({**given, **clean})
     if running is not None:
         store_tables(running, clean, tables)
         saved.update(clean)
@@ -135,7 +140,8 @@ def save_results(*results: Mapping[str, Any], **named: object) -> None:
 @names_todays_arguments
 def display_config_summary(config: dict[str, Any], title: str = "") -> None:
     """Show a config, nested keys dotted: as a table in a notebook, as aligned text in a terminal."""
-    rows = [(key, _shown(value)) for key, value in flatten(config).items()]
+    mask = known_mask()
+    rows = [(mask.text(key), _shown(mask.value(value))) for key, value in flatten(config).items()]
     width = max((len(key) for key, _ in rows), default=0)
     lines = [title or "Config", *(f"  {key:<{width}}  {value}" for key, value in rows)]
     text = "\n".join(lines if rows else [*lines, "  (empty)"])
@@ -158,7 +164,7 @@ def _prepare_opened_flow(frame: FrameType) -> None:
     default = _default_named_in(frame.f_code.co_filename)
     if default is None:
         return
-    config.update(read_config_file(root / default))
+    config.update(resolved(read_config_file(root / default)))
     print(f"config: {default} (opened as a notebook, nothing injected)")  # noqa: T201
 
 

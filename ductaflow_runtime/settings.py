@@ -27,6 +27,7 @@ class Settings:
     max_memory: str | int | None = None
     wait: float = 86_400.0
     grace: float = 30.0
+    retries: int = 0
     export_html: bool = False
     code: bool = True
     page: bool = True
@@ -103,6 +104,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             "a number of seconds, 0 or more",
         ),
         "grace": (seconds, "a number of seconds, 0 or more"),
+        "retries": (lambda v: type(v) is int and v >= 0, "a whole number, 0 or more"),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "page": (lambda v: isinstance(v, bool), "true or false"),

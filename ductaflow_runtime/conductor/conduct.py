@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call
-from ductaflow_runtime.conductor.preflight import check_before_running, check_memory, tell_of_shared_cells
+from ductaflow_runtime.conductor.preflight import (
+    check_before_running,
+    check_memory,
+    check_secrets,
+    tell_of_shared_cells,
+)
 from ductaflow_runtime.conductor.refresh import refresh
 from ductaflow_runtime.conductor.sweep import Sweep
 from ductaflow_runtime.execution.context import aside, current
@@ -35,6 +40,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     jobs = Jobs(call, plans, sweep.threads)
     if jobs:
         check_before_running(call)
+        check_secrets(call, plans)
         check_memory(call, min(sweep.workers, len(jobs)))
         tell_of_shared_cells(call)
     present = call.present()

@@ -12,6 +12,7 @@ import pandas as pd
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
+from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
 from ductaflow_runtime.config.values import Config, Json, digest, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE, LABELS
@@ -51,6 +52,8 @@ def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None 
         configs = _configs(columns, len(control_df), found)
     else:
         configs = _configs_on(base, columns, len(control_df), found)
+    if not found:
+        found += _secret_problems(configs)
     if not own:
         names = [digest(config) for config in configs] if not found else []
     found += _name_problems(names, own)
@@ -73,6 +76,12 @@ def _refusal(found: list[tuple[int, str]], refused: list[Finding], names: Sequen
         f"the control dataframe has rows that cannot be run{'.' if advice else ':'}{advice}",
         [*lines[:_MOST_PROBLEMS], *more],
     )
+
+
+def _secret_problems(configs: Sequence[Config]) -> Iterable[tuple[int, str]]:
+    for row, config in enumerate(configs):
+        for problem in (*shape_problems(config), *plain_secrets(config)):
+            yield row, problem
 
 
 def _make_whole(columns: dict[str, list[Json]], frame: pd.DataFrame, defaults: Config) -> None:

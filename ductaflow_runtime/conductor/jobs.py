@@ -73,5 +73,6 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         git=git,
         force=options.force,
         planned=BUSY if plan.busy else mark_of(plan.record),
+        retries=options.retries or 0,
         wait=options.wait if options.wait is not None else project.settings.wait,
     )

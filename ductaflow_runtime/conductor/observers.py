@@ -118,6 +118,19 @@ class Waiting(Observer):
                 self._say(f"{address}: waiting for another process ({who})")
 
 
+class Retrying(Observer):
+    """A line for each failed instance that is executed again."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def waited(self) -> None:
+        """Say what has come together."""
+        retries = pool().retries
+        while retries:
+            self._say(retries.popleft())
+
+
 def say(text: str) -> None:
     """A line for whoever watches."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201

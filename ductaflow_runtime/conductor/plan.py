@@ -13,6 +13,7 @@ from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
 from ductaflow_runtime.config.values import Config, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
@@ -50,10 +51,12 @@ class Options:
     workers: int | None = None
     elsewhere: bool = False
     wait: float | None = None
+    retries: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
         object.__setattr__(self, "max_memory", _bytes(self.max_memory))
+        object.__setattr__(self, "retries", _times(self.retries))
         if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
             raise ConfigError(f"workers must be a whole number above 0, not {self.workers!r}")
 
@@ -71,6 +74,7 @@ class Options:
             export_html=self.export_html or settings.export_html,
             workers=self.workers or settings.workers,
             wait=settings.wait if self.wait is None else self.wait,
+            retries=settings.retries if self.retries is None else self.retries,
         )
 
 
@@ -147,12 +151,15 @@ def instance_of(call: Call, config: Config | None, name: str | int | None = None
     """
     clean = to_config(config)
     if call.base is not None:
-        problems: list[str] = []
-        nest([(key, None) for key in clean], problems)
-        if problems:
-            raise ConfigError("config cannot be laid over base_config:", problems)
+        conflicts: list[str] = []
+        nest([(key, None) for key in clean], conflicts)
+        if conflicts:
+            raise ConfigError("config cannot be laid over base_config:", conflicts)
         row = ((key, ABSENT if value is None else value) for key, value in clean.items())
         clean = merge_base(call.base, row, "config")
+    problems = [*shape_problems(clean), *plain_secrets(clean)]
+    if problems:
+        raise ConfigError("the config has secrets that cannot be used:", problems)
     admit(call.expected, clean, once=True)
     named = default_name(clean) if name is None else check_name(as_name(name))
     return Instance(call.flow, call.step, named, clean, call.project.runs_dir)
@@ -178,6 +185,16 @@ def make_plans(
     settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
     plans = (decide(instance, present, force=options.force, html=options.export_html) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
+
+
+def _times(retries: object) -> int | None:
+    """How often a failed instance is executed again, as a plain number, numpy's taken as well."""
+    if retries is None:
+        return None
+    value = to_json(retries, "retries", [])
+    if type(value) is not int or value < 0:
+        raise ConfigError(f"retries must be a whole number, 0 or more, not {retries!r}")
+    return value
 
 
 def _seconds(timeout: object) -> float | None:

@@ -7,14 +7,18 @@ there is to import, is left to the flow.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ductaflow_runtime.conductor.module_search import Search
 from ductaflow_runtime.conductor.plan import Call
+from ductaflow_runtime.config.secrets import problems_of
 from ductaflow_runtime.errors import ConfigError, FlowFileError
 from ductaflow_runtime.flow.code import FLOW
 from ductaflow_runtime.memory import amount, limit_problem, machine_memory
+from ductaflow_runtime.staleness.decision import Plan
 
 _MOST = 10
 
@@ -32,6 +36,25 @@ def check_before_running(call: Call) -> None:
         more = [f"  and {len(problems) - _MOST} more"] if len(problems) > _MOST else []
         lines = [f"  - {problem}" for problem in problems[:_MOST]]
         raise FlowFileError("\n".join([f"nothing was run, for {flow} would fail in every row:", *lines, *more]))
+
+
+def check_secrets(call: Call, plans: Sequence[Plan]) -> None:
+    """Raise one `ConfigError` for the secrets of rows that must run and that cannot be looked up here.
+
+    What executes elsewhere looks them up there, and an instance that misses one fails.
+    """
+    if call.options.elsewhere:
+        return
+    found = (
+        f"{plan.instance.name}: {problem}"
+        for plan in plans
+        if plan.reason
+        for problem in problems_of(plan.instance.config)
+    )
+    problems = list(itertools.islice(found, _MOST + 1))
+    if problems:
+        more = ["and others"] if len(problems) > _MOST else []
+        raise ConfigError("nothing was run, for secrets of these rows are missing:", [*problems[:_MOST], *more])
 
 
 def tell_of_shared_cells(call: Call) -> None:

@@ -16,7 +16,7 @@ from ductaflow_runtime.conductor.head_start import head_start
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
-from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, SweepPage, Waiting, say
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, Retrying, SweepPage, Waiting, say
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
@@ -54,15 +54,16 @@ def run_notebook(
     export_html: bool = False,
     kernel_name: str | None = None,
     base_config: PathLike | dict[str, Any] | None = None,
+    retries: int | None = None,
 ) -> Record:
     """Execute one instance of a flow, unless it is up to date, and give its record.
 
     `notebook_file` is relative to the working directory or the project root. The instance is named by
     `instance_name`, else the config's `"instance_name"`, else a digest of the config. `timeout` is in
     seconds, `max_memory` text such as `"2 GB"`, or bytes. `base_config`, a dict or a config file, is what several
-    instances share: `config` is laid over it like a row, dotted keys reaching into it. Raises `FlowError`
-    when the flow fails, `ConfigError` or `FlowFileError` before anything runs, `InstanceBusyError` if
-    another process executes the instance for longer than the project's
+    instances share: `config` is laid over it like a row, dotted keys reaching into it. `retries` is how often it is
+    executed again, at once, when it fails. Raises `FlowError` when the flow fails, `ConfigError` or `FlowFileError`
+    before anything runs, `InstanceBusyError` if another process executes the instance for longer than the project's
     setting `wait`.
     """
     options = Options(
@@ -72,6 +73,7 @@ def run_notebook(
         export_html=export_html,
         kernel_name=kernel_name,
         workers=1,
+        retries=retries,
     )
     with aside(), beside_rehearsal():
         project = Project.find(runs_dir)
@@ -92,7 +94,7 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
             (plan,) = make_plans(call, [instance], whole=True)
         if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
-        observers = [PageAtExit(call.project), Waiting(say), unwatched(call), interruption]
+        observers = [PageAtExit(call.project), Waiting(say), Retrying(say), unwatched(call), interruption]
         (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
@@ -131,6 +133,7 @@ def run_instances(
     kernel_name: str | None = None,
     base_config: PathLike | dict[str, Any] | None = None,
     whole: bool = False,
+    retries: int | None = None,
 ) -> pd.DataFrame:
     """Execute each row of a control dataframe that is not up to date; give the rows with what became of them.
 
@@ -139,6 +142,7 @@ def run_instances(
     The result has the control dataframe's rows, in order, plus `status`, `reason`, `duration_s` (seconds),
     `directory`, `error`, and saved results as `result.<name>`. `timeout` is in seconds for one instance,
     `max_memory` text such as `"2 GB"`, or bytes, for one instance with all its processes.
+    `retries` is how often one that failed is executed again, at once, for failures that may pass.
 
     `on_error="raise"` runs all rows, then raises one `InstancesFailed` for the failed ones; `"continue"` does not
     raise; `"stop"` starts nothing new after the first failure, then raises; a number does so after so many equal
@@ -158,6 +162,7 @@ def run_instances(
         kernel_name=kernel_name,
         workers=workers,
         elsewhere=executor is not None,
+        retries=retries,
     )
     rows = len(control_df) if hasattr(control_df, "__len__") else 0
     with aside(), beside_rehearsal():
@@ -204,6 +209,7 @@ def observers_of(call: Call) -> list[Observer]:
         Announcement(call.step),
         progress,
         Waiting(progress.say),
+        Retrying(progress.say),
         EditedMeanwhile(call),
         unwatched(call),
         NothingSaved(call),

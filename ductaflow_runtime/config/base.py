@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
+from ductaflow_runtime.config.secrets import KEY, is_secret
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
 
@@ -34,6 +35,8 @@ def merge_base(base: Config, row: Iterable[tuple[str, Json | Absent]], where: st
         if value is ABSENT:
             continue
         *parents, last = dotted.split(".")
+        if last == KEY and parents:  # a secret is one value, whatever the base has in its place
+            last, value = parents.pop(), {KEY: value}
         target = _descend(config, parents, last, changed, problems, dotted)
         if target is not None:
             _put(target, last, value, changed, problems, dotted)
@@ -63,7 +66,9 @@ def _descend(
 
 def _put(target: Config, key: str, value: Json | Absent, changed: set[int], problems: list[str], dotted: str) -> None:
     old = target.get(key)
-    if isinstance(value, dict) and isinstance(old, dict):
+    if is_secret(old) or (is_secret(value) and not isinstance(old, dict)):
+        target[key] = value
+    elif isinstance(value, dict) and isinstance(old, dict):
         inner = _own(target, key, old, changed)
         for name, item in value.items():
             _put(inner, name, item, changed, problems, f"{dotted}.{name}")

@@ -196,6 +196,8 @@ def apply_settings(config: Config, settings: Iterable[str]) -> Config:
             raise ConfigError(f"--set {setting}: write it as key=value or parent.key=value")
         value = _given_as_text(text, f"--set {setting}")
         *parents, last = dotted.split(".")
+        if last == "$env" and parents:  # a secret is one value, whatever stands in its place
+            last, value = parents.pop(), {last: value}
         target = changed
         for parent in parents:
             target = target.setdefault(parent, {})

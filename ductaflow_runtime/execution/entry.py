@@ -83,6 +83,8 @@ class Entry:
             tables=conclusion.tables,
             fingerprint=_note_repetition(conclusion.fingerprint, self.before),
         )
+        if self.record.attempts:
+            final = final.but(attempts=[*self.record.attempts, attempt_of(final, LOG_NAME)])
         if conclusion.status is Status.DONE:
             _make_durable(final)
             drop_previous(self.job.instance, outputs)
@@ -130,7 +132,8 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
 def _make_durable(final: Record) -> None:
     """Say `done` only when all that it speaks of would outlive a power cut."""
     with open_folder(final.directory) as folder:
-        speaks_of = {*written_by_runtime(final.flow_stem), *(final.outputs or {})} - {FILE_NAME}
+        files = {*written_by_runtime(final.flow_stem), *(final.outputs or {}), *final.attempt_logs}
+        speaks_of = files - {FILE_NAME}
         with new_record(final) as written:
             folder.sync_files([*sorted(speaks_of), written.name])
         folder.sync()
@@ -157,8 +160,15 @@ def running_record(job: Job, before: Record | None, started: str, *, here: bool 
         command=command_line(job),
         outputs=before.outputs if before is not None else None,
         environment=_place_of_execution(job, platform.python_version() if here else None),
+        attempts=job.attempts or None,
         directory=job.instance.directory,
     )
+
+
+def attempt_of(record: Record, log: str) -> dict[str, Any]:
+    """What a record says of one of several attempts, whose log has this name."""
+    error = None if record.error is None else record.error.headline
+    return {"status": record.status, "error": error, "duration_s": record.duration_s, "log": log}
 
 
 def _place_of_execution(job: Job, python: str | None) -> dict[str, Any]:

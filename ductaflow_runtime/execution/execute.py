@@ -7,10 +7,11 @@ instance's own.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.config.secrets import Mask, look_up, mask_of
 from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
@@ -22,6 +23,7 @@ from ductaflow_runtime.execution.generators import Seeded
 from ductaflow_runtime.execution.in_process import run_in_process
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.leftovers import tell_of_leftovers
+from ductaflow_runtime.execution.masking import mask_notebook, masked_failure, masked_journal, open_log
 from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
@@ -32,14 +34,13 @@ from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.kernels import HERE, Kernel, choose_kernel
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
-from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
-from ductaflow_runtime.runs.look import look
+from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.audit import listen
@@ -64,18 +65,18 @@ def execute(given: Assignment) -> bool:
     with locked(directory) as free:
         if not free:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")
-        reason = _look_again(job)
-        if reason is None:
-            return False
-        _execute(replace(given, job=job.but(reason=reason)))
+        seen = look(directory, own=True)
+        if seen.state is Status.RUNNING or mark_of(seen.record) != job.planned:
+            reason = _look_again(job, seen)
+            if reason is None:
+                return False
+            job = job.but(reason=reason, attempts=[])  # another process has executed it since
+        _execute(replace(given, job=job))
     return True
 
 
-def _look_again(job: Job) -> str | None:
-    """Why the instance must still run; another process may have executed it since it was planned."""
-    seen = look(job.instance.directory, own=True)
-    if seen.state is not Status.RUNNING and mark_of(seen.record) == job.planned:
-        return job.reason
+def _look_again(job: Job, seen: Seen) -> str | None:
+    """Why the instance must still run, though another process may have executed it since it was planned."""
     flow = Path(job.flow)
     present = Present(job.project, {flow: job.content}, {flow: job.kernel_name})
     plan = decide(job.instance, present, seen, force=job.force, html=job.export_html)
@@ -90,14 +91,16 @@ def _execute(given: Assignment) -> None:
     given.journal({"started": started})
     entry = open_entry(given.job, started, here=_is_executed_here(given.job))
     given.journal({"foreign": entry.foreign})
+    mask = mask_of(given.job.config)
     try:
-        conclusion = _execute_flow(given, entry)
+        look_up(given.job.config)
+        conclusion = _execute_flow(replace(given, journal=masked_journal(given.journal, mask)), entry, mask)
         given.observe(Phase.CLOSE)
         _close(given, entry, conclusion)
     except KeyboardInterrupt:
         _close(given, entry, replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        _close(given, entry, Conclusion(Status.FAILED, of_exception(error), made=_made()))
+        _close(given, entry, Conclusion(Status.FAILED, masked_failure(of_exception(error), mask), made=_made()))
 
 
 def _close(given: Assignment, entry: Entry, conclusion: Conclusion) -> None:
@@ -123,7 +126,7 @@ def _broken_off(given: Assignment) -> Conclusion:
     return Conclusion(Status.INTERRUPTED, interrupted())
 
 
-def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
+def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
     """The story of an execution: study the flow, run its cells, keep the notebook, say what went into it."""
     job, record = given.job, entry.record
     given.observe(Phase.STUDY)
@@ -143,12 +146,13 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
 
     given.observe(Phase.CELLS)
     with _inputs(job, code, execution):
-        ran = _run(given, notebook, choice.kernel, execution, shared)
+        ran = _run(given, Cells(notebook, choice.kernel, shared), execution, mask)
 
     given.observe(Phase.SAVE)
+    mask_notebook(ran.notebook, mask)
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given)
-    error = placed(error, ran, numbers, job)
+    error = masked_failure(placed(error, ran, numbers, job), mask)
     if job.export_html:
         from ductaflow_runtime.html_export.export import export_page
 
@@ -203,18 +207,25 @@ def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.Abstra
     return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
 
 
-def _run(
-    given: Assignment, notebook: NotebookNode, kernel: Kernel | None, execution: Execution, shared: Shared | None
-) -> Ran:
+@dataclass(frozen=True)
+class Cells:
+    """A notebook to be run: on a kernel, or here without one, after the cells that are `shared`."""
+
+    notebook: NotebookNode
+    kernel: Kernel | None
+    shared: Shared | None
+
+
+def _run(given: Assignment, cells: Cells, execution: Execution, mask: Mask) -> Ran:
     """Run the cells, here or on a kernel, with the log open."""
-    log = Log(given.job.instance.directory / LOG_NAME)
+    log = open_log(given.job.instance.directory / LOG_NAME, mask)
     try:
-        if kernel is None:
-            ran = run_in_process(given, notebook, execution, log, shared)
+        if cells.kernel is None:
+            ran = run_in_process(given, cells.notebook, execution, log, cells.shared)
         else:
             from ductaflow_runtime.execution.jupyter import FlowOnKernel, run_on_kernel
 
-            ran = run_on_kernel(given, FlowOnKernel(notebook, kernel), execution, log)
+            ran = run_on_kernel(given, FlowOnKernel(cells.notebook, cells.kernel), execution, log)
         tell_of_leftovers(log, execution)
     finally:
         if given.clock.expired():

@@ -11,8 +11,10 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from ductaflow_runtime.config.secrets import know
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import write_atomically
@@ -34,13 +36,14 @@ except Exception:
 """What a Python kernel is asked to do before the first cell. It leaves no name behind."""
 
 
-def tell_kernel(execution: Execution, answer: Path) -> None:
-    """Leave word for the kernel that this process starts next."""
+def tell_kernel(execution: Execution, answer: Path, secrets: Sequence[str] = ()) -> None:
+    """Leave word for the kernel that this process starts next; `secrets` are the variables of the config's secrets."""
     told = {
         "root": str(execution.root),
         "directory": str(execution.directory),
         "runs_dir": str(execution.runs_dir),
         "handoff": str(answer),
+        "secrets": [*secrets],
     }
     os.environ[HANDOFF] = json.dumps(told)
 
@@ -48,6 +51,7 @@ def tell_kernel(execution: Execution, answer: Path) -> None:
 def adopt(text: str) -> Execution:
     """In that kernel: track, and answer after each cell."""
     told = json.loads(text)
+    know(told.get("secrets", ()))
     refuse_stale_bytecode(told["root"])
     tracker = Tracker(root=told["root"], own=told["directory"], runs_dir=told["runs_dir"], active=True, late=True)
     listen(tracker)

@@ -26,7 +26,8 @@ class Job:
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
     execute. `wait` is for how many seconds an instance that another process holds is waited for. `script`: on this
     Python's kernel, the flow does the same as a script, for it reads its arguments. `shared` tells the flow's shared
-    cells from those of another text, if they are executed ahead.
+    cells from those of another text, if they are executed ahead. `retries` is how often the instance is executed again
+    when it fails, `attempts` what its record says of the executions of this call that have failed.
     """
 
     root: str
@@ -58,6 +59,8 @@ class Job:
     text: str | None = None
     script: bool = False
     shared: str = ""
+    retries: int = 0
+    attempts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def content(self) -> bytes:

@@ -14,10 +14,12 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from traitlets import default
 
+from ductaflow_runtime.config.secrets import Mask, known_mask, secrets_in
 from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.failure import Ran
 from ductaflow_runtime.execution.handoff import LOOK, take_answer, tell_kernel
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.masking import mask_notebook
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.flow.kernels import Kernel
 from ductaflow_runtime.kernel.cells import tidy_streams
@@ -76,8 +78,9 @@ class KernelRun:
     classes of its own, which note here what they see.
     """
 
-    def __init__(self, language: str, sockets: Path | None) -> None:
+    def __init__(self, language: str, sockets: Path | None, mask: Mask) -> None:
         self.language = language
+        self.mask = mask
         self.sockets = sockets
         self.notebook: NotebookNode | None = None
         self.client: Any = None
@@ -100,8 +103,18 @@ class KernelRun:
             @classmethod
             def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
                 run.notebook = nb_man.nb
-                with contextlib.suppress(Left):
-                    super().execute_managed_notebook(nb_man, kernel_name, **options)
+                save = nb_man.save
+
+                def masked_save(**changed: Any) -> None:
+                    mask_notebook(nb_man.nb, run.mask)
+                    save(**changed)
+
+                nb_man.save = masked_save  # papermill saves after each cell
+                try:
+                    with contextlib.suppress(Left):
+                        super().execute_managed_notebook(nb_man, kernel_name, **options)
+                finally:
+                    mask_notebook(nb_man.nb, run.mask)
 
         return NotedEngine
 
@@ -161,10 +174,10 @@ class NotedManager(AsyncKernelManager):
 def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, log: Log) -> Ran:
     """Execute on the kernel; raises papermill's error if the kernel never got the notebook."""
     answer = given.scratch / "kernel.json"
-    tell_kernel(execution, answer)
+    tell_kernel(execution, answer, [name for _, name in secrets_in(given.job.config)])
     _make_importable(given.job)
     portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
-    run = KernelRun(flow.kernel.language, given.scratch if portless else None)
+    run = KernelRun(flow.kernel.language, given.scratch if portless else None, known_mask())
     run.pass_on_interrupts()
     try:
         _execute_with_papermill(given.job, flow, run, log)

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.config.secrets import secrets_in
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.masking import register_python
 from ductaflow_runtime.execution.translation import register_translators, variables_of
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.code import FlowCode
@@ -58,6 +60,8 @@ def inject(notebook: NotebookNode, given: Config, kernel_name: str, language: st
 
     if not given:
         return notebook
+    if any(secrets_in(given)):
+        register_python()
     filled: NotebookNode = parameterize_notebook(notebook, given, kernel_name=kernel_name, language=language)
     return filled
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.secrets import resolved
 from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError
 from ductaflow_runtime.execution.script_reads import check_imported, is_child, pause_watching
@@ -45,8 +46,9 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
         path = Path.cwd() / given.config if given.config else default
         config = apply_settings(read_config_file(path) if path is not None else {}, given.set)
         set_import_path(flow.parent, root)
+        given_config = resolved(config)
         if is_child():
-            return config
+            return given_config
         if given.config or given.set:
             _check(flow, root, config, default_config, asked_by=Path(caller).resolve())
         check_imported(root)
@@ -58,7 +60,7 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
             begin_script_run(read_script(flow), root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
     except DuctaflowError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    return config
+    return given_config
 
 
 def _check(flow: Path, root: Path, config: Config, default_config: Default, *, asked_by: Path) -> None:

@@ -8,12 +8,14 @@ import os
 import sys
 from pathlib import Path
 
+from ductaflow_runtime.config.secrets import MaskedStreams, known_mask
 from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.masking import masked_failure
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.script_end import ScriptEnd
 from ductaflow_runtime.execution.script_reads import tracker_in
@@ -99,6 +101,7 @@ class ScriptRun:
         self.owner = os.getpid()
         self.warned = count_warnings()
         self.log = Log(entry.record.directory / LOG_NAME)
+        self.masked = MaskedStreams(known_mask())
         self.capture = Capture(self._take)
 
     def start(self) -> None:
@@ -121,6 +124,8 @@ class ScriptRun:
         _flush_streams()
         settle_files("flush", open_files())
         self.capture.stop()
+        for name, text in self.masked.rest().items():
+            self._show(name, text)
         self.log.close()
         self.inputs.close()
         status, error = self.end.judge()
@@ -137,10 +142,14 @@ class ScriptRun:
         made = frozenset(tracker.made)
         results, tables = self.execution.named_results, self.execution.tables
         usage = Usage(own_cpu())
+        error = masked_failure(error, known_mask())
         self.entry.close(Conclusion(status, error, self.warned.count, results, seen, made, tables, usage))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
-        """Output goes to the log, and on to where it went before."""
+        """Output goes to the log, and on to where it went before, without secrets."""
+        self._show(name, self.masked.feed(name, text), at_once)
+
+    def _show(self, name: str, text: str, at_once: bool = False) -> None:
         self.log.feed(name, text, at_once)
         with contextlib.suppress(OSError):  # nobody reads the terminal any more; the log has it
             os.write(self.capture.original(name), text.encode("utf-8", "replace"))

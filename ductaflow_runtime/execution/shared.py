@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.config.secrets import known_mask
 from ductaflow_runtime.execution.generators import Generators, Seeded
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.occupy import occupy
@@ -69,7 +70,7 @@ class Shared:
         execution.tracker.sources |= self.sources
         execution.last_import = self.last_import
         with open(execution.directory / LOG_NAME, "ab") as log:
-            log.write(self.log)
+            log.write(known_mask().text(self.log.decode("utf-8", "replace")).encode())
 
 
 # Global, for their variables are the process's as well: it has executed the shared cells of one flow or of none.

@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
+from ductaflow_runtime.config.secrets import secrets_in
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.flow.code import FlowCode
 
@@ -58,6 +59,9 @@ def _without_names(name: str, value: Json, dotted: set[str]) -> Config:
 
 def parameter_problems(config: Config, code: FlowCode, kernel: str, language: str) -> list[str]:
     """Why a config cannot be given to a flow of another language; one line each."""
+    secrets = [f"{key}: a secret can be given to flows in Python only" for key, _ in secrets_in(config)]
+    if secrets:
+        return secrets
     variables = variables_of(config, code, language)
     if not variables or variables == {CONFIG: {}}:
         return []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ductaflow_runtime.config.base import merge_base
 from ductaflow_runtime.config.files import read_config_file
+from ductaflow_runtime.config.secrets import KEY, with_stand_ins
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.arrival import hindrances
@@ -80,7 +81,7 @@ def expect(
     if default_config is not None:
         with contextlib.suppress(ConfigError):  # it is not what is used here; whoever runs the flow with it is told
             default = read_config_file(root / default_config)
-    return Expected(flow, root, keys, default, base or {}, unknown_keys)
+    return Expected(flow, root, keys, with_stand_ins(default), with_stand_ins(base or {}), unknown_keys)
 
 
 def _laid_over(lower: Config, upper: Config) -> Config:
@@ -95,6 +96,7 @@ def _laid_over(lower: Config, upper: Config) -> Config:
 def examine(expected: Expected, config: Config) -> list[Finding]:
     """What is to be said of one config; raises `ConfigError` if the flow can be given nothing at all."""
     given_to(expected.flow, expected.keys, config)
+    config = with_stand_ins(config)
     found = [finding for finding, _ in _told(expected, config)]
     in_base = _in_base(expected) if expected.keys.takes_config else ()  # else they are told of as the config's own
     return [*found, *in_base, *_hindered(expected, config)]
@@ -106,6 +108,7 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
     Of each column the first cell of each type is looked at, and of objects the first with each set of keys; what is
     wrong within an object is said of each row that holds one of the kind.
     """
+    columns = {name.removesuffix(f".{KEY}"): _without_secrets(values) for name, values in columns.items()}
     given_to(expected.flow, expected.keys, dict.fromkeys(columns))
     found: dict[Finding, None] = {}
     doubted: set[str] = set()
@@ -120,6 +123,11 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
                 found.update((Finding(finding.text, finding.certain, row), None) for row in places)
     tops = dict.fromkeys([*(column.partition(".")[0] for column in columns), *expected.base])
     return [*found, *_in_base(expected), *_hindered(expected, tops)]
+
+
+def _without_secrets(values: Sequence[Json]) -> Sequence[Json]:
+    holds_any = not {dict, list}.isdisjoint(map(type, values))
+    return [with_stand_ins(value) for value in values] if holds_any else values
 
 
 def blank_cells(expected: Expected, columns: Columns) -> list[str]:

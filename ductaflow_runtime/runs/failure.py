@@ -19,6 +19,13 @@ from ductaflow_runtime.runs.stored import Stored
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 UNKNOWN = "unknown error"
 NOT_BEGUN = "interrupted before it began"
+# Types of errors that come again whenever the same is executed.
+_LASTING = frozenset(
+    (
+        *("SyntaxError", "IndentationError", "TabError", "ModuleNotFoundError"),
+        *("ConfigError", "FlowFileError", "MissingExtraError", "ProjectError", "RecordError"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class Failure(Stored):
     def kind(self) -> str:
         """What equal failures have in common: numbers in the message may differ."""
         return _NUMBER.sub("#", self.headline)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same execution may end otherwise another time."""
+        return self.type not in _LASTING
 
     @property
     def line(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import stat
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def set_aside(instance: Instance, before: Record, running: Record) -> None:
     """
     good = before.status is Status.DONE
     with open_folder(instance.directory) as folder, Edited(instance) as edited:
-        ours = [*written_by_runtime(before.flow_stem), *(before.outputs or {})]
+        ours = [*written_by_runtime(before.flow_stem), *(before.outputs or {}), *before.attempt_logs]
         changed = set(_edited_in(folder, before))
         unseen = {name for name, stored in (before.outputs or {}).items() if stored.get("unseen") and not good}
         for name in sorted(changed | unseen):
@@ -43,11 +44,21 @@ def set_aside(instance: Instance, before: Record, running: Record) -> None:
         elif before.status is Status.RUNNING and before.outputs is not None:
             _complete(instance, folder, [name for name in ours if name not in changed and name != FILE_NAME])
         write_record(running)
-        for name in sorted({*ours} - {FILE_NAME}):
+        _keep_log(folder, before, running, edited)
+        for name in sorted({*ours} - {FILE_NAME, *running.attempt_logs}):
             folder.remove(name)
         for name in before.links or ():
             if snapshot_of(os.path.join(instance.directory, name)) == NO_FILE:
                 folder.remove(name)
+
+
+def _keep_log(folder: Folder, before: Record, running: Record, edited: Edited) -> None:
+    """Give the log of the attempt that has just failed the name under which `running` lists it."""
+    if running.attempt_logs and folder.kind(before.log.name) == stat.S_IFREG:
+        name = running.attempt_logs[-1]
+        if name not in before.attempt_logs:
+            edited.save(folder, name)  # somebody else's
+        folder.rename(before.log.name, name)
 
 
 def make_way(instance: Instance, flow_stem: str) -> None:

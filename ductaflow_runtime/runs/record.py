@@ -37,9 +37,10 @@ class Record:
 
     `duration_s` and `cpu_s` are in seconds, `peak_memory` in bytes, `started` and `finished` are ISO texts in UTC,
     `outputs` maps a path relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by
-    their dotted names, NaN and the infinities as they are; `not_finite` says where these are,
-    for the file has `null` there. `tables` maps a name to
-    `{file, rows, dtypes, empty}`. It prints as a few lines.
+    their dotted names, NaN and the infinities as they are; `not_finite` says where these are, for the file has `null`
+    there. `tables` maps a name to `{file, rows, dtypes, empty}`. `attempts` are those of a call that executed the
+    instance more than once, each `{status, error, duration_s, log}`, the last one this record's own. It prints as a
+    few lines.
     """
 
     schema: int = SCHEMA
@@ -63,6 +64,7 @@ class Record:
     environment: dict[str, Any] | None = None
     accepted: str | None = None
     links: list[str] | None = None
+    attempts: list[dict[str, Any]] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
 
@@ -76,6 +78,7 @@ class Record:
             "tables": [f"{name} ({told['rows']} rows)" for name, told in (self.tables or {}).items()],
             "outputs": list(self.outputs or {}),
             "warnings": [str(self.warnings)] if self.warnings else [],
+            "attempts": [str(len(self.attempts))] if self.attempts else [],
             "folder": [str(self.directory)],
         }
         lines = [f"  {name:<9} {_few(parts)}" for name, parts in about.items() if any(parts)]
@@ -101,6 +104,11 @@ class Record:
     def log(self) -> Path:
         """What the execution printed, line by line."""
         return self.directory / "run.log"
+
+    @property
+    def attempt_logs(self) -> list[str]:
+        """The names, in `directory`, of the logs of attempts before the last one."""
+        return [told["log"] for told in self.attempts or () if told["log"] != self.log.name]
 
     @property
     def previous(self) -> Path | None:

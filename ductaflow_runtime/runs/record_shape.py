@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 _ODD = {"", ".", ".."}
+_ATTEMPT_LOG = re.compile(r"run\.attempt-[1-9]\d{0,8}\.log", re.ASCII)
 _DEEPEST = 100
 """More than a config can be. A damaged record may be nested as deep as the JSON reader gets."""
 
@@ -112,6 +114,22 @@ def _are_links(value: Any) -> bool:
     )
 
 
+def _are_attempts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(map(_is_attempt, value)))
+
+
+def _is_attempt(told: Any) -> bool:
+    if not isinstance(told, dict) or not _is_amount(sys.float_info.max, int, float)(told.get("duration_s")):
+        return False
+    texts = [told.get(name) for name in ("status", "error")]
+    return all(isinstance(text, (str, type(None))) for text in texts) and _is_log(told.get("log"))
+
+
+def _is_log(name: Any) -> bool:
+    """A re-run clears it away, so it is a name that the runtime gives."""
+    return isinstance(name, str) and (name == "run.log" or _ATTEMPT_LOG.fullmatch(name) is not None)
+
+
 def _is_inside(path: str) -> bool:
     """A re-run clears away what the record lists, so nothing of that may lead out of the instance's folder."""
     return not os.path.isabs(path) and _ODD.isdisjoint(path.split("/"))
@@ -157,6 +175,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "peak_memory": _is_amount(2**63, int),
     "warnings": _is_amount(2**53, int),
     "links": _are_links,
+    "attempts": _are_attempts,
 }
 _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
     "config": _is_plain_object,

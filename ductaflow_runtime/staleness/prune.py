@@ -56,7 +56,7 @@ def _files_in(directory: Path) -> Iterator[tuple[str, str]]:
 
 def _is_ours(name: str, path: str, record: Record, contents: Contents) -> bool:
     """Whether an execution wrote a file, and nobody has edited it since if it is an output."""
-    if name in written_by_runtime(record.flow_stem):
+    if name in written_by_runtime(record.flow_stem) or name in record.attempt_logs:
         return True
     if snapshot_of(path) == NO_FILE:
         return name in (record.links or ())

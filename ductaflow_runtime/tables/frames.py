@@ -25,6 +25,11 @@ def is_frame(value: object) -> TypeGuard[pd.DataFrame]:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
+def texts_of(frame: pd.DataFrame) -> list[str]:
+    """All that a frame holds, column names and index included, as texts."""
+    return [*map(str, frame.columns), *frame.reset_index().astype(str).to_numpy().ravel().tolist()]
+
+
 def way_to_pandas(value: object) -> str:
     """What to write for a frame of another library, such as polars; empty for what is none."""
     if callable(getattr(value, "to_pandas", None)):

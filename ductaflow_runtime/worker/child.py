@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ductaflow_runtime.config.secrets import mask_of
 from ductaflow_runtime.execution.assignment import Assignment, Clock
 from ductaflow_runtime.execution.execute import execute
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.masking import masked_failure
 from ductaflow_runtime.execution.usage import own_memory
 from ductaflow_runtime.kernel.capture import Pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
@@ -109,7 +111,8 @@ def run_child(child: Child, inherited: int = 0) -> None:
             journal({"closed": True, "up to date": not executed, "imported": imported})
             code = 0
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
-            journal({"fatal": of_exception(error).to_json()})
+            fatal = masked_failure(of_exception(error), mask_of(child.job.config))
+            journal({"fatal": fatal.to_json()})
         finally:
             leave(code)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ductaflow_runtime.config.secrets import mask_of
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.execution.entry import Conclusion, Entry, running_record
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.execution.masking import masked_failure
 from ductaflow_runtime.flow.notebook import cell_at_end, save_notebook
 from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.runs.failure import Failure
@@ -56,11 +58,12 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
 
     `left` is the record that it left unfinished, `unread` what it printed last and nobody has read.
     """
-    error = conclusion.error
+    mask = mask_of(job.config)
+    error = masked_failure(conclusion.error, mask)
     assert error is not None
     log = Log(job.instance.directory / LOG_NAME)
     for name, text in unread.items():
-        log.feed(name, text)
+        log.feed(name, mask.text(text))
     log.feed("stderr", f"ductaflow: {error.message}\n")
     log.close()
     notebook = told.notebook if told.notebook is not None else _left_by_kernel(left)

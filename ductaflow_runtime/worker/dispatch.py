@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.config.secrets import mask_of
 from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
@@ -20,7 +21,7 @@ from ductaflow_runtime.runs.lock import is_free
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import BUSY, decide
+from ductaflow_runtime.staleness.decision import BUSY, decide, mark_of
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
@@ -49,13 +50,39 @@ def run_job(job: Job) -> Record:
     failed = True
     try:
         with aside():
-            record = _run_job(job)
+            record = _run_with_retries(job)
         failed = record.status is not Status.DONE
     finally:
         if failed and flag is not None:
             with contextlib.suppress(OSError):
                 flag.touch()
     return record
+
+
+def _run_with_retries(job: Job) -> Record:
+    """Also execute again, at once, what has failed and may pass, as often as the job allows."""
+    workers = pool()
+    interrupts = workers.interrupts
+    record = _run_job(job)
+    for number in range(1, job.retries + 1):
+        failed = record.status is Status.FAILED and record.error is not None and record.error.may_pass
+        if not failed or workers.interrupts != interrupts:
+            break
+        workers.retries.append(f"{job.step}/{job.name}: retry {number} of {job.retries}, after {_cause(record)}")
+        record = _run_job(job.but(planned=mark_of(record), attempts=_attempts_so_far(record)))
+    return record
+
+
+def _cause(record: Record) -> str:
+    return record.error.headline if record.error is not None else ""
+
+
+def _attempts_so_far(record: Record) -> list[dict[str, Any]]:
+    """Those that a failed record tells of, and itself, under the name that its log gets when it makes room."""
+    from ductaflow_runtime.execution.entry import attempt_of
+
+    earlier = (record.attempts or [])[:-1]
+    return [*earlier, attempt_of(record, f"run.attempt-{len(earlier) + 1}.log")]
 
 
 def _run_job(job: Job) -> Record:
@@ -136,7 +163,7 @@ def _have_done(job: Job, worker: Worker) -> Record:
     except BrokenOffError as error:
         if not worker.has_begun():
             raise
-        return _without_worker(job, worker, WorkerError(str(error)))
+        return _without_worker(job, worker, WorkerError(mask_of(job.config).text(str(error))))
     return _record_of(job, reply)
 
 

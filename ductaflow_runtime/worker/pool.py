@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, wo
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
 _MOST_BASES = 4
+_MOST_RETRIES = 1_000  # lines that nobody has taken yet
 _MOST_LARGE = 2  # among them, those with what shared cells have made
 
 
@@ -38,6 +40,7 @@ class Pool:
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
     waiting: dict[str, str] = field(default_factory=dict)
+    retries: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_RETRIES))
 
     @contextlib.contextmanager
     def tell_waiting(self, job: Job) -> Iterator[None]:

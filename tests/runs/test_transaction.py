@@ -8,14 +8,16 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from ductaflow import run_instances, run_notebook
-from ductaflow_runtime.execution.entry import Conclusion, open_entry
+from ductaflow_runtime.execution.entry import Conclusion, attempt_of, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.folder import open_below
 from ductaflow_runtime.runs.record import read_record
@@ -33,9 +35,9 @@ def job_in(root: Path) -> Job:
     return Job(root=str(root), runs_dir=runs_dir, flow=flow, step="step", name="one", config={})
 
 
-def attempt(root: Path, status: Status, text: str) -> None:
-    """As an execution does: make the folder ready, write files, say how it ended."""
-    entry = open_entry(job_in(root))
+def attempt(root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = ()) -> None:
+    """As an execution does, after others of the same call: make the folder ready, write files, say how it ended."""
+    entry = open_entry(job_in(root).but(attempts=[*before]))
     for name in WRITTEN:
         path = entry.record.directory / name
         path.parent.mkdir(exist_ok=True)
@@ -43,7 +45,7 @@ def attempt(root: Path, status: Status, text: str) -> None:
     entry.close(Conclusion(status, made=frozenset({"out.txt", "sub/b.txt"})))
 
 
-def killed_at(step: int, root: Path, status: Status, text: str) -> bool:
+def killed_at(step: int, root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = ()) -> bool:
     """Make an attempt in a process that is killed before its nth step; false if it came to its end."""
     child = os.fork()
     if not child:
@@ -56,7 +58,7 @@ def killed_at(step: int, root: Path, status: Status, text: str) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        attempt(root, status, text)
+        attempt(root, status, text, before)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL)
@@ -123,6 +125,36 @@ def files(folder: Path) -> dict[str, str]:
 ONE = pd.DataFrame({"instance_name": ["one"]})
 FOLDER = Path("runs/step/one")
 EDITED = Path("runs/.ductaflow/edited/step/one")
+
+
+def test_a_kill_of_a_second_attempt_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    """The last good results are whole, and the logs of attempts are gone once the instance is executed anew."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    base = tmp_path / "base"
+    (base / "runs").mkdir(parents=True)
+    attempt(base, Status.DONE, "one")
+    attempt(base, Status.FAILED, "two")
+    failed = read_record(base / "runs/step/one")
+    assert failed is not None
+    before = [attempt_of(failed, "run.attempt-1.log")]
+    step, was_killed = 0, True
+    while was_killed:
+        step += 1
+        root = tmp_path / "copy"
+        shutil.copytree(base, root)
+        here = root / "runs/step/one"
+        was_killed = killed_at(step, root, Status.DONE, "three", before)
+        assert good(here, "three") or good(root / "runs/.ductaflow/previous/step/one", "one"), f"lost at step {step}"
+        if not was_killed:
+            assert (here / "run.attempt-1.log").read_text() == "two"
+        attempt(root, Status.DONE, "four")
+        assert good(here, "four"), f"not good after step {step}"
+        names = ["config.json", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
+        assert sorted(path.name for path in here.iterdir()) == names, f"left behind after step {step}"
+        assert not list((root / "runs/.ductaflow").rglob("run*.log"))
+        shutil.rmtree(root)
+    assert step > 10
 
 
 @pytest.mark.engines("fork", "spawn")
