@@ -7,13 +7,13 @@ there is to import, is left to the flow.
 from __future__ import annotations
 
 import functools
-import sys
 from pathlib import Path
 
 from ductaflow_runtime.conductor.module_search import Search
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.flow.code import FLOW
+from ductaflow_runtime.terminal import say
 
 _MOST = 10
 
@@ -44,4 +44,4 @@ def tell_of_shared_cells(call: Call) -> None:
 
 @functools.cache
 def _tell_once(_flow: Path, line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    say(line)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.values import texts_in
-from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError, RecordError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -34,7 +34,7 @@ from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
-from ductaflow_runtime.runs.failure import interrupted, of_exception
+from ductaflow_runtime.runs.failure import interrupted, of_exception, of_surroundings
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import look
@@ -55,7 +55,10 @@ def execute(given: Assignment) -> bool:
     """
     job = given.job
     directory = job.instance.directory
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RecordError(f"{directory} is not a folder, nor can one be made there; move away what is") from None
     if job.folder is None:
         (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
     with locked(directory) as free:
@@ -93,7 +96,7 @@ def _execute(given: Assignment) -> None:
     except KeyboardInterrupt:
         entry.close(replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        entry.close(Conclusion(Status.FAILED, of_exception(error), made=_made()))
+        entry.close(Conclusion(Status.FAILED, of_surroundings(error), made=_made()))
 
 
 def _is_executed_here(job: Job) -> bool:
@@ -138,6 +141,7 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
         ran = _run(given, notebook, choice.kernel, execution, shared)
 
     given.observe(Phase.SAVE)
+    problem = entry.reclaim()
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given)
     error = placed(error, ran, numbers, job)
@@ -161,8 +165,10 @@ def _execute_flow(given: Assignment, entry: Entry) -> Conclusion:
     )
     if choice.is_python:
         warned = execution.warned.count if ran.watched else None
-        return Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables)
-    return _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
+        conclusion = Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables)
+    else:
+        conclusion = _with_results_of_file(Conclusion(status, error, fingerprint=seen), entry)
+    return conclusion.spoiled_by(problem)
 
 
 def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:

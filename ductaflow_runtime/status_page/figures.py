@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 import re
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.files import read_json
 from ductaflow_runtime.runs.states import STATES
 from ductaflow_runtime.status_page.page_cache import remember, remembered
 from ductaflow_runtime.status_page.row import Row
@@ -182,7 +182,7 @@ def notebook_figures(path: Path) -> tuple[list[Figure], int]:
     try:
         if path.stat().st_size > NOTEBOOK_BYTES:
             return [], 0
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = read_json(path)["cells"]
         code = [cell for cell in cells if cell["cell_type"] == "code" and not _injected(cell)]
         bundles = [
             (number, output.get("data") or {})

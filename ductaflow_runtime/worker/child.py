@@ -19,7 +19,7 @@ from ductaflow_runtime.execution.execute import execute
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import Pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
-from ductaflow_runtime.runs.failure import of_exception
+from ductaflow_runtime.runs.failure import of_surroundings
 from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
 from ductaflow_runtime.worker.learning import imported_by_packages
@@ -107,7 +107,7 @@ def run_child(child: Child) -> None:
             journal({"closed": True, "up to date": not executed, "imported": imported})
             code = 0
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
-            journal({"fatal": of_exception(error).to_json()})
+            journal({"fatal": of_surroundings(error).to_json()})
         finally:
             leave(code)
 

@@ -56,7 +56,8 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
 
     `left` is the record that it left unfinished, `unread` what it printed last and nobody has read.
     """
-    error = conclusion.error
+    entry = Entry(job, left, told.foreign)
+    error = conclusion.spoiled_by(entry.reclaim()).error
     assert error is not None
     log = Log(job.instance.directory / LOG_NAME)
     for name, text in unread.items():
@@ -65,7 +66,7 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     log.close()
     if told.notebook is not None:
         error = _save_notebook(told.notebook, left, error)
-    return Entry(job, left, told.foreign).close(replace(conclusion, error=error, made=told.made))
+    return entry.close(replace(conclusion, error=error, made=told.made))
 
 
 def _save_notebook(stored: dict[str, object], left: Record, error: Failure) -> Failure:
