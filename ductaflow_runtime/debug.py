@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.values import read_config
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.prepare import inject as fill
@@ -29,7 +28,7 @@ from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot
 from ductaflow_runtime.runs.failure import Failure
-from ductaflow_runtime.runs.instance import CONFIG_NAME
+from ductaflow_runtime.runs.look import stored_config
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import STATES
 from ductaflow_runtime.staleness.tracking import Tracker
@@ -86,7 +85,7 @@ def open_case(run_dir: str | os.PathLike[str]) -> Case:
     root = find_root(directory)
     if not (root / "pyproject.toml").is_file():
         root = find_root()
-    return Case(root, find_flow(root / record.flow, root), record, read_config(directory / CONFIG_NAME))
+    return Case(root, find_flow(root / record.flow, root), record, stored_config(directory))
 
 
 def find_directory(run_dir: str | os.PathLike[str]) -> Path:

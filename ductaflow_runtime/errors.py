@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ductaflow_runtime.terminal import shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -59,6 +61,10 @@ class FailureText(Protocol):
 
 class DuctaflowError(Exception):
     """Base of all errors that ductaflow raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message as a terminal may be given it: a flow, a config or a file may have any name."""
+        return shown(super().__str__())
 
 
 class ConfigError(DuctaflowError):

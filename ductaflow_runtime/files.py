@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
+import json
 import os
 import re
 import stat
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 # How long a file may change again without its time changing: a clock tick, or whole seconds where the
 # file system keeps no fractions.
 _FINE_NS = 50_000_000
 _COARSE_NS = 2_000_000_000
+_BLOCK = 1 << 18  # bytes
+# Opening a pipe that nobody writes to waits for somebody who does, unless told otherwise.
+_AT_ONCE = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 
 
 class FileState(TypedDict, total=False):
@@ -53,20 +60,24 @@ class Stat:
     mtime_ns: int
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader finds the old content or the new one, never a part."""
-    with written_beside(path, text):
+def write_atomically(path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part.
+
+    `by_way_of` is a folder on the same disk for the file while it is being written, if not the one that it lies in.
+    """
+    with written_beside(path, text, by_way_of=by_way_of):
         pass
 
 
 @contextlib.contextmanager
-def written_beside(path: Path, text: str) -> Iterator[Path]:
+def written_beside(path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None) -> Iterator[Path]:
     """A file's new content, in a file beside it that takes its place at the end, if nothing is raised."""
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    name = f".{path.name[:80]}.{os.getpid()}-{threading.get_native_id()}.tmp"
+    temporary = (by_way_of or path.parent) / name
     try:
         temporary.unlink(missing_ok=True)  # somebody may have put a link there
         with open(temporary, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
+            file.writelines([text] if isinstance(text, str) else text)
         yield temporary
         os.replace(temporary, path)
     except BaseException:
@@ -95,10 +106,36 @@ def stat_file(path: str | os.PathLike[str]) -> Stat | None:
     return Stat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """A file opened for reading; `OSError` for what is none: a pipe would be waited for, a device read, for ever."""
+    handle = os.open(path, os.O_RDONLY | _AT_ONCE)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return open(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file; `OSError` for what is none, such as a pipe."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """What a JSON file holds; `OSError` for what is no file, `ValueError` for what is no JSON."""
+    try:
+        return json.loads(read_regular(path))
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The sha256 of a file's bytes; `OSError` for what is no file."""
+    with open_regular(path) as file:
+        digest, block = hashlib.sha256(), memoryview(bytearray(_BLOCK))
+        while size := file.readinto(block):  # `None`, where there is nothing at the moment, is an end as well
+            digest.update(block[:size])
+        return digest.hexdigest()
 
 
 def is_recent(mtime_ns: int) -> bool:

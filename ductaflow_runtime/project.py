@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.errors import ProjectError
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.settings import Settings, load_settings
 
 HIDDEN = ".ductaflow"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a drive of Windows has one letter
 
 
 @dataclass(frozen=True)
@@ -130,5 +133,11 @@ def places_of(given: str | os.PathLike[str], root: Path) -> list[Path]:
 
 
 def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike[str] | None) -> Path:
-    """The folder of results; a relative one lies under the project root."""
-    return Path(os.path.normpath(root / (runs_dir if runs_dir is not None else settings.runs_dir)))
+    """The folder of results; a relative one lies under the project root. Raises `ProjectError` for an address."""
+    given = os.fspath(runs_dir if runs_dir is not None else settings.runs_dir)
+    if _ADDRESS.match(given):
+        raise ProjectError(
+            f"runs_dir {given!r} is an address, and results are kept in a folder: give a folder's path, such as "
+            '"runs"; storage elsewhere serves where it is mounted as a folder'
+        )
+    return Path(os.path.normpath(root / given))

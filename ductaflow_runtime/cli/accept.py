@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ductaflow_runtime.cli.common import find_present, known_step
+from ductaflow_runtime.cli.common import echo, find_present, known_step
 from ductaflow_runtime.cli.report import renew_index
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.states import Status
@@ -36,14 +36,14 @@ def accept(step: str, names: tuple[str, ...]) -> None:
     acceptance.check_acceptable(chosen)
     for one in chosen:
         if one.reason is None:
-            click.echo(f"{one.address}: up to date, nothing to accept")
+            echo(f"{one.address}: up to date, nothing to accept")
             continue
         try:
             acceptance.accept(one, present)
-            click.echo(f"{one.address}: accepted ({one.reason})")
+            echo(f"{one.address}: accepted ({one.reason})")
         except DuctaflowError as error:
-            click.echo(f"{one.address}: left as it is ({error})")
+            echo(f"{one.address}: left as it is ({error})")
     if any(one.reason is not None for one in chosen):
         renew_index(present.project)
     if not chosen:
-        click.echo(f"{step}: no instance is done, nothing to accept")
+        echo(f"{step}: no instance is done, nothing to accept")

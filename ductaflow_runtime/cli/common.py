@@ -7,14 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_steps
+from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from ductaflow_runtime.staleness.present import Present
 
 _MOST_NAMES = 5
+
+
+def echo(text: object) -> None:
+    """A line on the terminal, where names and reasons are text and nothing else."""
+    click.echo(shown(str(text)))
 
 
 def find_present() -> Present:

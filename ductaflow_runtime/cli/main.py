@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, apply_settings
 from ductaflow_runtime.errors import DuctaflowError, FlowError
+from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from ductaflow_runtime.conductor.plan import Call
@@ -24,8 +27,14 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except DuctaflowError as error:
-            click.echo(f"ductaflow: {error}", err=True)
+            click.echo(shown(f"ductaflow: {error}"), err=True)
             ctx.exit(1 if isinstance(error, FlowError) else 2)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # nobody reads any more: click ends the command without a word
+            where = f": {error.filename}" if error.filename else ""
+            click.echo(shown(f"ductaflow: {error.strerror or error}{where}"), err=True)
+            ctx.exit(1)
         except KeyboardInterrupt as interrupt:
             click.echo(str(interrupt) or "ductaflow: stopped", err=True)
             ctx.exit(130)
@@ -75,8 +84,8 @@ def run(
     outcome = run_one(call, config_from(call, config, settings), name)
     record = outcome.as_record(call.project)
     what = str(outcome.status) if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
-    click.echo(f"{record.step}/{record.instance_name}: {what}")
-    click.echo(f"  {outcome.directory}")
+    echo(f"{record.step}/{record.instance_name}: {what}")
+    echo(f"  {outcome.directory}")
 
 
 @main.command("plan")
@@ -100,7 +109,7 @@ def plan_one(
         return
     call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
-    click.echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
+    echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
 
 
 def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Config:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config
@@ -35,10 +36,10 @@ def parameters(flow: Path) -> None:
     code = analyse(path, project.flow_cache, keep=False)
     name = project.relative(path)
     if not code.keys.has_cell:
-        click.echo(f"{name} has no parameters cell: it can be given nothing.")
+        echo(f"{name} has no parameters cell: it can be given nothing.")
         return
     for line in in_config(name, code, project) if code.keys.takes_config else as_variables(name, path, code):
-        click.echo(line)
+        echo(line)
 
 
 def as_variables(name: str, path: Path, code: FlowCode) -> Iterator[str]:

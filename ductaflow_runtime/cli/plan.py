@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import click
-
+from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.errors import DuctaflowError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def plan_conductor(path: Path) -> None:
             end = _told_end(path, error.__traceback__, f"where it raises {type(error).__name__}: {error}")
         with rehearsal.aside():
             for line in [*_told_steps(rehearsal.steps), *end, "nothing was executed"]:
-                click.echo(line)
+                echo(line)
     if failed:
         sys.exit(1)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.cli.common import count, known_step, local_time, some
+from ductaflow_runtime.cli.common import count, echo, known_step, local_time, some
 from ductaflow_runtime.cli.report import renew_index
 from ductaflow_runtime.errors import ConfigError, DuctaflowError
 from ductaflow_runtime.project import Project
@@ -46,13 +46,13 @@ def prune(step: str, yes: bool) -> None:
     removals = [plan_removal(runs_dir, step, name) for name in not_in_control(runs_dir, step)]
     rows = f"the {count(len(control.names), 'row')} that were said to be all ({local_time(control.at)})"
     if removals:
-        click.echo(f"{step}: not among {rows}:")
+        echo(f"{step}: not among {rows}:")
     for one in removals:
         when = f"executed {local_time(one.record.started)}, " if one.record is not None else ""
-        click.echo(f"  {step}/{one.instance.name}: {when}{_removal_text(one)}")
+        echo(f"  {step}/{one.instance.name}: {when}{_removal_text(one)}")
     doable = [one for one in removals if not one.obstacle and one.ours]
     if not doable:
-        click.echo(f"{step}: nothing to remove")
+        echo(f"{step}: nothing to remove")
         return
     if not yes:
         click.confirm(f"Remove {count(len(doable), 'instance')} from {runs_dir / step}?", abort=True)
@@ -68,10 +68,10 @@ def _remove_all(step: str, removals: Sequence[Removal]) -> None:
         try:
             remove(one)
         except DuctaflowError as error:
-            click.echo(f"{step}/{one.instance.name}: left alone ({error})")
+            echo(f"{step}/{one.instance.name}: left alone ({error})")
         else:
             removed += 1
-    click.echo(f"{step}: removed {count(removed, 'instance')}")
+    echo(f"{step}: removed {count(removed, 'instance')}")
 
 
 def _removal_text(one: Removal) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_instances
@@ -28,12 +29,12 @@ def report(steps: tuple[str, ...], code: bool | None) -> None:
     """Write runs/index.html, the page of all instances; or a page for each instance of a step."""
     project = Project.find()
     if not steps:
-        click.echo(write_index(project))
+        echo(write_index(project))
     for step in steps:
         made, left_out = make_pages(project.runs_dir, step, project.settings.code if code is None else code)
-        click.echo(f"{step}: {made} HTML page{'' if made == 1 else 's'} written")
+        echo(f"{step}: {made} HTML page{'' if made == 1 else 's'} written")
         for line in left_out:
-            click.echo(f"  without a page: {line}")
+            echo(f"  without a page: {line}")
 
 
 def renew_index(project: Project) -> None:
@@ -93,8 +94,8 @@ def debug(run_dir: Path) -> None:
 
     path = make_debug_notebook(run_dir)
     command = open_command(path)
-    click.echo(path)
+    echo(path)
     if command and sys.stdout.isatty():
         subprocess.run(command, check=False)
     else:
-        click.echo(f"open it with: {shlex.join(command or ['jupyter', 'lab', str(path)])}")
+        echo(f"open it with: {shlex.join(command or ['jupyter', 'lab', str(path)])}")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.cli.common import count, find_present, known_step, some
+from ductaflow_runtime.cli.common import count, echo, find_present, known_step, some
 from ductaflow_runtime.runs.failure import UNKNOWN
 from ductaflow_runtime.runs.states import COUNTED, Status
+from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,7 @@ def status(step: str | None) -> None:
     runs_dir = present.project.runs_dir
     steps = list_steps(runs_dir) if step is None else [known_step(runs_dir, step)]
     if not steps:
-        click.echo(f"nothing has run yet: there is no step in {runs_dir}")
+        echo(f"nothing has run yet: there is no step in {runs_dir}")
         return
     found = {each: examine(present, each) for each in steps}
     gone = {each: not_in_control(runs_dir, each) for each in steps}
@@ -51,7 +52,7 @@ def status(step: str | None) -> None:
     more = {"with warnings": _numbers(warned), "without a row": absent if any(known.values()) else {}}
     _show_counts(console, found, more | {"without a folder": _numbers(to_come)})
     if any(known.values()) and not all(known.values()):
-        click.echo("?  not known: no run_instances(..., whole=True) has said which rows of this step are all")
+        echo("?  not known: no run_instances(..., whole=True) has said which rows of this step are all")
     _show_list(console, "Failures", _grouped((_failure(one), one) for one in _in(everything, Status.FAILED)))
     _show_list(console, "Interrupted", [one.address for one in _in(everything, Status.INTERRUPTED)])
     damaged = [f"{one.address}: {one.reason}" for one in _in(everything, Status.DAMAGED)]
@@ -105,7 +106,7 @@ def _show_counts(console: Console, found: dict[str, list[Found]], more: dict[str
     with console.capture() as written:
         console.print(table)
     for line in written.get().splitlines():
-        click.echo(line.rstrip())
+        echo(line.rstrip())
 
 
 def _show_list(console: Console, title: str, lines: Sequence[str]) -> None:
@@ -113,8 +114,7 @@ def _show_list(console: Console, title: str, lines: Sequence[str]) -> None:
         return
     console.print(f"\n{title}", style="bold", soft_wrap=True)
     for line in lines[:_MOST_LINES]:
-        shown = line.encode("utf-8", "backslashreplace").decode()  # an error may hold half a character
-        console.print(f"  {shown}", soft_wrap=True)
+        console.print(f"  {shown(line)}", soft_wrap=True)
     if len(lines) > _MOST_LINES:
         console.print(f"  and {len(lines) - _MOST_LINES} more", soft_wrap=True)
 

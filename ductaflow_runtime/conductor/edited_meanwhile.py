@@ -6,7 +6,6 @@ out of date.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import cast
@@ -21,6 +20,7 @@ from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.why_stale import code_change, input_change, module_change
+from ductaflow_runtime.terminal import say
 
 _MOST_CAUSES = 5
 
@@ -46,7 +46,7 @@ class EditedMeanwhile(Observer):
         """Say it."""
         text = self.text()
         if text:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            say(text)
 
     def text(self) -> str:
         """Which rows are already out of date, and why; nothing if none is."""

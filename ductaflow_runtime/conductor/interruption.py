@@ -20,6 +20,7 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.execution.context import in_kernel
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.terminal import say
 
 _TOLD = "_ductaflow_told"
 
@@ -91,7 +92,7 @@ def _show_lines_only() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if hasattr(error, _TOLD):
-            print(error, file=sys.stderr, flush=True)  # noqa: T201
+            say(str(error))
         else:
             show(kind, error, trace)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from ductaflow_runtime.conductor.observers import Observer
@@ -13,6 +12,7 @@ from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.kernels import choose_kernel
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.terminal import say
 
 _MOST_PROBLEMS = 20
 
@@ -67,4 +67,4 @@ def _unread(code: FlowCode, instances: Sequence[Instance], language: str) -> dic
 
 
 def _say(text: str) -> None:
-    print(f"ductaflow: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    say(f"ductaflow: {text}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ductaflow_runtime.conductor.observers import Observer, say
+from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.context import current
@@ -12,6 +12,7 @@ from ductaflow_runtime.runs.instance import list_instances
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.terminal import say
 
 
 class NothingSaved(Observer):

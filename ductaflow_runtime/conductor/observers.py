@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -15,6 +14,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
 from ductaflow_runtime.status_page.stale_marks import marked
+from ductaflow_runtime.terminal import say
 from ductaflow_runtime.worker.pool import pool
 
 Running = Callable[[], Sequence[Instance]]
@@ -50,7 +50,7 @@ class Announcement(Observer):
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """Say it."""
-        print(announce(self._step, plans, refreshed), file=sys.stderr, flush=True)  # noqa: T201
+        say(announce(self._step, plans, refreshed))
 
 
 class SweepPage(Observer):
@@ -129,8 +129,3 @@ class Retrying(Observer):
         retries = pool().retries
         while retries:
             self._say(retries.popleft())
-
-
-def say(text: str) -> None:
-    """A line for whoever watches."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ductaflow_runtime.errors import ConfigError, FlowFileError
 from ductaflow_runtime.flow.code import FLOW
 from ductaflow_runtime.memory import amount, limit_problem, machine_memory
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.terminal import say
 
 _MOST = 10
 
@@ -86,4 +86,4 @@ def check_memory(call: Call, at_once: int) -> None:
 
 @functools.cache
 def _tell_once(_flow: Path, line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    say(line)

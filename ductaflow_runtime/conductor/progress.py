@@ -6,6 +6,7 @@ Of each kind of failure the first is told in full as it happens, of few kinds; a
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import time
@@ -18,10 +19,12 @@ from ductaflow_runtime.conductor.observers import Observer, Running
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import describe_failure, kind_of
 from ductaflow_runtime.execution.context import in_kernel
+from ductaflow_runtime.files import open_regular
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import LOG_NAME, Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.terminal import say, shown
 
 if TYPE_CHECKING:
     from tqdm.std import tqdm
@@ -114,7 +117,7 @@ class Progress(Observer):
         seconds = self._clock() - self._since[slowest.name]
         if seconds < _LONG_S:
             return ""
-        said = _last_line(slowest)
+        said = shown(_last_line(slowest))
         return f"; longest: {slowest.name} {duration(seconds)}" + (f" ({said})" if said else "")
 
     def _look(self, moment: float) -> None:
@@ -143,9 +146,10 @@ class Progress(Observer):
     def say(self, text: str) -> None:
         """A line beside the bar."""
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            with contextlib.suppress(OSError, ValueError):  # the terminal has gone
+                self._bar.write(shown(text), file=sys.stderr)
         else:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            say(text)
 
 
 def duration(seconds: float) -> str:
@@ -158,7 +162,7 @@ def duration(seconds: float) -> str:
 def _last_line(instance: Instance) -> str:
     """What an instance printed last."""
     try:
-        with open(instance.directory / LOG_NAME, "rb") as file:
+        with open_regular(instance.directory / LOG_NAME) as file:
             file.seek(max(0, file.seek(0, 2) - _END_OF_LOG))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:

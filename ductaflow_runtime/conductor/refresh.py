@@ -5,7 +5,6 @@ Nobody's row depends on that, so what cannot be refreshed is left as it is, with
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -19,6 +18,7 @@ from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import code_state
+from ductaflow_runtime.terminal import say
 
 _LONGEST = 120
 
@@ -45,10 +45,9 @@ def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Outcome
 
 def _tell(instance: Instance, what: str, error: Exception) -> None:
     cause = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
-    print(  # noqa: T201
+    say(
         f"ductaflow: {instance.step}/{instance.name} is up to date, but its {what} could not be renewed ({cause}) "
-        "and stays as it is; run it with force=True to have a new one",
-        file=sys.stderr,
+        "and stays as it is; run it with force=True to have a new one"
     )
 
 

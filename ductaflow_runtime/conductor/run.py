@@ -6,7 +6,6 @@ project -> instances -> plans -> `conduct` (refresh, jobs, sweep) -> the frame w
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.conduct import conduct
@@ -16,19 +15,20 @@ from ductaflow_runtime.conductor.head_start import head_start
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
-from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, Retrying, SweepPage, Waiting, say
+from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, Retrying, SweepPage, Waiting
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
-from ductaflow_runtime.errors import FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.terminal import say
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -154,6 +154,11 @@ def run_instances(
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
     patience = patience_for(on_error)
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ConfigError(
+            "executor must be a concurrent.futures.Executor, such as dask.distributed.Client().get_executor() or "
+            f"concurrent.futures.ThreadPoolExecutor(4), not {executor!r}"
+        )
     options = Options(
         force=force,
         timeout=timeout,
@@ -181,7 +186,7 @@ def run_instances(
         error = InstancesFailed(failed, frame, patience.note(not_run))
         if on_error != "continue":
             raise error
-        print(error.in_brief(), file=sys.stderr, flush=True)  # noqa: T201
+        say(error.in_brief())
     return frame
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ductaflow_runtime.conductor.dataframe import NAME, typed
 from ductaflow_runtime.errors import ConfigError, MissingExtraError, RecordError
+from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.runs.instance import list_instances
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
@@ -58,7 +59,7 @@ def _done(runs_dir: Path, step: str) -> Iterator[Record]:
 def _read(record: Record, table: str) -> pd.DataFrame:
     told = (record.tables or {})[table]
     file = told["file"]
-    content = (record.directory / file).read_bytes()
+    content = read_regular(record.directory / file)
     if hashlib.sha256(content).hexdigest() != (record.outputs or {}).get(file, {}).get("sha256"):
         raise RecordError(f"{file} has been changed")
     try:

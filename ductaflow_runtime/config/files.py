@@ -15,7 +15,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import TOO_FINE, Config, read_config, to_config
+from ductaflow_runtime.config.values import (
+    TOO_FINE,
+    TOO_MANY_DIGITS,
+    Config,
+    parse_config,
+    read_config,
+    text_of,
+    to_config,
+)
 from ductaflow_runtime.errors import ConfigError
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
@@ -44,32 +52,33 @@ def read_config_file(path: Path) -> Config:
 
 def _read_unknown(path: Path) -> Config:
     """Any other ending is JSON, as it always was, or a mistake."""
-    text = _text_of(path)
+    text = _text_of(path)  # once: a pipe has no second time
     try:
         json.loads(text)
+    except RecursionError:
+        pass  # told below
     except ValueError as error:
         raise ConfigError(
             f"config file {path} is not valid JSON ({error}), and its ending {path.suffix} says nothing else; "
             "keep a config as .json, .yaml (or .yml) or .toml"
         ) from None
-    return read_config(path)
+    return parse_config(text, f"config file {path}")
 
 
 def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"config file not found: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    return text_of(path, Path.read_bytes)
 
 
 def _read_toml(path: Path) -> Config:
     text = _text_of(path)
     try:
         loaded = tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"config file {path} is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+    except ValueError:  # of Python's int()
+        raise ConfigError(f"config file {path} holds {TOO_MANY_DIGITS}") from None
     fine = [(text.count("\n", 0, found.start()) + 1, found["fine"]) for found in _TOML.finditer(text) if found["fine"]]
     if fine:
         problems = [f"line {line}: {TOO_FINE.format(written=written)}" for line, written in fine]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sys
+from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write
 _DEEPEST = 60
 _DEEP = f"nested more than {_DEEPEST} deep"
 _MOST_DIGITS = sys.int_info.default_max_str_digits
+TOO_MANY_DIGITS = f"a whole number of more than {_MOST_DIGITS} digits; give it as text, such as hex(n)"
 _TOO_LONG = 10**_MOST_DIGITS
 """Python neither writes nor reads a longer whole number as text, unless told to."""
 
@@ -106,7 +108,7 @@ def _is_missing(value: object) -> bool:
 
 def _whole(value: int, key: str, problems: list[str]) -> int:
     if not -_TOO_LONG < value < _TOO_LONG:
-        problems.append(f"{key}: a whole number of more than {_MOST_DIGITS} digits; give it as text, such as hex(n)")
+        problems.append(f"{key}: {TOO_MANY_DIGITS}")
     return value
 
 
@@ -161,28 +163,41 @@ def digest(config: Config) -> str:
 
 def read_config(path: Path) -> Config:
     """The config in a JSON file; raises `ConfigError` that says what is wrong and where."""
+    return parse_config(text_of(path, Path.read_bytes), f"config file {path}")
+
+
+def text_of(path: Path, read: Callable[[Path], bytes]) -> str:
+    """The text of a config file; raises `ConfigError` for one that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise ConfigError(f"config file not found: {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config file {path} cannot be read: {error}") from None
+
+
+def parse_config(text: str, where: str) -> Config:
+    """The config in a JSON text; raises `ConfigError` that says what is wrong with it."""
     try:
-        loaded = json.loads(text, object_pairs_hook=_unique_keys(f"config file {path}"))
+        loaded = json.loads(text, object_pairs_hook=_unique_keys(where))
     except json.JSONDecodeError as error:
         raise ConfigError(
-            f"config file {path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"{where} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
-    return to_config(loaded, f"config file {path}")
+    except RecursionError:
+        raise ConfigError(f"{where} is {_DEEP}") from None
+    except ValueError:  # of Python's int(): it is JSON, but nobody could write it back
+        raise ConfigError(f"{where} holds {TOO_MANY_DIGITS}") from None
+    return to_config(loaded, where)
 
 
 def _unique_keys(where: str) -> Callable[[list[tuple[str, Any]]], Config]:
     def build(pairs: list[tuple[str, Any]]) -> Config:
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-        if twice:
+        built = dict(pairs)
+        if len(built) < len(pairs):
+            twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
             raise ConfigError(f"{where} gives a key twice: {', '.join(twice)}")
-        return dict(pairs)
+        return built
 
     return build
 
@@ -211,6 +226,8 @@ def _given_as_text(text: str, where: str) -> Json:
     """JSON, else the text itself, such as `NaN`, which JSON does not have; raises `ConfigError` for a key twice."""
     try:
         value: Json = json.loads(text, object_pairs_hook=_unique_keys(where), parse_constant=_no_json)
+    except RecursionError:
+        raise ConfigError(f"{where} is {_DEEP}") from None
     except ValueError:
         return text
     return value

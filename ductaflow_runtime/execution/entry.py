@@ -21,12 +21,13 @@ from ductaflow_runtime.execution.job import Job, command_line
 from ductaflow_runtime.execution.usage import UNKNOWN, Usage
 from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.runs.artifacts import NO_FILE, Snapshot, clear_folders, clear_halves, describe_files, snapshot
-from ductaflow_runtime.runs.failure import Failure, folder_removed
+from ductaflow_runtime.runs.failure import FOLDER_REMOVED, Failure
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
 from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
+from ductaflow_runtime.runs.reclaim import move_away, reclaim
 from ductaflow_runtime.runs.record import FILE_NAME, Record, new_record, now, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
@@ -47,6 +48,13 @@ class Conclusion:
     tables: dict[str, Any] | None = None
     usage: Usage = UNKNOWN
 
+    def spoiled_by(self, problem: Failure | None) -> Conclusion:
+        """The same of a flow that did this to its folder; its own error comes first, if it had a folder then."""
+        if problem is None:
+            return self
+        keeps = self.error is not None and problem.type != FOLDER_REMOVED
+        return replace(self, status=Status.FAILED, error=self.error if keeps else problem)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -62,9 +70,7 @@ class Entry:
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success drops the results kept before it."""
-        if not self.record.directory.is_dir():
-            self.record.directory.mkdir(parents=True)
-            conclusion = replace(conclusion, status=Status.FAILED, error=folder_removed())
+        conclusion = conclusion.spoiled_by(self.reclaim())
         finished = now()
         started = datetime.datetime.fromisoformat(self.record.started or finished)
         duration = (datetime.datetime.fromisoformat(finished) - started).total_seconds()
@@ -91,6 +97,15 @@ class Entry:
         else:
             write_record(final)
         return final
+
+    def reclaim(self) -> Failure | None:
+        """Have the folder as a record needs it; gives what the flow has done to it, if it has and nobody knows yet."""
+        problem = reclaim(self.job.instance, self.record.flow_stem)
+        if problem is not None:
+            config = self.record.directory / CONFIG_NAME
+            if not config.exists():
+                write_atomically(config, configs.dump(self.job.config))
+        return problem
 
     def has_written(self, name: str) -> bool:
         """Whether this execution has written a file in the instance's folder, as far as that is known."""
@@ -191,4 +206,5 @@ def _clear(job: Job, before: Record | None, running: Record) -> None:
         clear_folders(instance.directory)
     else:
         make_way(instance, running.flow_stem)
+    move_away(instance, written_by_runtime(running.flow_stem) - {FILE_NAME})
     clear_halves(instance.directory, running.flow_stem)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.secrets import Mask, look_up, mask_of
 from ductaflow_runtime.config.values import texts_in
-from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError, RecordError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -37,7 +37,7 @@ from ductaflow_runtime.flow.notebook import number_cells, save_notebook
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
-from ductaflow_runtime.runs.failure import interrupted, of_exception
+from ductaflow_runtime.runs.failure import interrupted, of_exception, of_surroundings
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import Seen, look
@@ -59,7 +59,10 @@ def execute(given: Assignment) -> bool:
     """
     job = given.job
     directory = job.instance.directory
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RecordError(f"{directory} is not a folder, nor can one be made there; move away what is") from None
     if job.folder is None:
         (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
     with locked(directory) as free:
@@ -100,7 +103,7 @@ def _execute(given: Assignment) -> None:
     except KeyboardInterrupt:
         _close(given, entry, replace(_broken_off(given), made=_made()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        _close(given, entry, Conclusion(Status.FAILED, masked_failure(of_exception(error), mask), made=_made()))
+        _close(given, entry, Conclusion(Status.FAILED, masked_failure(of_surroundings(error), mask), made=_made()))
 
 
 def _close(given: Assignment, entry: Entry, conclusion: Conclusion) -> None:
@@ -150,6 +153,7 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
 
     given.observe(Phase.SAVE)
     mask_notebook(ran.notebook, mask)
+    problem = entry.reclaim()
     save_notebook(ran.notebook, record.notebook)
     status, error = judge(ran, numbers, given)
     error = masked_failure(placed(error, ran, numbers, job), mask)
@@ -174,8 +178,11 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
     usage = Usage(peak_memory=ran.memory)
     if choice.is_python:
         warned = execution.warned.count if ran.watched else None
-        return Conclusion(status, error, warned, execution.named_results, seen, _made(), execution.tables, usage)
-    return _with_results_of_file(Conclusion(status, error, fingerprint=seen, usage=usage), entry)
+        tables = execution.tables
+        conclusion = Conclusion(status, error, warned, execution.named_results, seen, _made(), tables, usage)
+    else:
+        conclusion = _with_results_of_file(Conclusion(status, error, fingerprint=seen, usage=usage), entry)
+    return conclusion.spoiled_by(problem)
 
 
 def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:

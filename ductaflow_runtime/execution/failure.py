@@ -14,7 +14,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import relative_to_root, without_escapes
 from ductaflow_runtime.flow.notebook import place_of
 from ductaflow_runtime.kernel.log import plain
-from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell
+from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell, of_surroundings
 from ductaflow_runtime.runs.states import Status
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def judge(ran: Ran, numbers: dict[str, int], given: Assignment) -> tuple[Status,
         return Status.DONE, None
     if ename == "KeyboardInterrupt":
         return Status.INTERRUPTED, interrupted(at)
+    if isinstance(error, OSError):  # not a cell's, whose errors papermill wraps
+        return Status.FAILED, of_surroundings(error)
     failure = of_cell(ename, plain_text(getattr(error, "evalue", str(error))), getattr(error, "traceback", []), cell)
     return Status.FAILED, advise(failure, Path(given.job.flow), Path(given.job.root))
 

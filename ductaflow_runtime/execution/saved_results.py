@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.values import Config, Json, to_json, type_name
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.files import read_json
 
 RESULTS_NAME = "results.json"
 _REFUSED = "save_results cannot store:"
@@ -68,7 +68,7 @@ def read_results(directory: Path) -> Config:
     """The results in a flow's `results.json`, if it wrote one; raises `ConfigError` for one that cannot be stored."""
     path = directory / RESULTS_NAME
     try:
-        loaded = json.loads(path.read_bytes())
+        loaded = read_json(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -15,9 +15,10 @@ from pathlib import Path
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.secrets import resolved
 from ductaflow_runtime.config.values import Config, apply_settings
-from ductaflow_runtime.errors import DuctaflowError, FlowFileError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError, FlowFileError
 from ductaflow_runtime.execution.script_reads import check_imported, is_child, pause_watching
 from ductaflow_runtime.execution.script_text import check_order, read_script
+from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.gate import admit, expect
 from ductaflow_runtime.parameters.keys import FlowKeys
@@ -53,6 +54,7 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
             _check(flow, root, config, default_config, asked_by=Path(caller).resolve())
         check_imported(root)
         if given.output_dir is None:
+            _check_not_in_instance(flow, root)
             os.chdir(flow.parent)
         else:
             from ductaflow_runtime.execution.script_run import begin_script_run
@@ -61,6 +63,17 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
     except DuctaflowError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return given_config
+
+
+def _check_not_in_instance(flow: Path, root: Path) -> None:
+    """Refuse a call from an instance's folder that does not say where to write: several would write to one place."""
+    here = Path.cwd()
+    if here.parent.parent == Project.at(root).runs_dir.resolve():
+        raise ConfigError(
+            f"called in {relative_to_root(here, root)}, the folder of an instance, without --output-dir: the results "
+            f"would not go there but to {relative_to_root(flow.parent, root)}/, as those of every such call do. Add "
+            "--output-dir . to have them there"
+        )
 
 
 def _check(flow: Path, root: Path, config: Config, default_config: Default, *, asked_by: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import FlowFileError
-from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.files import read_json, write_atomically
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import PARAMETERS, has_tag, read_bytes, read_notebook
@@ -61,7 +61,7 @@ _known: dict[str, FlowCode] = {}
 
 def _stored_answer(stored: Path) -> FlowCode | None:
     try:
-        known: dict[str, Any] = json.loads(stored.read_bytes())
+        known: dict[str, Any] = read_json(stored)
         lists = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return FlowCode(**{**known, **lists, "keys": from_json(known["keys"])})
     except OSError:

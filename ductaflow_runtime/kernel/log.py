@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import os
 import re
+import stat
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ductaflow_runtime.files import without_escapes
 
 _LABELS = {"stdout": "out", "stderr": "err"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CAREFULLY = sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY"))
 _LONGEST_LINE = 100_000
 _PROGRESS_EVERY_S = 5.0
 
@@ -24,7 +27,7 @@ class Log:
     """
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._handle = _open_to_add(path)
         size = os.fstat(self._handle).st_size
         if size and os.pread(self._handle, 1, size - 1) != b"\n":
             os.write(self._handle, b"\n")  # the process that wrote so far died within a line
@@ -83,6 +86,15 @@ class Log:
         self._open = name if begun else None
         with contextlib.suppress(OSError):  # a full disk must not turn print() into an error
             os.write(self._handle, (text if begun else text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _open_to_add(path: Path) -> int:
+    """The log's descriptor; `OSError` for what is no file of its own: a link would have it written elsewhere."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _CAREFULLY, 0o666)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
 
 
 def is_progress(line: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -20,6 +19,7 @@ from ductaflow_runtime.parameters.check import ADVICE, KeyChecks, KeyProblem, sh
 from ductaflow_runtime.parameters.inject import NAME, given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.parameters.modules import ModuleNames, names_in_modules
+from ductaflow_runtime.terminal import say
 
 _MOST_NAMED = 8
 
@@ -240,9 +240,9 @@ def warn(expected: Expected, texts: Iterable[str], *, once: bool = False) -> Non
         if once:
             _print_once(str(expected.flow), line)
         else:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            say(line)
 
 
 @cache
 def _print_once(_flow: str, line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    say(line)

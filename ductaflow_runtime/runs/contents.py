@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.files import FileState, Stat, hash_file, hash_names, is_recent, stat_file, write_atomically
+from ductaflow_runtime.files import (
+    FileState,
+    Stat,
+    hash_file,
+    hash_names,
+    is_recent,
+    read_json,
+    stat_file,
+    write_atomically,
+)
 from ductaflow_runtime.runs.record import Record, read_record
 
 # Below this, reading a cached answer costs as much as reading the file.
@@ -108,7 +117,7 @@ class Contents:
         stored = self._entry(path)
         if before is not None and stored is not None and before.size >= _WORTH_CACHING:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                known = json.loads(stored.read_bytes())
+                known = read_json(stored)
                 if (known["size"], known["mtime_ns"]) == (before.size, before.mtime_ns):
                     return str(known["sha256"])
         found = hash_file(path)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.files import read_json, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.instance import list_instances
 from ductaflow_runtime.runs.record import now
@@ -57,7 +57,7 @@ def _both(first: Sequence[str], second: Sequence[str]) -> list[str]:
 def last_control(runs_dir: Path, step: str) -> Control | None:
     """The note of the step's rows; `None` if no sweep has left one."""
     try:
-        known = Control(**json.loads(_control_file(runs_dir, step).read_bytes()))
+        known = Control(**read_json(_control_file(runs_dir, step)))
     except (OSError, ValueError, TypeError):
         return None
     return known if isinstance(known.names, list) and isinstance(known.ever, list) else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import re
 import signal
 import traceback as tracebacks
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -16,6 +18,7 @@ from ductaflow_runtime.files import without_escapes
 from ductaflow_runtime.memory import amount
 from ductaflow_runtime.runs.stored import Stored
 
+_OUTSIDE = "outside the flow; has the flow changed what all code in its process uses, such as json, open or os?"
 _NUMBER = re.compile(r"\d+(\.\d+)?(e[+-]?\d+)?")
 UNKNOWN = "unknown error"
 NOT_BEGUN = "interrupted before it began"
@@ -26,6 +29,7 @@ _LASTING = frozenset(
         *("ConfigError", "FlowFileError", "MissingExtraError", "ProjectError", "RecordError"),
     )
 )
+FOLDER_REMOVED = "FolderRemoved"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,26 @@ def of_exception(error: BaseException, cell: int | None = None) -> Failure:
     return Failure(type(error).__name__, str(error), cell, text)
 
 
+def of_surroundings(error: BaseException) -> Failure:
+    """An exception that did not come through the flow's code: it was about to begin, or its end to be recorded."""
+    failure = of_exception(error)
+    if isinstance(error, DuctaflowError):
+        return failure
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return replace(failure, message="the flow closed descriptors that are not its own; its output ends there")
+    if isinstance(error, OSError) and error.strerror:
+        return replace(failure, message=error.strerror + _place_in(error))
+    return replace(failure, message=f"{error} ({_OUTSIDE})")
+
+
+def _place_in(error: OSError) -> str:
+    """The file that could not be used; of one on its way to its place, the folder."""
+    if not isinstance(error.filename, str):
+        return ""
+    folder, name = os.path.split(error.filename)
+    return f": {folder if name.startswith('.') and name.endswith('.tmp') else error.filename}"
+
+
 def of_cell(name: str, message: str, traceback: Iterable[str], cell: int | None) -> Failure:
     """An error as a kernel tells it: the name of its type, its message, and its traceback in coloured lines."""
     return Failure(name, message, cell, without_escapes("\n".join(traceback)))
@@ -121,7 +145,19 @@ def interrupted(cell: int | None = None) -> Failure:
 
 def folder_removed() -> Failure:
     """The flow, or somebody else, took away what it was to leave its results in."""
-    return Failure("FolderRemoved", "the instance's folder was removed while the flow was running")
+    return Failure(FOLDER_REMOVED, "the instance's folder was removed while the flow was running")
+
+
+def folder_replaced() -> Failure:
+    """The same, and something else has taken its place."""
+    message = "the instance's folder was removed and another put in its place while the flow was running"
+    return Failure(FOLDER_REMOVED, message)
+
+
+def names_taken(taken: Sequence[str]) -> Failure:
+    """What lies where files of the runtime belong, each with its kind."""
+    message = f"the flow put something else where files of its record belong: {', '.join(taken)}"
+    return Failure("NamesTaken", f"{message}; that was moved to .ductaflow/edited in the folder of results")
 
 
 def not_begun() -> Failure:

@@ -114,6 +114,10 @@ class Folder:
         """Give something directly in it another name."""
         os.rename(self._at(old), self._at(new), src_dir_fd=self.handle, dst_dir_fd=self.handle)
 
+    def move_to(self, name: str, other: Folder) -> None:
+        """Move something directly in it to another folder on the same disk."""
+        os.rename(self._at(name), other._at(name), src_dir_fd=self.handle, dst_dir_fd=other.handle)
+
     def sync(self) -> None:
         """Have its names outlive a power cut, where the system can tell the disk."""
         if self.handle is not None:

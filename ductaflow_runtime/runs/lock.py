@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ductaflow_runtime.files import read_json
 from ductaflow_runtime.project import HIDDEN
 
 HEARTBEAT_S = 10.0
@@ -104,6 +106,18 @@ def acquire(directory: Path, *, make: bool = True) -> Lock | None:
     return None
 
 
+def is_replaced(directory: Path) -> bool:
+    """Whether another folder, or something else, is now where one was that this process holds, as far as is known."""
+    held = [handle for handle in _held if _is_folder(handle)]
+    return bool(held) and not any(_is_at(handle, os.fspath(directory)) for handle in held)
+
+
+def hold_again(directory: Path) -> None:
+    """Hold the folder that has taken the place of one that this process holds, until it ends."""
+    with contextlib.suppress(NotSupported):
+        _take(Lock(), os.fspath(directory), os.O_RDONLY)
+
+
 def lock_file(directory: Path) -> Path | None:
     """The file that stands for an instance's folder; `None` for a folder that is not in a folder of results."""
     hidden = directory.parent.parent / HIDDEN
@@ -122,7 +136,8 @@ def _take(lock: Lock, path: str, flags: int) -> bool:
 
     for attempt in range(_ATTEMPTS):
         try:
-            handle = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW * bool(flags & os.O_RDWR), 0o666)
+            flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW * bool(flags & os.O_RDWR)
+            handle = os.open(path, flags, 0o666)
         except OSError:
             return True
         try:
@@ -140,6 +155,13 @@ def _take(lock: Lock, path: str, flags: int) -> bool:
             return True
         os.close(handle)  # deleted by whoever held it: the lock is on what is there now
     return False
+
+
+def _is_folder(handle: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.fstat(handle).st_mode)
+    except OSError:
+        return False
 
 
 def _is_at(handle: int, path: str) -> bool:
@@ -168,16 +190,16 @@ def _claim(lock: Lock, path: Path, make: bool) -> bool:
     except OSError:
         return False
     with open(handle, "w", encoding="utf-8") as file:
-        json.dump({"host": host_name(), "pid": os.getpid(), "born": _born(os.getpid())}, file)
+        json.dump({"host": host_name(), "pid": os.getpid(), "born": born(os.getpid())}, file)
     lock.files.append(os.fspath(path))
     return True
 
 
 def _is_claimed(path: Path) -> bool:
     try:
-        owner = json.loads(path.read_bytes())
+        owner = read_json(path)
         if owner["host"] == host_name() and owner["born"]:
-            return bool(owner["born"] == _born(owner["pid"]))
+            return bool(owner["born"] == born(owner["pid"]))
     except FileNotFoundError:
         return False
     except (OSError, ValueError, KeyError, TypeError):
@@ -185,7 +207,7 @@ def _is_claimed(path: Path) -> bool:
     return is_beating(path)
 
 
-def _born(pid: int) -> str | None:
+def born(pid: int) -> str | None:
     """What tells a process from an earlier one of the same number (Linux); else nothing."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]

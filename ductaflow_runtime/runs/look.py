@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.config.values import Config, read_config
+from ductaflow_runtime.config.values import Config, parse_config, text_of
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
+from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.runs.instance import CONFIG_NAME
 from ductaflow_runtime.runs.lock import host_name, is_beating, is_free, locked
 from ductaflow_runtime.runs.record import FILE_NAME, Record, read_record
@@ -86,9 +87,15 @@ def config_of(record: Record) -> Config:
     if record.fingerprint is not None and record.fingerprint.config is not None:
         return record.fingerprint.config
     try:
-        return read_config(record.directory / CONFIG_NAME)
-    except (ConfigError, RecursionError):
+        return stored_config(record.directory)
+    except ConfigError:
         return {}
+
+
+def stored_config(directory: Path) -> Config:
+    """The config that an execution left in its folder; raises `ConfigError` for one that cannot be read."""
+    path = directory / CONFIG_NAME
+    return parse_config(text_of(path, read_regular), f"config file {path}")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from ductaflow_runtime.config import values as configs
-from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.errors import ProjectError, RecordError
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
@@ -93,14 +93,29 @@ class Edited:
 
     def save(self, source: Folder, name: str) -> None:
         """Give a file a place there, before it is removed where it is."""
-        if not source.holds(name):
+        if source.holds(name):
+            source.copy_to(name, self._place())
+
+    def move(self, source: Folder, name: str) -> None:
+        """Move what lies directly in a folder there, whatever it is; raises `ProjectError` if it cannot be."""
+        if source.kind(name) != stat.S_IFDIR:
+            self.save(source, name)
+            source.remove(name)
             return
+        try:
+            source.move_to(name, self._place())
+        except OSError as error:
+            where = source.path / name
+            raise ProjectError(f"{where} is a folder, where a file belongs; move it away ({error.strerror})") from None
+
+    def _place(self) -> Folder:
         if self._folder is None:
             self._folder = self._make()
-        source.copy_to(name, self._folder)
+        return self._folder
 
     def _make(self) -> Folder:
         base = self._instance.runs_dir
+        base.mkdir(parents=True, exist_ok=True)
         above = self._stack.enter_context(open_below(base, _EDITED / _address(self._instance), make=True))
         assert above is not None
         while True:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.files import FileState, written_beside
+from ductaflow_runtime.files import FileState, read_regular, written_beside
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import Failure, failure_from_json
 from ductaflow_runtime.runs.fingerprint import Fingerprint, fingerprint_from_json
@@ -165,13 +165,12 @@ def read_record(directory: Path) -> Record | None:
     """The record in an instance's folder, `None` without one; raises `RecordError` for a damaged one."""
     path = os.path.join(directory, FILE_NAME)
     try:
-        with open(path, "rb") as file:
-            text = file.read()
+        text = read_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except IsADirectoryError:
-        raise RecordError(_IS_FOLDER.format(path=path)) from None
     except OSError as error:
+        if os.path.isdir(path):
+            raise RecordError(_IS_FOLDER.format(path=path)) from None
         raise RecordError(f"{path} cannot be read: {error}") from None
     try:
         stored = _DECODER.decode(text.decode("utf-8-sig"))

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ductaflow_runtime.config.values import read_config
 from ductaflow_runtime.errors import DuctaflowError
-from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, list_instances
-from ductaflow_runtime.runs.look import Seen, look
+from ductaflow_runtime.runs.instance import Instance, list_instances
+from ductaflow_runtime.runs.look import Seen, look, stored_config
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
@@ -60,5 +59,5 @@ def _instance_of(seen: Seen, nowhere: Instance, present: Present) -> Instance:
         return nowhere
     config = record.fingerprint.config if record.fingerprint is not None else None
     if config is None:
-        config = read_config(record.directory / CONFIG_NAME)
+        config = stored_config(record.directory)
     return replace(nowhere, flow=Path(present.project.absolute(record.flow or "")), config=config)

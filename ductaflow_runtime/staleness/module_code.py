@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.files import FileState, write_atomically
+from ductaflow_runtime.files import FileState, read_json, write_atomically
 from ductaflow_runtime.flow.syntax import imported_names
 
 # Versions of Python write the same tree differently; then the text decides.
@@ -77,7 +77,7 @@ def _analyse(text: bytes, sha256: str) -> ModuleCode:
 
 def _stored_answer(stored: Path, sha256: str) -> ModuleCode | None:
     try:
-        known: dict[str, Any] = json.loads(stored.read_bytes())
+        known: dict[str, Any] = read_json(stored)
         if known["sha256"] != sha256:
             return None
         return ModuleCode(sha256, known["tree"], tuple(known["imports"]))

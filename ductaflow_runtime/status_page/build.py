@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
 from pathlib import Path
 
+from ductaflow_runtime.files import write_atomically
 from ductaflow_runtime.runs.instance import HIDDEN
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.status_page.data import page_data
@@ -54,7 +52,7 @@ class PageWriter:
         """
         began = time.monotonic()
         path = self._runs_dir / PAGE_FILE
-        _replace(path, self._html(running, seconds).encode("utf-8", errors="replace"))
+        _replace(path, self._html(running, seconds))
         if not running:
             self._rows.keep()
             self._figures.keep()
@@ -101,18 +99,8 @@ def write_page(runs_dir: Path, *, title: str, running: bool = False, staleness: 
     return PageWriter(runs_dir, title, staleness).write(running, PATIENT_FIGURE_SECONDS)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, text: str) -> None:
     """By way of `.ductaflow/`, since nothing but instances and `index.html` may appear beside it."""
     scratch = path.parent / HIDDEN
     scratch.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix="index-", suffix=".html", dir=scratch)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        temporary = Path(name)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_atomically(path, text.encode("utf-8", errors="replace").decode(), by_way_of=scratch)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.files import open_regular
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.status_page.figures import by_interest
@@ -77,7 +78,7 @@ class DetailReader:
 def log_tail(path: Path, size: int) -> str:
     """The last lines of a log, whole lines only when it was cut."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(max(0, size - LOG_BYTES))
             text = file.read(LOG_BYTES).decode("utf-8", errors="replace")
     except OSError:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ductaflow_runtime.terminal import say
 
 if TYPE_CHECKING:
     from ductaflow_runtime.status_page.build import PageWriter
@@ -43,7 +44,7 @@ class LivePage:
     def _complain(self, error: OSError) -> None:
         if not self._complained:
             self._complained = True
-            print(f"ductaflow: the status page could not be written: {error}", file=sys.stderr)  # noqa: T201
+            say(f"ductaflow: the status page could not be written: {error}")
 
 
 class PagesAtExit:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
+
+from ductaflow_runtime.files import read_json
 
 NOTEBOOK_BYTES = 40_000_000
 FIGURES_PER_INSTANCE = 6
@@ -26,7 +27,7 @@ def notebook_figures(path: Path) -> tuple[list[Figure], int]:
     try:
         if path.stat().st_size > NOTEBOOK_BYTES:
             return [], 0
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = read_json(path)["cells"]
         code = [cell for cell in cells if cell["cell_type"] == "code" and not _injected(cell)]
         bundles = [
             (number, output.get("data") or {})

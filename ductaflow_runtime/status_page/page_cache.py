@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.files import open_regular, write_atomically
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import failure_from_json
 from ductaflow_runtime.runs.record import Record
@@ -32,16 +32,8 @@ def remember(runs_dir: Path, name: str, items: Iterable[Any]) -> None:
     path = _path(runs_dir, name)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f"{name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass") as file:
-                file.write(f"{VERSION}\n")
-                file.writelines(json.dumps(item, separators=(",", ":")) + "\n" for item in items)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        lines = (json.dumps(item, separators=(",", ":")) + "\n" for item in items)
+        write_atomically(path, chain([f"{VERSION}\n"], lines))
 
 
 def forget(runs_dir: Path, name: str) -> None:
@@ -52,8 +44,8 @@ def forget(runs_dir: Path, name: str) -> None:
 
 def remembered(runs_dir: Path, name: str) -> Iterator[Any]:
     """What was kept, up to the first line that is damaged."""
-    with contextlib.suppress(OSError, ValueError), _path(runs_dir, name).open(encoding="utf-8") as file:
-        if file.readline() == f"{VERSION}\n":
+    with contextlib.suppress(OSError, ValueError, RecursionError), open_regular(_path(runs_dir, name)) as file:
+        if file.readline() == f"{VERSION}\n".encode():
             for line in file:
                 yield json.loads(line)
 

@@ -27,6 +27,7 @@ from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import NOTE, UnfitError
 from ductaflow_runtime.worker.server import Server
+from ductaflow_runtime.worker.supervise import end_children
 
 _PIPES = 3  # commands, replies, and what a worker complains of
 
@@ -40,12 +41,14 @@ class Base:
         self._parent = open_parent()
         self._preloader = Preloader(scratch / NOTE)
         self._needs: dict[str, Any] | None = None  # what the shared cells depend on, once they are executed
+        self._workers: set[int] = set()
 
     def run(self) -> None:
         """One request after the other, until the conductor is gone."""
+        inherit_orphans()
         while (received := self._next_request()) is not None:
             request, pipes = received
-            reply = _end_of(request["ended"]) if "ended" in request else self._fork(request, pipes)
+            reply = self._end_of(request["ended"]) if "ended" in request else self._fork(request, pipes)
             for descriptor in pipes:
                 os.close(descriptor)
             self._tell(reply)
@@ -84,7 +87,18 @@ class Base:
         pid = os.fork()
         if not pid:
             self._become_worker(Path(request["scratch"]), *pipes)
+        self._workers.add(pid)
         return {"pid": pid, "needs": self._needs}
+
+    def _end_of(self, pid: int) -> dict[str, Any]:
+        """How a worker ended, negative for a signal; waits for it, and ends what a killed one could not."""
+        self._workers.discard(pid)
+        code = None
+        with contextlib.suppress(ChildProcessError):
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if code:
+            end_children(besides=self._workers)
+        return {"code": code}
 
     def _execute_shared(self, job: Job) -> None:
         """Have the shared cells executed here; raises `RefusedError` if they are nothing to fork instances after."""
@@ -122,10 +136,3 @@ class Base:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)  # if the conductor was killed, nobody else does
             leave(code)
-
-
-def _end_of(pid: int) -> dict[str, Any]:
-    """How a worker ended, negative for a signal; waits for it."""
-    with contextlib.suppress(ChildProcessError):
-        return {"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}
-    return {"code": None}

@@ -22,7 +22,7 @@ from ductaflow_runtime.execution.masking import masked_failure
 from ductaflow_runtime.execution.usage import own_memory
 from ductaflow_runtime.kernel.capture import Pipes
 from ductaflow_runtime.kernel.interrupts import INTERRUPTS
-from ductaflow_runtime.runs.failure import of_exception
+from ductaflow_runtime.runs.failure import of_surroundings
 from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
 from ductaflow_runtime.worker.learning import imported_by_packages
@@ -111,7 +111,7 @@ def run_child(child: Child, inherited: int = 0) -> None:
             journal({"closed": True, "up to date": not executed, "imported": imported})
             code = 0
         except BaseException as error:  # noqa: BLE001 - the worker is told, whatever it was
-            fatal = masked_failure(of_exception(error), mask_of(child.job.config))
+            fatal = masked_failure(of_surroundings(error), mask_of(child.job.config))
             journal({"fatal": fatal.to_json()})
         finally:
             leave(code)

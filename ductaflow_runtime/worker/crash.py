@@ -59,7 +59,8 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     `left` is the record that it left unfinished, `unread` what it printed last and nobody has read.
     """
     mask = mask_of(job.config)
-    error = masked_failure(conclusion.error, mask)
+    entry = Entry(job, left, told.foreign)
+    error = masked_failure(conclusion.spoiled_by(entry.reclaim()).error, mask)
     assert error is not None
     log = Log(job.instance.directory / LOG_NAME)
     for name, text in unread.items():
@@ -69,7 +70,7 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     notebook = told.notebook if told.notebook is not None else _left_by_kernel(left)
     if notebook is not None:
         error = _save_notebook(notebook, left, error)
-    return Entry(job, left, told.foreign).close(replace(conclusion, error=error, made=told.made))
+    return entry.close(replace(conclusion, error=error, made=told.made))
 
 
 def _left_by_kernel(left: Record) -> dict[str, object] | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.files import read_json, write_atomically
 from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.terminal import say
 
 # What cannot be seen from outside, each with its reason.
 UNSEEN = {"mpi4py": "starts MPI, which belongs to the one process that started it"}
@@ -33,7 +33,7 @@ class Verdicts:
     def read(cls, path: Path) -> Verdicts:
         """Those found out earlier."""
         with contextlib.suppress(OSError, ValueError):
-            known = json.loads(path.read_bytes())
+            known = read_json(path)
             if isinstance(known, dict):
                 return cls(path, {name: str(reason) for name, reason in known.items()}, set(known))
         return cls(path)
@@ -68,7 +68,7 @@ class Verdicts:
             self._said.add(name)
         module = f"parts of {name.removesuffix(ANY_PART)}" if name.endswith(ANY_PART) else name
         text = f"ductaflow: importing {module} {reason}; so each instance imports it itself"
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        say(text)
 
 
 def is_among(name: str, modules: dict[str, str] | list[str]) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from functools import partial
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.terminal import say
 from ductaflow_runtime.worker.base_process import BaseProcess, has_bases
 from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, worker_key, worker_variables
 
@@ -68,7 +68,7 @@ class Pool:
         if not known:
             flow = job.project.relative(job.flow)
             text = f"ductaflow: executing the shared cells of {flow} {reason}; so each instance executes them itself"
-            print(text, file=sys.stderr, flush=True)  # noqa: T201
+            say(text)
 
     def begin_call(self) -> None:
         """What shared cells have failed for in an earlier call may be over."""

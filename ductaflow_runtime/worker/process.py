@@ -23,6 +23,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit
 from ductaflow_runtime.worker.commands import INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
+from ductaflow_runtime.worker.leftovers import OWNER, make_scratch
 
 NOTE = "importing"  # in a worker's scratch folder, what it imports at this moment
 Key = tuple[str, int, tuple[str, ...], bool, tuple[str, ...]]
@@ -82,7 +83,7 @@ class Traces:
 
     def __init__(self) -> None:
         self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        self.scratch = Path(tempfile.mkdtemp(prefix="ductaflow-"))
+        self.scratch = make_scratch()
 
     def of_end(self, code: int) -> UnfitError | BrokenOffError:
         """What its end means."""
@@ -186,13 +187,16 @@ def start_fresh(ends: Ends, variables: dict[str, str]) -> Life:
 def start_process(
     arguments: list[str], stdin: int, stdout: int, stderr: int, variables: dict[str, str]
 ) -> subprocess.Popen[bytes]:
-    """`python -m ductaflow_runtime.worker ...`, far from the caller's folder, modules and terminal."""
+    """`python -m ductaflow_runtime.worker ...`, far from the caller's folder, modules and terminal.
+
+    The last of the arguments is its scratch folder.
+    """
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "ductaflow_runtime.worker", *arguments],
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        env=variables,
+        env={**variables, OWNER: os.path.basename(arguments[-1])},
         cwd=tempfile.gettempdir(),
         # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
         # answers a flow that asks for a password on the terminal.

@@ -27,6 +27,7 @@ from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
 from ductaflow_runtime.worker.journal import read_end, read_journal
+from ductaflow_runtime.worker.leftovers import note_worker
 from ductaflow_runtime.worker.meter import Meter
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import UnfitError, forks
@@ -44,6 +45,7 @@ class Server:
 
     def run(self) -> None:
         """One job after the other, until the parent is gone."""
+        note_worker(self._scratch)
         while (line := self._commands.next_line()) is not None:
             if line == INTERRUPT:
                 continue  # it came after the instance had ended

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -170,10 +170,15 @@ def end_leftovers(pid: int) -> None:
         return
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
+    end_children()
+
+
+def end_children(besides: Container[int] = ()) -> None:
+    """End this process's children, those among them that it was handed when their parent ended (Linux)."""
     listing = Path(f"/proc/self/task/{os.getpid()}/children")
     with contextlib.suppress(OSError):
         for _ in range(100):  # killing a process hands its own children to us
-            left = [int(text) for text in listing.read_text().split()]
+            left = [pid for pid in map(int, listing.read_text().split()) if pid not in besides]
             if not left:
                 return
             for other in left:

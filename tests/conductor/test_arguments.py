@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ductaflow import ConfigError, plan_instances, run_instances, run_notebook, run_step_flow, save_results
+from ductaflow import (
+    ConfigError,
+    ProjectError,
+    plan_instances,
+    run_instances,
+    run_notebook,
+    run_step_flow,
+    save_results,
+)
 from ductaflow_runtime.conductor.plan import Options
 from ductaflow_runtime.runs.instance import as_name
 from tests.conftest import Project
@@ -109,3 +118,26 @@ def test_a_frame_of_another_library_is_told_how_to_become_one(project: Project, 
     if "convert" in message:
         with pytest.raises(ConfigError, match=r"shares: .* is no pandas DataFrame; convert it first: frame\."):
             save_results(shares=frame)
+
+
+@pytest.mark.parametrize("given", ["dask", 4, object])
+def test_an_executor_by_its_name_is_refused(project: Project, given: Any) -> None:
+    """The message says what to give instead, and nothing runs."""
+    project.flow("print(config['n'])")
+    with pytest.raises(ConfigError, match=r"executor must be a concurrent\.futures\.Executor, such as dask"):
+        run_instances(pd.DataFrame({"n": [1]}), "flow/step.py", executor=given)
+    assert not (project.root / "runs").exists()
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/runs", "gs://bucket/runs", "file:///data/runs", "http://host/runs"])
+@pytest.mark.parametrize("how", ["argument", "path", "setting"])
+def test_results_are_kept_in_a_folder(project: Project, given: str, how: str) -> None:
+    """An address is refused, and no folder is made of its parts."""
+    project.flow("print(config['n'])")
+    if how == "setting":
+        project.settings(runs_dir=given)
+    options = {} if how == "setting" else {"runs_dir": Path(given) if how == "path" else given}
+    before = sorted(project.root.iterdir())
+    with pytest.raises(ProjectError, match="is an address, and results are kept in a folder"):
+        run_instances(pd.DataFrame({"n": [1]}), "flow/step.py", **options)
+    assert sorted(project.root.iterdir()) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,38 @@ def test_a_setting_gives_no_key_twice() -> None:
         with pytest.raises(ConfigError, match="gives a key twice: b") as caught:
             apply_settings({}, [f"a={given}"])
         assert str(caught.value).startswith(f"--set a={given}")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("deep.json", '{"n": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested more than 60 deep"),
+        ("deep.json", '{"n": ' * 100_000 + "1" + "}" * 100_000, "nested more than 60 deep"),
+        ("deep.toml", "n = " + "[" * 3_000 + "]" * 3_000, "nested too deep"),
+        ("long.json", '{"n": ' + "1" * 5_000 + "}", "a whole number of more than 4300 digits"),
+        ("long.toml", "n = " + "1" * 5_000, "a whole number of more than 4300 digits"),
+    ],
+)
+def test_a_file_beyond_all_bounds_is_refused(tmp_path: Path, name: str, text: str, told: str) -> None:
+    """Python's own limits are told in words about the file."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told) as refused:
+        read_config_file(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_key_twice_among_many(tmp_path: Path) -> None:
+    """60,000 keys are looked at once each."""
+    path = tmp_path / "many.json"
+    path.write_text("{" + ",".join(f'"k{number}": 1' for number in range(60_000)) + ', "k7": 2}')
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=r"gives a key twice: k7$"):
+        read_config_file(path)
+    assert time.monotonic() - began < 10
+
+
+def test_a_setting_nested_without_end() -> None:
+    """It is refused as well."""
+    with pytest.raises(ConfigError, match="nested more than 60 deep"):
+        apply_settings({}, ["n=" + "[" * 50_000 + "]" * 50_000])

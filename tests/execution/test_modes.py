@@ -226,3 +226,16 @@ def test_the_command_takes_the_same_default_as_the_script(same: Project) -> None
     assert stored == {**default, "params": {**default["params"], "factor": 2}}
     planned = CliRunner().invoke(main, ["plan", "flow/costs.py", "--name", "two"])
     assert "config: params.factor 2 -> " in planned.output
+
+
+def test_two_scripts_do_not_write_to_one_place_unasked(project: Project) -> None:
+    """A call from an instance's folder that does not say where to write is refused: it would not write there."""
+    project.flow("print(config)")
+    here = project.root / "runs" / "step" / "a"
+    here.mkdir(parents=True)
+    (here / "config.json").write_text("{}")
+    command = [sys.executable, "../../../flow/step.py", "--config", "config.json"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "called in runs/step/a, the folder of an instance, without --output-dir" in done.stderr
+    assert "Add --output-dir ." in done.stderr

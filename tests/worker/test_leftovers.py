@@ -1,0 +1,177 @@
+"""What a killed conductor leaves behind is gone once the next has begun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ductaflow_runtime.runs.lock import born
+from ductaflow_runtime.worker.leftovers import OWNER, clear_leftovers, make_scratch
+from tests.conftest import Project
+from tests.waiting import LAST_CHANCE_S, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what a process was started with is told by /proc")
+
+CONDUCTOR = """
+import pandas as pd
+from ductaflow import run_instances
+
+run_instances(pd.DataFrame({"instance_name": ["x", "y"], "n": [1, 2]}), "flow/step.py", workers=2)
+"""
+SECONDS = "12345"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary directory of the test's own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return folder
+
+
+@pytest.fixture
+def ended() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has just ended: nobody has its number."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    process.communicate()
+
+
+def started_by_flow(mark: str) -> list[int]:
+    """The processes that sleep on behalf of a test."""
+    found = []
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if each.name.isdigit() and f"sleep\0{SECONDS}\0{mark}".encode() in (each / "cmdline").read_bytes():
+                found.append(int(each.name))
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All that a process has started, as far as it is still below it."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *descendants(child)]
+    return found
+
+
+def owner(process: subprocess.Popen[bytes]) -> str:
+    """The beginning of the name of a scratch folder that a process has made."""
+    own = make_scratch()
+    place = own.name.split("-")[1]
+    own.rmdir()
+    return f"ductaflow-{place}-{process.pid}-{born(process.pid)}-"
+
+
+def test_folders_of_the_dead_only(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
+    """Those of a process that lives stay, and so do those that are not ours, or another machine's."""
+    name = owner(ended)
+    other = f"ductaflow-00000000-{name.split('-', 2)[2]}"
+    for each in (f"{name}a", f"{other}b", "ductaflow-notes", "something"):
+        (temporary / each).mkdir()
+        (temporary / each / "journal.jsonl").write_text("{}")
+    own = make_scratch()
+    clear_leftovers()
+    assert (temporary / f"{name}a").is_dir()
+    ended.kill()
+    wait_for(lambda: ended.poll() is not None)
+    clear_leftovers()
+    assert sorted(each.name for each in temporary.iterdir()) == sorted(
+        [f"{other}b", "ductaflow-notes", "something", own.name]
+    )
+
+
+def test_a_worker_that_still_settles_is_let(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
+    """The conductor is dead, and its worker about to write the record of what it executed."""
+    folder = temporary / f"{owner(ended)}a"
+    folder.mkdir()
+    (folder / "worker").write_text(f"{os.getpid()} {born(os.getpid())}")
+    ended.kill()
+    wait_for(lambda: ended.poll() is not None)
+    clear_leftovers()
+    assert folder.is_dir()
+
+
+def test_processes_of_the_dead_only(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
+    """What was started with a folder of a process that is no more is ended; what was not is left alone."""
+    marked = subprocess.Popen(["sleep", "600"], env={**os.environ, OWNER: f"{owner(ended)}a"}, start_new_session=True)
+    plain = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        clear_leftovers()
+        assert marked.poll() is None
+        ended.kill()
+        wait_for(lambda: ended.poll() is not None)
+        clear_leftovers()
+        assert marked.wait(LAST_CHANCE_S) == -signal.SIGKILL
+        assert plain.poll() is None
+    finally:
+        for each in (marked, plain):
+            each.kill()
+            each.wait()
+
+
+FLOW = """
+import subprocess, sys, time
+text = "import time; time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", text, "sleep", "{seconds}", "{mark}"], start_new_session=True)
+open("begun", "w").close()
+time.sleep(600 if config["n"] else 0)
+"""
+
+
+@pytest.fixture
+def begun(project: Project, temporary: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A conductor whose two instances are in the middle of it, and what marks the processes that they have set free."""
+    assert temporary.is_dir()
+    mark = uuid.uuid4().hex
+    project.flow(FLOW.format(seconds=SECONDS, mark=mark))
+    script = project.write("conductor.py", CONDUCTOR)
+    conductor = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(project.root.glob("runs/step/*/begun"))) == 2 and len(started_by_flow(mark)) == 2)
+    yield conductor, mark
+    for pid in [conductor.pid, *started_by_flow(mark)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    conductor.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.engines("fork", "spawn")
+def test_all_killed_at_once(begun: tuple[subprocess.Popen[bytes], str], temporary: Path) -> None:
+    """Conductor, workers and children killed together: the next conductor ends what flows started, and clears up."""
+    conductor, mark = begun
+    apart = started_by_flow(mark)
+    for pid in [conductor.pid, *(each for each in descendants(conductor.pid) if each not in apart)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    conductor.wait()
+    assert started_by_flow(mark)
+    clear_leftovers()
+    wait_for(lambda: not started_by_flow(mark))
+    assert list(temporary.glob("ductaflow-*")) == []
+
+
+@pytest.mark.slow
+def test_workers_killed(begun: tuple[subprocess.Popen[bytes], str], project: Project) -> None:
+    """The base process inherits what the instances of a killed worker had set free, and ends it."""
+    conductor, mark = begun
+    children = [project.record("step", name)["environment"]["pid"] for name in ("x", "y")]
+    for pid in children:
+        worker = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not started_by_flow(mark))
+    assert conductor.wait(LAST_CHANCE_S) == 1
+    assert [project.record("step", name)["status"] for name in ("x", "y")] == ["failed", "failed"]
