@@ -23,6 +23,19 @@ from ductaflow_runtime.flow.import_order import MAYBE, SETS, import_order
 # Their import changes the terminal settings that every later child would see.
 NEVER = frozenset(("readline", "rlcompleter", "curses", "pdb", "code", "antigravity", "this", "idlelib"))
 _OWN = frozenset(("ductaflow", "ductaflow_runtime"))
+# What every worker has imported for itself. Asked for by name as well, it would give flows that differ in nothing else
+# base processes of their own. No packages with parts that are imported on their own.
+EVERYWHERE = frozenset((
+    "abc", "argparse", "ast", "base64", "collections", "contextlib", "copy", "csv", "dataclasses", "datetime",
+    "decimal", "enum", "functools", "getpass", "glob", "hashlib", "heapq", "inspect", "io", "itertools", "json",
+    "locale", "math", "numbers", "operator", "os", "pathlib", "pickle", "platform", "queue", "random", "re",
+    "select", "shlex", "shutil", "signal", "socket", "stat", "string", "struct", "subprocess", "sys",
+    "tempfile", "textwrap", "threading", "time", "traceback", "types", "typing", "uuid", "warnings", "weakref",
+))  # fmt: skip
+_API = frozenset((
+    "display_config_summary", "instance_path", "is_notebook_execution", "load_cli_config",
+    "load_cli_parameters", "project_path", "save_results",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,16 @@ def imports_ahead(order: Iterable[str], folders: Iterable[Path]) -> Ahead:
         if step == SETS or sources.set_something(step):
             return Ahead(tuple(names))
         if not step.startswith(MAYBE) and not sources.are_own(step) and is_installed(step):
-            names[step] = None
+            names |= dict.fromkeys(_wanted(step))
     return Ahead(tuple(names), whole=True)
+
+
+def _wanted(step: str) -> tuple[str, ...]:
+    """What of an import is not in every worker."""
+    module, _, name = step.partition(":")
+    if module in EVERYWHERE:
+        return ()
+    return (module,) if module == "ductaflow" and name in _API else (step,)
 
 
 @dataclass

@@ -79,12 +79,6 @@ def conductor(project: Project, rows: int = 4, beta: str = "0.1 * row", wrong: s
     (project.root / "conductor.py").write_text(text)
 
 
-def has_run(project: Project) -> None:
-    """All four rows are done."""
-    conductor(project)
-    shown_in_a_file(project.root, "conductor.py")
-
-
 @pytest.fixture
 def is_golden(request: pytest.FixtureRequest) -> Golden:
     """Compares with the file of that name, or writes it."""
@@ -98,21 +92,11 @@ def is_golden(request: pytest.FixtureRequest) -> Golden:
     return is_golden
 
 
-def test_first_run(epidemic: Project, is_golden: Golden) -> None:
-    """What runs, a bar that is full in the end, and nothing else."""
+def test_first_run_nothing_to_do_and_one_changed(epidemic: Project, is_golden: Golden) -> None:
+    """What runs, a bar that is full in the end, and nothing else; then one line; then one that tells which value."""
     conductor(epidemic)
     is_golden("first_run", shown_in_terminal(epidemic.root, "conductor.py"))
-
-
-def test_nothing_to_do(epidemic: Project, is_golden: Golden) -> None:
-    """One line."""
-    has_run(epidemic)
     is_golden("nothing_to_do", shown_in_terminal(epidemic.root, "conductor.py"))
-
-
-def test_one_changed(epidemic: Project, is_golden: Golden) -> None:
-    """The line tells which value."""
-    has_run(epidemic)
     conductor(epidemic, beta="0.1 * row if row != 2 else 0.25")
     is_golden("one_changed", shown_in_terminal(epidemic.root, "conductor.py"))
 

@@ -1,4 +1,4 @@
-"""One browser for a file of tests, and a page to open in it."""
+"""One browser for all tests of a process, and a page to open in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.page_samples import write_instance, write_sweep
 from ductaflow_runtime.status_page import write_page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if chromium.missing() is not None:
         pytest.skip(chromium.missing() or "")
@@ -21,7 +21,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield driver
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("sweep") / "runs"
     write_sweep(runs, 180, figures=True)

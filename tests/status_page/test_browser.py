@@ -348,17 +348,34 @@ def test_ten_thousand_instances_open_and_filter(show: Any, tmp_path: Path) -> No
     assert cost < opened
 
 
-def test_dark_mode_has_readable_contrast(tmp_path: Path, sweep: Path) -> None:
+@contextmanager
+def coloured(browser: Any, scheme: str) -> Iterator[None]:
+    """While the person prefers a colour scheme."""
+
+    def prefer(scheme: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    prefer(scheme)
+    try:
+        yield
+    finally:
+        prefer("light")
+
+
+def test_dark_mode_has_readable_contrast(show: Any, browser: Any, sweep: Path) -> None:
     """Text keeps a contrast of 4.5 to 1 in both colour schemes."""
-    if chromium.missing() is not None:
-        pytest.skip(chromium.missing() or "")
-    for dark in (False, True):
-        with chromium.chromium(tmp_path / f"profile-{dark}", dark=dark) as driver:
-            driver.get(sweep.as_uri())
-            ratios = json.loads(driver.execute_script(CONTRAST))
+    grounds = []
+    for scheme in ("light", "dark"):
+        with coloured(browser, scheme):
+            show(sweep)
+            ratios = json.loads(browser.execute_script(CONTRAST))
+            grounds.append(browser.execute_script(GROUND))
         assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+    assert grounds[0] != grounds[1]
 
 
+GROUND = "return getComputedStyle(document.documentElement).getPropertyValue('--page')"
 CONTRAST = """
 const style = getComputedStyle(document.documentElement);
 const light = (name) => {

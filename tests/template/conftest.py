@@ -11,10 +11,16 @@ from plumbum import local
 from .helpers import FIRST_TAG, ROOT, commit_all, isolation
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """One for all tests, for workers stay warm only as long as no environment variable changes."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
+def own_home(home, monkeypatch):
     """Git and copier see none of the settings of the person who runs the tests."""
-    env = isolation(tmp_path_factory.mktemp("home"))
+    env = isolation(home)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     with local.env(**env):  # copier runs git through plumbum, which keeps an environment of its own
@@ -22,15 +28,24 @@ def own_home(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def released(tmp_path_factory):
+def released(home, tmp_path_factory):
     """A repository with the template of the working tree, committed and tagged. Tests only read it."""
     repository = tmp_path_factory.mktemp("released") / "ductaflow"
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(ROOT / "template", repository / "template", ignore=ignore)
     shutil.copy(ROOT / "copier.yml", repository)
-    env = {**os.environ, **isolation(tmp_path_factory.mktemp("home"))}
-    commit_all(repository, "Template", tag=FIRST_TAG, env=env)
+    commit_all(repository, "Template", tag=FIRST_TAG, env={**os.environ, **isolation(home)})
     return repository
+
+
+@pytest.fixture(scope="session")
+def asking(tmp_path_factory):
+    """A folder with the template's questions, from which a project is nothing but its answers. Tests only read it."""
+    folder = tmp_path_factory.mktemp("asking")
+    (folder / "template").mkdir()
+    for name in ("copier.yml", "template/{{ _copier_conf.answers_file }}.jinja"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +59,12 @@ def fresh(released, tmp_path_factory):
         return project
 
     return fresh
+
+
+@pytest.fixture
+def project_of(fresh, tmp_path):
+    """A function that gives a project of an example, all answers at their defaults, which a test may change."""
+    return lambda example: shutil.copytree(fresh(example), tmp_path / "project")
 
 
 @pytest.fixture

@@ -28,20 +28,20 @@ ACCURATE = {"assignment.max_iterations": 3000, "assignment.gap_target": 1e-6}
 
 
 @pytest.fixture
-def traffic(released, generate, monkeypatch):
+def traffic(project_of, monkeypatch):
     """A project with the traffic example, as working directory."""
-    project = generate(released)
+    project = project_of("traffic")
     monkeypatch.chdir(project)
     return project
 
 
 @pytest.fixture(scope="module")
-def swept(fresh, tmp_path_factory):
+def swept(fresh, home, tmp_path_factory):
     """A committed project with the traffic example whose conductor has run, and what it printed. Tests only read it."""
 
     def sweep(folder):
         project = shutil.copytree(fresh("traffic"), folder / "project")
-        commit_all(project, env={**os.environ, **isolation(tmp_path_factory.mktemp("home"))})
+        commit_all(project, env={**os.environ, **isolation(home)})
         done = run_python(project, "conductor.py")
         assert done.returncode == 0, done.stdout + done.stderr
         (folder / "printed.txt").write_text(done.stdout, encoding="utf-8")
@@ -64,9 +64,9 @@ def records(project, step):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", ["traffic", "minimal"])
-def test_generated_project_passes_its_own_tests(released, generate, example):
+def test_generated_project_passes_its_own_tests(project_of, example):
     """`pytest` in a fresh project runs each flow, passes, and leaves no result in runs/."""
-    project = generate(released, example=example)
+    project = project_of(example)
     done = run_python(project, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(list((project / 'flow').glob('*.py')))} passed" in done.stdout
@@ -115,9 +115,9 @@ def test_paradox_appears_and_vanishes_with_demand(swept):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("example", "ran"), [("traffic", "2 to run (2 new)"), ("minimal", "3 to run (3 new)")])
-def test_conductor_runs_cell_by_cell_in_a_notebook(released, generate, example, ran):
+def test_conductor_runs_cell_by_cell_in_a_notebook(project_of, example, ran):
     """The conductor opened as a notebook runs from top to bottom in a Jupyter kernel, edited or not."""
-    conductor = generate(released, example=example) / "conductor.py"
+    conductor = project_of(example) / "conductor.py"
     text = conductor.read_text(encoding="utf-8")
     fewer = re.sub(r"^demand_factors = .*$", "demand_factors = [1.0]", text, flags=re.MULTILINE)
     conductor.write_text(fewer, encoding="utf-8")
@@ -138,9 +138,9 @@ def run_as_notebook(conductor):
 @pytest.mark.parametrize(
     ("example", "step", "instances"), [("traffic", "assign_traffic", 6), ("minimal", "my_analysis", 2)]
 )
-def test_pure_conductor_leaves_the_same_records(released, generate, example, step, instances):
+def test_pure_conductor_leaves_the_same_records(project_of, example, step, instances):
     """Without notebooks, each instance is a script that leaves its record and results like any other."""
-    project = generate(released, example=example)
+    project = project_of(example)
     done = run_python(project, "pure_conductor.py")
     assert done.returncode == 0, done.stdout + done.stderr
     left = records(project, step)
@@ -150,9 +150,9 @@ def test_pure_conductor_leaves_the_same_records(released, generate, example, ste
 
 
 @pytest.mark.slow
-def test_minimal_conductor_prints_a_row_for_each_instance(released, generate):
+def test_minimal_conductor_prints_a_row_for_each_instance(project_of):
     """The smallest project's conductor runs its three rows and prints their results."""
-    project = generate(released, example="minimal", html_reports=False)
+    project = project_of("minimal")
     done = run_python(project, "conductor.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {name: record["status"] for name, record in records(project, "my_analysis").items()} == {
@@ -166,9 +166,9 @@ def test_minimal_conductor_prints_a_row_for_each_instance(released, generate):
 
 
 @pytest.mark.slow
-def test_minimal_conductor_takes_its_rows_from_a_table(released, generate):
+def test_minimal_conductor_takes_its_rows_from_a_table(project_of):
     """The table and the line in README.md give the rows that the conductor writes out."""
-    project = generate(released, example="minimal", html_reports=False)
+    project = project_of("minimal")
     assert run_python(project, "conductor.py").returncode == 0
     readme = (project / "README.md").read_text(encoding="utf-8")
     (project / "control_df.csv").write_text(re.search(r"```csv\n(.+?)```", readme, re.DOTALL)[1], encoding="utf-8")
@@ -184,9 +184,9 @@ def test_minimal_conductor_takes_its_rows_from_a_table(released, generate):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("example", "flow"), [("traffic", "assign_traffic"), ("minimal", "my_analysis")])
-def test_commands_of_the_projects_readme_work(released, generate, example, flow):
+def test_commands_of_the_projects_readme_work(project_of, example, flow):
     """The script and the `ductaflow run` shown in README.md run, and each leaves a finished instance."""
-    project = generate(released, example=example)
+    project = project_of(example)
     readme = (project / "README.md").read_text(encoding="utf-8")
     script = re.search(r"^ *python (flow/.+)$", readme, flags=re.MULTILINE)[1]
     command = re.search(r"`ductaflow (run [^`]+)`", readme)[1]

@@ -51,35 +51,35 @@ BAD_TEXTS = {
 
 
 @pytest.mark.parametrize("bad", BAD_TEXTS)
-def test_text_that_would_break_a_file_is_refused_with_help(released, generate, bad):
+def test_text_that_would_break_a_file_is_refused_with_help(asking, generate, bad):
     """A text that could not stand in TOML or Markdown is refused, and the error says what to type."""
     with pytest.raises(ValueError, match=r"Type .*such as Harbour tunnel.*no double quotes, backslashes"):
-        generate(released, project_name=BAD_TEXTS[bad])
+        generate(asking, project_name=BAD_TEXTS[bad])
 
 
 @pytest.mark.parametrize("question", ["description", "author"])
 @pytest.mark.parametrize("bad", ["empty", "quotes", "backslash", "line end", "braces", "too long"])
-def test_every_free_text_is_checked(released, generate, question, bad):
+def test_every_free_text_is_checked(asking, generate, question, bad):
     """The other free texts are as strict, each with an example of its own."""
     with pytest.raises(ValueError, match=rf"'{question}': Type .*such as .*no double quotes, backslashes"):
-        generate(released, **{question: BAD_TEXTS[bad]})
+        generate(asking, **{question: BAD_TEXTS[bad]})
 
 
 @pytest.mark.parametrize(
     "slug",
     ["", "Upper", "under_score", "-a", "a-", "a--b", "1st", "a b", "é", "a\n", "a" * 51],
 )
-def test_invalid_slug_is_refused_with_an_example(released, generate, slug):
+def test_invalid_slug_is_refused_with_an_example(asking, generate, slug):
     """A short name that packaging tools would not take is refused with one that they do."""
     with pytest.raises(ValueError, match=r"'project_slug': Type .*for example harbour-tunnel-study"):
-        generate(released, project_slug=slug)
+        generate(asking, project_slug=slug)
 
 
 @pytest.mark.parametrize("slug", ["ductaflow", "pandas", "scipy"])
-def test_slug_of_a_package_that_the_project_needs_is_refused(released, generate, slug):
+def test_slug_of_a_package_that_the_project_needs_is_refused(asking, generate, slug):
     """A project named like one of its own dependencies could not be installed."""
     with pytest.raises(ValueError, match=f"{slug} is the name of a package .*such as my-{slug}-study"):
-        generate(released, project_slug=slug)
+        generate(asking, project_slug=slug)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_slug_of_a_package_that_the_project_needs_is_refused(released, generate,
         ("ab " * 26 + "ab", "ab-" * 16 + "ab"),
     ],
 )
-def test_slug_is_computed_from_the_name(released, generate, name, slug):
+def test_slug_is_computed_from_the_name(asking, generate, name, slug):
     """The short name offered is always a valid one."""
-    project = generate(released, project_name=name)
+    project = generate(asking, project_name=name)
     assert yaml.safe_load((project / ".copier-answers.yml").read_text("utf-8"))["project_slug"] == slug
 
 
@@ -109,10 +109,10 @@ def test_slug_is_computed_from_the_name(released, generate, name, slug):
     ("question", "answer"),
     [("python_version", "2.7"), ("example", "rail")],
 )
-def test_choice_that_is_not_offered_is_refused(released, generate, question, answer):
+def test_choice_that_is_not_offered_is_refused(asking, generate, question, answer):
     """Only the offered choices are taken."""
     with pytest.raises(ValueError, match=f"Invalid choice for '{question}'"):
-        generate(released, **{question: answer})
+        generate(asking, **{question: answer})
 
 
 def test_template_from_a_relative_path_is_refused_at_once(released, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from ductaflow import run_instances
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.worker.dispatch import without_imports
 from ductaflow_runtime.worker.fork_verdicts import Verdicts
+from ductaflow_runtime.worker.import_ahead import EVERYWHERE, Ahead, imports_ahead
 from tests.conftest import Project
 from tests.worker.conftest import PACKAGE
 
@@ -248,6 +249,16 @@ def test_a_name_of_such_a_module(
     assert frame["result.own"].tolist() == [True] * 3
     blamed = f"{other}.part" if package else name
     assert capsys.readouterr().err.count(f"importing {blamed} ") == 1
+
+
+def test_what_every_worker_has_is_not_asked_for() -> None:
+    """Flows that differ in that alone have workers in common; all of it is there before a flow asks."""
+    first = imports_ahead(["os", "pathlib:Path", "ductaflow:save_results", "networkx"], [])
+    second = imports_ahead(["sys", "ductaflow:project_path", "ductaflow:save_results", "networkx"], [])
+    assert first == second == Ahead(("ductaflow", "networkx"), whole=True)
+    text = "import sys; from ductaflow_runtime.worker.preload import *; preload_runtime(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) >= EVERYWHERE
 
 
 def test_a_verdict_that_does_not_help(tmp_path: Path) -> None:
