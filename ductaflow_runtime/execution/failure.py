@@ -79,17 +79,19 @@ def advise(error: Failure, job: Job) -> Failure:
 
     The flow looked for it in the folder that it works in, the instance's.
     """
-    named = re.search(r"'([^']+)'$", error.message) if error.type == "FileNotFoundError" else None
-    if named is None or os.path.isabs(named[1]):
+    told = re.search(r"'([^']+)'$", error.message) if error.type == "FileNotFoundError" else None
+    # Where the flow puts its working directory before a name, that is the same.
+    named = None if told is None else relative_to_root(told[1], job.instance.directory)
+    if named is None or os.path.isabs(named):
         return error
     flow, root = Path(job.flow), Path(job.root)
     for base, where in ((root, "the project has it"), (flow.parent, "seen from the flow's folder it is there")):
-        found = Path(os.path.normpath(base / named[1]))
+        found = Path(os.path.normpath(base / named))
         if found.exists():
             inside = relative_to_root(found, root)
             finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
             advice = f"{where}, but a flow works in its instance's folder: {finds} finds it"
-            if not job.copy_inputs and _would_be_copied(named[1], job):
+            if not job.copy_inputs and _would_be_copied(named, job):
                 advice += (
                     ", and so does the flow as it is with copy_inputs = true under [tool.ductaflow] in pyproject.toml"
                 )

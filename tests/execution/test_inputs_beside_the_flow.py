@@ -27,12 +27,13 @@ save_results(n=len(Path("data/x.csv").read_text()))
         ("../data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
         ("data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
         ("../../x.csv", "../x.csv", "its full path"),
+        ("{os.getcwd()}/data/x.csv", "flow/data/x.csv", "project_path('flow/data/x.csv')"),
     ],
 )
 def test_a_missing_file_that_is_elsewhere(project: Project, named: str, where: str, advice: str) -> None:
     """The error says where the file is and how to name it."""
     project.write(where, "a\n")
-    project.flow(f'open("{named}")')
+    project.flow(f'import os\nopen(f"{named}")')
     with pytest.raises(FlowError) as raised:
         run_notebook("flow/step.py", instance_name="x")
     assert advice in str(raised.value)
