@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 
 from ductaflow_runtime.execution.failure import advise, means_success
+from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.script_text import top_level_frame
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.notebook import cell_at_line
@@ -32,9 +33,10 @@ _CODE_UNKNOWN = "raised otherwise than by sys.exit(), so that its code is not kn
 class ScriptEnd:
     """Listens from the CLI cell on; asked once the script has ended."""
 
-    def __init__(self, flow: str, root: Path) -> None:
-        self._flow = flow
-        self._root = root
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._flow = job.flow
+        self._root = Path(job.root)
         self._top_level = top_level_frame()
         self._error: Failure | None = None
         self._interrupted = self._broken_off = False
@@ -59,7 +61,7 @@ class ScriptEnd:
         def hook(kind: Any, error: Any, trace: Any) -> None:
             self._broken_off = issubclass(kind, KeyboardInterrupt)
             self._interrupted = self._interrupted or self._broken_off
-            failure = advise(of_script(error, trace, None), Path(self._flow), self._root)
+            failure = advise(of_script(error, trace, None), self._job)
             self._error = self._located(failure, self._lines(traceback.walk_tb(trace)))
             show(kind, error, trace)
 

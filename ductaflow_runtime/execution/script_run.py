@@ -68,6 +68,7 @@ def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> 
         step=check_name(directory.parent.name, "step name") if inside else flow.stem,
         name=check_name(directory.name) if inside else directory.name,
         config=config,
+        copy_inputs=project.settings.copy_inputs,
         folder=None if inside else str(directory),
         git=project.git_state(),
         script=True,
@@ -97,7 +98,7 @@ class ScriptRun:
         self.inputs = inputs
         self.code = code
         self.execution = execution
-        self.end = ScriptEnd(entry.job.flow, execution.root)
+        self.end = ScriptEnd(entry.job)
         self.owner = os.getpid()
         self.warned = count_warnings()
         self.log = Log(entry.record.directory / LOG_NAME)

@@ -27,15 +27,41 @@ save_results(n=len(Path("data/x.csv").read_text()))
         ("../data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
         ("data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
         ("../../x.csv", "../x.csv", "its full path"),
+        ("{os.getcwd()}/data/x.csv", "flow/data/x.csv", "project_path('flow/data/x.csv')"),
     ],
 )
 def test_a_missing_file_that_is_elsewhere(project: Project, named: str, where: str, advice: str) -> None:
     """The error says where the file is and how to name it."""
     project.write(where, "a\n")
-    project.flow(f'open("{named}")')
+    project.flow(f'import os\nopen(f"{named}")')
     with pytest.raises(FlowError) as raised:
         run_notebook("flow/step.py", instance_name="x")
     assert advice in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "copies", "helps"),
+    [
+        ('open("x.csv")', False, True),
+        ('open("x.csv")', True, None),
+        ('open("{}.csv".format("x"))', False, False),
+        ('open("{}.csv".format("x"))', True, False),
+        ('open("../x.csv")', False, False),
+        ('open("data/y.csv")', False, False),
+    ],
+)
+def test_copies_are_advised_where_they_help(project: Project, code: str, copies: bool, helps: bool | None) -> None:
+    """For a name that stands in the flow as it is, of a file below its folder; else the error only says where it is."""
+    for name in ("flow/x.csv", "x.csv", "data/y.csv"):
+        project.write(name, "a\n")
+    project.settings(copy_inputs=copies)
+    project.flow(code)
+    if helps is None:
+        assert run_notebook("flow/step.py", instance_name="x").status == "done"
+        return
+    with pytest.raises(FlowError, match="project_path") as raised:
+        run_notebook("flow/step.py", instance_name="x")
+    assert ("copy_inputs" in str(raised.value)) is helps
 
 
 @pytest.mark.engines("fork", "spawn")
