@@ -57,7 +57,8 @@ def amount(number: int) -> str:
 def can_tell(proc: Path = _PROC) -> bool:
     """Whether the system tells what processes hold, and which ones a process has started."""
     own = proc / "self"
-    return sys.platform == "linux" and (own / "smaps_rollup").exists() and _children(proc, "self") is not None
+    needed = own / "status", own / "smaps_rollup", own / "task" / str(os.getpid()) / "children"
+    return sys.platform == "linux" and all(path.exists() for path in needed)
 
 
 def limit_problem(limit: int | None, proc: Path = _PROC) -> str | None:
@@ -75,7 +76,7 @@ def started_by(pid: int) -> list[int]:
     found: list[int] = []
     asked = [pid]
     while asked:
-        children = _children(_PROC, str(asked.pop())) or []
+        children = _children(asked.pop())
         found += children
         asked += children
     return found
@@ -89,7 +90,7 @@ def most_held(pid: int) -> int:
 def held(pid: int) -> int:
     """What a process holds, in bytes; this takes the system 25 ms a GB. 0 if it has ended."""
     found = _kilobytes(f"/proc/{pid}/smaps_rollup", _PARTS)
-    return sum(found) * 1024 if found else most_held(pid)
+    return sum(found) * 1024 if len(found) == len(_PARTS) else most_held(pid)  # a system older than 2019 has fewer
 
 
 def machine_memory() -> int | None:
@@ -103,14 +104,14 @@ def machine_memory() -> int | None:
     return min(known, default=None)
 
 
-def _children(proc: Path, pid: str) -> list[int] | None:
-    """Of all threads of a process; `None` if it has ended, or the system does not say."""
+def _children(pid: int) -> list[int]:
+    """What the threads of a process have started; a thread or process that ends meanwhile has nothing any more."""
     found: list[int] = []
-    try:
-        for thread in os.listdir(proc / pid / "task"):
-            found += map(int, (proc / pid / "task" / thread / "children").read_text(encoding="ascii").split())
-    except OSError:
-        return None
+    tasks = f"{_PROC}/{pid}/task"  # no `Path`, which would take as long as the system does
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(tasks):
+            with contextlib.suppress(OSError), open(f"{tasks}/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
     return found
 
 
