@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from ductaflow_runtime.config.values import Config, flatten
+from ductaflow_runtime.config.values import SECRET_KEY, Config, flatten
 from ductaflow_runtime.errors import ConfigError
 
-KEY = "$env"
+KEY = SECRET_KEY
 MASK = "***"
 SHORTEST = 4
 _SHORTEST_BASE64 = 6
