@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from ductaflow_runtime.config.dotted import flatten
-from ductaflow_runtime.config.values import Config
+from ductaflow_runtime.config.values import SECRET_KEY, Config
 from ductaflow_runtime.errors import ConfigError
 
-KEY = "$env"
+KEY = SECRET_KEY
 MASK = "***"
 SHORTEST = 4
 _SHORTEST_BASE64 = 6

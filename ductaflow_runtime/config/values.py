@@ -23,6 +23,7 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 Config = dict[str, Any]
 
 TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
+SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
 _DEEPEST = 60
 _DEEP = f"nested more than {_DEEPEST} deep"
 _MOST_DIGITS = sys.int_info.default_max_str_digits
@@ -211,7 +212,7 @@ def apply_settings(config: Config, settings: Iterable[str]) -> Config:
             raise ConfigError(f"--set {setting}: write it as key=value or parent.key=value")
         value = _given_as_text(text, f"--set {setting}")
         *parents, last = dotted.split(".")
-        if last == "$env" and parents:  # a secret is one value, whatever stands in its place
+        if last == SECRET_KEY and parents:  # a secret is one value, whatever stands in its place
             last, value = parents.pop(), {last: value}
         target = changed
         for parent in parents:
