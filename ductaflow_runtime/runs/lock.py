@@ -121,7 +121,7 @@ def hold_again(directory: Path) -> None:
 def lock_file(directory: Path) -> Path | None:
     """The file that stands for an instance's folder; `None` for a folder that is not in a folder of results."""
     hidden = directory.parent.parent / HIDDEN
-    return hidden / "locks" / directory.parent.name / directory.name if hidden.is_dir() else None
+    return hidden / "locks" / directory.parent.name / directory.name if os.path.isdir(hidden) else None
 
 
 class NotSupported(Exception):  # noqa: N818 - no error: there is another way
@@ -234,7 +234,7 @@ def beat(directory: Path, record: str) -> None:
 
 def _file_system_time(folder: Path) -> float:
     """The clock by which files get their times, which may be another machine's."""
-    hidden = next((each / HIDDEN for each in folder.parents if (each / HIDDEN).is_dir()), folder)
+    hidden = next((each / HIDDEN for each in folder.parents if os.path.isdir(each / HIDDEN)), folder)
     try:
         with tempfile.NamedTemporaryFile(dir=hidden, prefix=".clock-") as file:
             file.write(b"0")
