@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ductaflow_runtime.files import read_json
 from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.folder import make_folders
 
 HEARTBEAT_S = 10.0
 _MISSED_BEATS = 6
@@ -88,7 +89,7 @@ def acquire(directory: Path, *, make: bool = True) -> Lock | None:
     lock = Lock()
     path = lock_file(directory)
     if path is not None and make:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
     try:
         taken = _take(lock, os.fspath(directory), os.O_RDONLY)
         if taken and path is not None:
