@@ -14,6 +14,7 @@ DuctaflowError
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol
 
 from ductaflow_runtime.terminal import shown
@@ -199,7 +200,7 @@ def describe_failure(record: FailedRecord, most_lines: int | None = None) -> str
     parts = [f"{record.flow}, instance {record.step}/{record.instance_name}: {cause}{where}"]
     if error is not None and error.place:
         parts.append(error.place)
-    if record.notebook.is_file():
+    if os.path.isfile(record.notebook):
         parts.append(f"notebook: {record.notebook}")
     parts.append(f"log: {record.log}")
     if record.previous is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -140,4 +141,10 @@ def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike
             f"runs_dir {given!r} is an address, and results are kept in a folder: give a folder's path, such as "
             '"runs"; storage elsewhere serves where it is mounted as a folder'
         )
-    return Path(os.path.normpath(root / given))
+    found = Path(os.path.normpath(root / given))
+    try:
+        os.lstat(found / HIDDEN)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ProjectError(f"runs_dir is longer than this system's paths can be: {str(found)[:100]}...") from None
+    return found

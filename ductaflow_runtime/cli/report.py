@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
         except RecordError as error:
             left_out.append(f"{name} ({error})")
             continue
-        if record is None or not record.notebook.is_file():
+        if record is None or not os.path.isfile(record.notebook):
             left_out.append(f"{name} (no notebook)")
             continue
         try:

@@ -5,6 +5,7 @@ Nobody's row depends on that, so what cannot be refreshed is left as it is, with
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -25,7 +26,7 @@ _LONGEST = 120
 
 def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Outcome:
     """Execute nothing; rewrite the notebook if only its text changed, make a page that is missing."""
-    changed, has_page, instance = plan.only_text_changed, record.html.is_file(), plan.instance
+    changed, has_page, instance = plan.only_text_changed, os.path.isfile(record.html), plan.instance
     renewed = False
     if changed or (html and not has_page):
         try:
@@ -34,7 +35,7 @@ def refresh(plan: Plan, record: Record, present: Present, html: bool) -> Outcome
                     code = code_state(present.code(instance.flow))
                     record = _refresh_notebook(instance, whole, code, present.texts[instance.flow])
                     renewed = True
-                if record.notebook.is_file() and (html or has_page):
+                if os.path.isfile(record.notebook) and (html or has_page):
                     _make_page(record, present.project.settings.code)
         except InstanceBusyError:
             pass  # whoever has it refreshes it too
@@ -52,7 +53,7 @@ def _tell(instance: Instance, what: str, error: Exception) -> None:
 
 
 def _refresh_notebook(instance: Instance, record: Record, code: CodeState, text: bytes) -> Record:
-    if record.notebook.is_file():
+    if os.path.isfile(record.notebook):
         flow = read_notebook(instance.flow, text)
         save_notebook(refreshed(read_executed(record.notebook), flow), record.notebook)
     record = record.but(fingerprint=replace(record.fingerprint or Fingerprint(), code=code))

@@ -26,9 +26,9 @@ TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write
 SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
 _DEEPEST = 60
 _DEEP = f"nested more than {_DEEPEST} deep"
-_MOST_DIGITS = sys.int_info.default_max_str_digits
-TOO_MANY_DIGITS = f"a whole number of more than {_MOST_DIGITS} digits; give it as text, such as hex(n)"
-_TOO_LONG = 10**_MOST_DIGITS
+MOST_DIGITS = sys.int_info.default_max_str_digits
+TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as text, such as hex(n)"
+_TOO_LONG = 10**MOST_DIGITS
 """Python neither writes nor reads a longer whole number as text, unless told to."""
 
 
@@ -228,14 +228,20 @@ def _given_as_text(text: str, where: str) -> Json:
     try:
         value: Json = json.loads(text, object_pairs_hook=_unique_keys(where), parse_constant=_no_json)
     except RecursionError:
-        raise ConfigError(f"{where} is {_DEEP}") from None
-    except ValueError:
+        raise ConfigError(f"{_shorten_text(where)} is {_DEEP}") from None
+    except (json.JSONDecodeError, _NoJsonError):
         return text
+    except ValueError:  # of Python's int()
+        raise ConfigError(f"{_shorten_text(where)} holds {TOO_MANY_DIGITS}") from None
     return value
 
 
+class _NoJsonError(ValueError):
+    """A number that JSON does not have."""
+
+
 def _no_json(name: str) -> Json:
-    raise ValueError(name)
+    raise _NoJsonError(name)
 
 
 def type_name(value: object) -> str:

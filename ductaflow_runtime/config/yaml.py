@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ductaflow_runtime.config.values import TOO_FINE
+from ductaflow_runtime.config.values import MOST_DIGITS, TOO_FINE, TOO_MANY_DIGITS
 from ductaflow_runtime.errors import ConfigError
 
 _TAG = "tag:yaml.org,2002:"
@@ -145,6 +145,8 @@ def _str(node: yaml.ScalarNode) -> str | float:
 def _int(node: yaml.ScalarNode) -> int:
     written = str(node.value)
     if _INT.fullmatch(written):
+        if len(written.lstrip("+-")) > MOST_DIGITS:
+            raise ValueError(TOO_MANY_DIGITS)
         return int(written)
     if _HEX.fullmatch(written):
         return int(written, 16)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.secrets import Mask, look_up, mask_of
 from ductaflow_runtime.config.values import texts_in
-from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError, RecordError
+from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -38,6 +38,7 @@ from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.failure import interrupted, of_exception, of_surroundings
+from ductaflow_runtime.runs.folder import make_folders
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import Seen, look
@@ -59,12 +60,9 @@ def execute(given: Assignment) -> bool:
     """
     job = given.job
     directory = job.instance.directory
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise RecordError(f"{directory} is not a folder, nor can one be made there; move away what is") from None
+    make_folders(directory)
     if job.folder is None:
-        (Path(job.runs_dir) / HIDDEN).mkdir(exist_ok=True)
+        make_folders(Path(job.runs_dir) / HIDDEN)
     with locked(directory) as free:
         if not free:
             raise InstanceBusyError(f"{job.step}/{job.name} is being executed by another process at this moment")

@@ -50,7 +50,7 @@ def analyse(path: Path, cache: Path | None = None, text: bytes | None = None, *,
         code = _stored_answer(stored) if stored else None
         _known.clear()  # one flow at a time: a sweep is of one
         _known[key] = code or analyse_notebook(path, read_notebook(path, content), content)
-    if keep and stored is not None and not stored.exists():
+    if keep and stored is not None and not os.path.exists(stored):
         _store_answer(stored, _known[key])
     return _known[key]
 

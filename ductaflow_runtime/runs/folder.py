@@ -22,6 +22,7 @@ _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC",
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # The file system has no such promise to give.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
+_NO_FOLDER = "{path} is no folder, nor can one be made there: move away what is in its place"
 _AT_ONCE = 32  # open files
 _SMALL = 1 << 20  # bytes
 # The file system, or the one on the other side, has no second names for a file.
@@ -165,6 +166,14 @@ def _begin_to_write(handle: int) -> None:
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+def make_folders(path: Path) -> None:
+    """A folder and those above it; raises `ProjectError` if something else is in the way."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ProjectError(_NO_FOLDER.format(path=path)) from None
+
+
 @contextlib.contextmanager
 def open_folder(path: Path) -> Iterator[Folder]:
     """A folder by its path, which may lead through links: that is for its owner to say."""
@@ -188,6 +197,8 @@ def open_below(base: Path, inside: Path, *, make: bool = False) -> Iterator[Fold
                 raise ProjectError(
                     f"{folder.path / name} is a link; files are moved and deleted there, so put a folder in its place"
                 )
+            if kind not in (None, stat.S_IFDIR):
+                raise ProjectError(_NO_FOLDER.format(path=folder.path / name))
             if kind is None and not make:
                 folder = None
                 break

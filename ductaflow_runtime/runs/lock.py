@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ductaflow_runtime.files import read_json
 from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.folder import make_folders
 
 HEARTBEAT_S = 10.0
 _MISSED_BEATS = 6
@@ -88,7 +89,7 @@ def acquire(directory: Path, *, make: bool = True) -> Lock | None:
     lock = Lock()
     path = lock_file(directory)
     if path is not None and make:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
     try:
         taken = _take(lock, os.fspath(directory), os.O_RDONLY)
         if taken and path is not None:
@@ -121,7 +122,7 @@ def hold_again(directory: Path) -> None:
 def lock_file(directory: Path) -> Path | None:
     """The file that stands for an instance's folder; `None` for a folder that is not in a folder of results."""
     hidden = directory.parent.parent / HIDDEN
-    return hidden / "locks" / directory.parent.name / directory.name if hidden.is_dir() else None
+    return hidden / "locks" / directory.parent.name / directory.name if os.path.isdir(hidden) else None
 
 
 class NotSupported(Exception):  # noqa: N818 - no error: there is another way
@@ -234,7 +235,7 @@ def beat(directory: Path, record: str) -> None:
 
 def _file_system_time(folder: Path) -> float:
     """The clock by which files get their times, which may be another machine's."""
-    hidden = next((each / HIDDEN for each in folder.parents if (each / HIDDEN).is_dir()), folder)
+    hidden = next((each / HIDDEN for each in folder.parents if os.path.isdir(each / HIDDEN)), folder)
     try:
         with tempfile.NamedTemporaryFile(dir=hidden, prefix=".clock-") as file:
             file.write(b"0")

@@ -185,7 +185,7 @@ def _bury(place: Folder, name: str) -> None:
 @contextlib.contextmanager
 def _previous(instance: Instance, *, make: bool = False) -> Iterator[tuple[Folder | None, str]]:
     address = _address(instance)
-    if not make and not instance.runs_dir.is_dir():
+    if not make and not os.path.isdir(instance.runs_dir):
         yield None, address.name
         return
     if make:

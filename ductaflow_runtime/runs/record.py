@@ -117,7 +117,7 @@ class Record:
             return None
         step = self.directory.parent
         kept = step.parent / PREVIOUS / step.name / self.directory.name
-        return kept if kept.is_dir() else None
+        return kept if os.path.isdir(kept) else None
 
     @property
     def flow_stem(self) -> str:
@@ -236,7 +236,7 @@ def new_record(record: Record) -> Iterator[Path]:
         with written_beside(path, text + "\n") as written:
             yield written
     except OSError:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise RecordError(_IS_FOLDER.format(path=path)) from None
         raise
 

@@ -5,6 +5,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ductaflow_runtime.flow.code import FlowCode
@@ -58,7 +59,7 @@ def decide(
         return Plan(instance, record, f"record damaged: {seen.damage}")
     text = record is not None and _text_changed(record, present.code(instance.flow))
     reason = why_stale(instance, record, present)
-    if reason is None and html and record is not None and not record.notebook.is_file():
+    if reason is None and html and record is not None and not os.path.isfile(record.notebook):
         reason = NO_NOTEBOOK
     waits = tuple(dict.fromkeys(waits_for(record, present))) if reason is None else ()
     return Plan(instance, record, reason, text, waits=waits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class PageWriter:
         self._figures = FigureReader(self._runs_dir)
         self.staleness = staleness
         # Where there is a page, a sweep that is soon over needs only the one at its end.
-        self._due = time.monotonic() + SOON_OVER_S if (self._runs_dir / PAGE_FILE).is_file() else 0.0
+        self._due = time.monotonic() + SOON_OVER_S if os.path.isfile(self._runs_dir / PAGE_FILE) else 0.0
 
     def write(self, running: bool = False, seconds: float = FIGURE_SECONDS) -> Path:
         """Replaces the page atomically. A `running` one reloads itself until a later one says otherwise.

@@ -100,6 +100,7 @@ def run_child(child: Child, inherited: int = 0) -> None:
     _die_with_parent()
     if os.getppid() != child.worker:
         leave(code)
+    child.scratch.mkdir(mode=0o700, exist_ok=True)  # other instances may have cleaned the temporary directory
     with open(child.journal, "a", encoding="utf-8") as file:
         journal = JournalWriter(file)
         last_import = next(reversed(sys.modules))

@@ -42,6 +42,8 @@ def note_worker(scratch: Path) -> None:
 def clear_leftovers() -> None:
     """End the processes and remove the folders of conductors of this user, on this machine, that are no more."""
     folders = [folder for folder in _scratch_folders() if not _lives(*_owner_of(folder.name))]
+    if not folders:
+        return  # and so nobody was killed with his workers: looking at all processes would take a while
     at_work = {_owner_of(folder.name) for folder in folders if _has_worker(folder)}
     for owner, pid in _marked_processes():
         if not _lives(*owner) and owner not in at_work:

@@ -147,8 +147,9 @@ class Worker:
         return self.journal.is_file() and self.journal.stat().st_size > 0
 
     def make_ready(self) -> None:
-        """What came of an earlier job is over."""
+        """What came of an earlier job is over. A flow, or a system that cleans up, may have taken the folder away."""
         self._stopped = self.is_fit = False
+        self.journal.parent.mkdir(mode=0o700, exist_ok=True)
         self.journal.write_bytes(b"")
 
     def interrupt(self) -> None:

@@ -97,6 +97,7 @@ class Supervision:
         while (line := self._commands.take_line()) is not None:
             self._interrupted = self._interrupted or line == INTERRUPT
         if self._interrupted and self._kill_at is None:
+            self._mark.parent.mkdir(mode=0o700, exist_ok=True)
             self._mark.touch()  # before the signal: the flow may catch that one, and must not count as done
             self._tell_to_end()
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +17,7 @@ import pytest
 from ductaflow import InstancesFailed, run_instances
 from ductaflow_runtime.terminal import shown
 from tests.conftest import Project
-from tests.waiting import LAST_CHANCE_S
+from tests.waiting import LAST_CHANCE_S, wait_for
 
 CONDUCTOR = """
 import pandas as pd
@@ -102,3 +106,36 @@ def test_files_are_as_readable_as_the_user_wants(project: Project, mask: int) ->
     for path in (project.root / "runs").rglob("*"):
         wanted = (0o777 if path.is_dir() else 0o666) & ~mask
         assert os.stat(path).st_mode & 0o777 == wanted, path
+
+
+@pytest.mark.slow
+def test_a_terminal_that_closes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was running is interrupted, and the next run executes it with the rest."""
+    project.flow(
+        """
+        import os, time
+        print(config["n"])
+        open("begun", "w").close()
+        time.sleep(0 if "GO" in os.environ else 600)
+        """
+    )
+    script = project.write("conductor.py", CONDUCTOR)
+    ours, theirs = pty.openpty()
+
+    def with_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    conductor = subprocess.Popen(
+        [sys.executable, script], cwd=project.root, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=with_terminal
+    )
+    os.close(theirs)
+    wait_for(lambda: list(project.root.glob("runs/step/*/begun")))
+    os.close(ours)
+    assert conductor.wait(LAST_CHANCE_S) == -signal.SIGHUP
+    (name,) = [path.parent.name for path in project.root.glob("runs/step/*/begun")]
+    wait_for(lambda: project.record("step", name)["status"] == "interrupted")
+    monkeypatch.setenv("GO", "1")
+    frame = run_instances(pd.DataFrame({"n": range(4)}), "flow/step.py")
+    assert frame["status"].tolist() == ["done"] * 4
+    assert frame["reason"].tolist().count("interrupted") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -177,4 +178,22 @@ def test_an_instance_that_is_no_folder(project: Project) -> None:
     os.mkfifo(step / "r1")
     frame = run_instances(rows(2), "flow/step.py", on_error="continue")
     assert frame["status"].tolist() == ["done", "failed"]
-    assert "is not a folder" in frame["error"][1]
+    assert "is no folder, nor can one be made there" in frame["error"][1]
+
+
+@pytest.mark.parametrize("name", ["", "/locks", "/locks/step", "/previous", "/previous/step"])
+def test_a_pipe_where_a_folder_is_needed(project: Project, name: str) -> None:
+    """The row says what is in the way; without it, the next run executes it."""
+    project.flow("print('well', config['n'])")
+    run_instances(rows(1), "flow/step.py")
+    place = project.root / "runs" / f".ductaflow{name}"
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(place)
+    project.flow("print('better', config['n'])")
+    frame = run_instances(rows(1), "flow/step.py", on_error="continue")
+    assert frame["status"].tolist() == ["failed"]
+    assert "is no folder, nor can one be made there: move away what is in its place" in frame["error"][0]
+    place.unlink()
+    assert run_instances(rows(1), "flow/step.py")["status"].tolist() == ["done"]

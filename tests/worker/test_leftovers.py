@@ -107,6 +107,7 @@ def test_a_worker_that_still_settles_is_let(temporary: Path, ended: subprocess.P
 
 def test_processes_of_the_dead_only(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
     """What was started with a folder of a process that is no more is ended; what was not is left alone."""
+    (temporary / f"{owner(ended)}a").mkdir()
     marked = subprocess.Popen(["sleep", "600"], env={**os.environ, OWNER: f"{owner(ended)}a"}, start_new_session=True)
     plain = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:

@@ -1,0 +1,148 @@
+"""Full disks, folders that may not be written, temporary directories that are emptied: one clear error each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ductaflow import ProjectError, load_results, run_instances
+from tests.conftest import Project
+from tests.waiting import LAST_CHANCE_S
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the tools that the tests need")
+
+CONDUCTOR = """
+import sys
+import pandas as pd
+from ductaflow import run_instances
+
+frame = run_instances(
+    pd.DataFrame({"instance_name": ["a", "b", "c"], "n": [1, 2, 3]}), "flow/step.py", on_error="continue", workers=2
+)
+frame[["instance_name", "status", "error"]].to_json(sys.stdout, orient="records")
+"""
+
+
+def run(project: Project, **variables: str) -> dict[str, dict[str, Any]]:
+    """What becomes of three rows, executed by a user who may write only what the files' modes say."""
+    script = project.write("conductor.py", CONDUCTOR)
+    command = [sys.executable, str(script)]
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere")
+        command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+    told = subprocess.run(
+        command, cwd=project.root, env={**os.environ, **variables}, capture_output=True, text=True,
+        timeout=LAST_CHANCE_S, check=True,
+    )  # fmt: skip
+    assert "Traceback" not in told.stderr
+    return {row["instance_name"]: row for row in json.loads(told.stdout)}
+
+
+@pytest.fixture
+def small(project: Project) -> Iterator[Path]:
+    """A disk of 1 MB as the folder of results."""
+    folder = project.root / "runs"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("may not mount a disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk(project: Project, small: Path) -> None:
+    """Rows that it does not take say so; those before are whole; with room again, the next run executes the others."""
+    text = "open('out.bin', 'wb').write(b'x' * {size} if config['n'] > 1 else b'')"
+    project.flow("print(config['n'])")
+    rows = pd.DataFrame({"instance_name": ["a", "b", "c"], "n": [1, 2, 3]})
+    run_instances(rows.head(1), "flow/step.py", workers=1)
+    project.flow(text.format(size=900_000), "flow/large.py")
+    frame = run_instances(rows.tail(2), "flow/large.py", workers=1, on_error="continue")
+    assert set(frame["status"]) <= {"done", "failed"}
+    assert "failed" in set(frame["status"])
+    assert all("No space left on device" in error for error in frame["error"] if error is not None)
+    assert load_results("step")["status"].tolist() == ["done"]
+    assert run_instances(rows.head(1), "flow/step.py")["status"].tolist() == ["up to date"]
+    subprocess.run(["mount", "-o", "remount,size=20m", small], check=True)
+    assert set(run_instances(rows.tail(2), "flow/large.py")["status"]) <= {"done", "up to date"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [0o500, 0], ids=["read-only", "closed"])
+@pytest.mark.parametrize("where", ["runs/step/b", "runs/step", "runs", "runs/.ductaflow"])
+def test_a_folder_that_may_not_be_written(project: Project, where: str, mode: int) -> None:
+    """Each row that it concerns names it; results stay, and the next run goes on."""
+    if mode == 0 and where != "runs/step/b":
+        pytest.skip("nothing at all can be seen of such a folder of results")
+    project.flow("print(config['n'])")
+    assert {row["status"] for row in run(project).values()} == {"done"}
+    project.flow("print('anew', config['n'])")
+    folder = project.root / where
+    folder.chmod(mode)
+    try:
+        rows = run(project)
+        for name, row in rows.items():
+            assert row["status"] == "done" or "ermission denied" in row["error"], (name, row)
+        assert rows["a"]["status"] == rows["c"]["status"] == "done" or where != "runs/step/b"
+    finally:
+        folder.chmod(0o755)
+    assert {row["status"] for row in run(project).values()} <= {"done", "up to date"}
+    assert load_results("step")["status"].tolist() == ["done"] * 3
+
+
+@pytest.mark.slow
+def test_nowhere_to_write_but_the_project(project: Project) -> None:
+    """HOME and TMPDIR may not be written: the rows are done."""
+    project.flow("print(config['n'])")
+    rows = run(project, HOME="/nonexistent", TMPDIR="/proc/1")
+    assert {row["status"] for row in rows.values()} == {"done"}
+
+
+@pytest.mark.parametrize("limit", [64, 24])
+def test_few_file_handles(project: Project, limit: int) -> None:
+    """With 64 handles, and with fewer, all rows are executed."""
+    project.flow("print(config['n'])")
+    script = project.write("conductor.py", CONDUCTOR.replace("workers=2", "workers=3"))
+    command = ["bash", "-c", f"ulimit -n {limit}; exec {sys.executable} {script}"]
+    told = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=LAST_CHANCE_S, check=True)
+    assert [row["status"] for row in json.loads(told.stdout)] == ["done"] * 3
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_a_flow_that_empties_the_temporary_directory(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was there of ours costs no instance."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    project.flow(
+        f"""
+        import os, shutil
+        for name in os.listdir({str(folder)!r}):
+            shutil.rmtree(os.path.join({str(folder)!r}, name), ignore_errors=True)
+        print(config["n"])
+        """
+    )
+    frame = run_instances(pd.DataFrame({"n": range(6)}), "flow/step.py", workers=2, on_error="continue")
+    assert frame["error"].tolist() == [None] * 6
+
+
+def test_a_path_that_is_too_long(project: Project) -> None:
+    """It is refused before anything runs."""
+    project.flow("print(config['n'])")
+    for long in ("d" * 300, "/".join(["d" * 200] * 21)):
+        with pytest.raises(ProjectError, match="runs_dir is longer than this system's paths can be"):
+            run_instances(pd.DataFrame({"n": [1]}), "flow/step.py", runs_dir=long)
