@@ -10,6 +10,7 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.project_staleness import staleness_of
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.project import Project
+from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
@@ -45,12 +46,15 @@ class Observer:
 class Announcement(Observer):
     """One line before anything runs."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, project: Project, step: str) -> None:
+        self._project = project
         self._step = step
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """Say it."""
-        say(announce(self._step, plans, refreshed))
+        lost = len(not_in_control(self._project.runs_dir, self._step))
+        more = f", {lost} on disk without a row" if lost else ""
+        say(announce(self._step, plans, refreshed) + more)
 
 
 class SweepPage(Observer):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.conductor.announcement import some
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
+from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
 from ductaflow_runtime.runs.look import config_of, look
 from ductaflow_runtime.runs.record import FILE_NAME
@@ -57,6 +60,8 @@ def load_results(
 
         return load_table(folder, _known_step(folder, step), table)
     steps = list_steps(folder) if step is None else [_known_step(folder, step)]
+    for each in steps:
+        _warn_of_lost_rows(folder, each)
     found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     rows = [row for row in found if row is not None]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
@@ -64,6 +69,17 @@ def load_results(
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
     values = {key: typed([row.get(key) for row in rows], dates=key in given) for key in columns}
     return pd.DataFrame(values, columns=columns)
+
+
+def _warn_of_lost_rows(runs_dir: Path, step: str) -> None:
+    with execution.aside():  # of which rows a step has, the instances' own records say nothing
+        lost = not_in_control(runs_dir, step)
+    if lost:
+        which = "an instance that has" if len(lost) == 1 else f"{len(lost)} instances that have"
+        warnings.warn(
+            f"the results of {step} include {which} no row any more: {some(lost, 3)} (`ductaflow prune {step}`)",
+            stacklevel=3,
+        )
 
 
 def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:

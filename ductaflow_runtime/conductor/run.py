@@ -211,7 +211,7 @@ def observers_of(call: Call) -> list[Observer]:
     progress = Progress(call.project, call.step)
     return [
         SweepPage(call.project),
-        Announcement(call.step),
+        Announcement(call.project, call.step),
         progress,
         Waiting(progress.say),
         Retrying(progress.say),

@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Container
 from typing import ParamSpec, TypeVar
 
+from ductaflow_runtime.errors import DuctaflowError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,7 +46,11 @@ def names_todays_arguments(function: Callable[P, R]) -> Callable[P, R]:
         for name in kwargs:
             if name not in own and (advice := _advice(name, own)):
                 raise TypeError(f"{function.__name__} has no argument {name}; {advice}")
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except DuctaflowError as error:
+            # What is wrong is the caller's, and said in the message: the way through the runtime would bury it.
+            raise error.with_traceback(None) from error.__cause__
 
     return checked
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.value_changes import same_types, value_changes
 
 _MOST_CAUSES = 8
+_MOST_ALIKE = 3
+_GONE = "input missing: "
 _DURING = " (it changed during the last execution)"
 GIVEN_UNREAD = "parameters: ductaflow 0.1.0 put them into `config`, which this flow does not read"
 
@@ -61,8 +64,7 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
         yield GIVEN_UNREAD
     for path, stored in was.modules.items():
         yield from module_change(path, stored, present)
-    for path, stored in was.inputs.items():
-        yield from input_change(path, stored, present)
+    yield from _input_changes(was, present)
     for package, version in was.packages.items():
         if present.version(package) != version:
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
@@ -93,6 +95,31 @@ def module_change(path: str, stored: FileState, present: Present) -> Iterator[st
         exists = present.contents.stat(absolute) is not None
         during = _DURING if stored.get("changed") else ""
         yield f"module: {path}{during}" if exists else f"module deleted: {path}"
+
+
+def _input_changes(was: Fingerprint, present: Present) -> Iterator[str]:
+    """A cause for each input that is not what it was, but one for many records of a step."""
+    steps = {path: step for path, stored in was.inputs.items() if (step := _step_of_record(path, stored, present))}
+    causes = {path: cause for path in steps for cause in input_change(path, was.inputs[path], present)}
+    alike = Counter(steps[path] for path in causes)
+    told: set[str] = set()
+    for path, stored in was.inputs.items():
+        step = steps.get(path)
+        if step is None:
+            yield from input_change(path, stored, present)
+        elif alike[step] <= _MOST_ALIKE:
+            yield from [causes[path]] if path in causes else []
+        elif step not in told:
+            told.add(step)
+            gone = sum(steps[each] == step and cause.startswith(_GONE) for each, cause in causes.items())
+            kinds = [f"{count} {what}" for count, what in ((alike[step] - gone, "changed"), (gone, "gone")) if count]
+            yield f"input: {step} ({' and '.join(kinds)} of {list(steps.values()).count(step)} records)"
+
+
+def _step_of_record(path: str, stored: FileState, present: Present) -> str | None:
+    """The step of an instance whose record is an input."""
+    inside = path.removeprefix(f"{present.results}/")
+    return inside.split("/")[0] if "record" in stored and inside != path and inside.count("/") == 2 else None
 
 
 def input_change(path: str, stored: FileState, present: Present) -> Iterator[str]:
