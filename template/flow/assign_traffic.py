@@ -32,13 +32,10 @@ from ductaflow import display_config_summary
 display_config_summary(config, "Traffic assignment")
 
 # %%
-import warnings
-
 import matplotlib.pyplot as plt
-import pandas as pd
 from ductaflow import save_results
 
-from src.equilibrium import steps_to_equilibrium
+from src.equilibrium import find_equilibrium
 from src.network import read_network
 
 max_iterations = config["assignment"]["max_iterations"]
@@ -66,50 +63,31 @@ print(f"Demand: {network.total_demand:,.0f} vehicles")
 # The equilibrium is the flow that minimises *Beckmann's objective*, the sum over the links of the area
 # under this curve. The objective has no meaning for a traveller; it turns the search into a minimisation.
 #
-# The Frank-Wolfe method (`src/equilibrium.py`) moves the flows towards a *target*, as far as Beckmann's
-# objective falls. The plain method takes the flows on the quickest routes as target, and ends up
-# zigzagging. The bi-conjugate variant (Mitradjieva and Lindberg, 2013) blends them with its last two
-# targets so that a step does not undo the two before it; that takes hundreds of iterations instead of
-# tens of thousands.
+# The search (`src/equilibrium.py`) is the bi-conjugate Frank-Wolfe method of Mitradjieva and Lindberg
+# (2013): step by step it moves the flows towards those on the quickest routes, as far as the objective
+# falls.
 #
 # The *relative gap* says how far from equilibrium the flows are: the share of the total travel time that
 # drivers would save if each of them could change to the route that is quickest now. At equilibrium it is
 # zero.
 
 # %%
-iterations = []
-for step in steps_to_equilibrium(network):
-    iterations.append((step.iteration, step.relative_gap, step.beckmann_objective, step.total_travel_time))
-    if step.iteration <= 10 or step.iteration % 100 == 0:
-        print(f"Iteration {step.iteration:5d}: relative gap {step.relative_gap:.2e}")
-    if step.relative_gap <= gap_target or step.iteration >= max_iterations:
-        break
-
-print(f"After {step.iteration} iterations: relative gap {step.relative_gap:.2e}, target {gap_target:.0e}")
-if step.relative_gap > gap_target:
-    warnings.warn(
-        f"Not at equilibrium: relative gap {step.relative_gap:.1e} after {step.iteration} iterations, "
-        f"target {gap_target:.0e}. Raise assignment.max_iterations.",
-        stacklevel=1,
-    )
+assignment, convergence = find_equilibrium(network, gap_target, max_iterations)
 
 # %% [markdown]
 # ## Results
 
 # %%
 flows = network.links[["from", "to"]].assign(
-    flow=step.flow, travel_time=step.travel_time, free_flow_time=network.links["free_flow_time"]
+    flow=assignment.flow, travel_time=assignment.travel_time, free_flow_time=network.links["free_flow_time"]
 )
-od_times = network.demand.assign(travel_time=step.od_travel_time)
-convergence = pd.DataFrame(
-    iterations, columns=["iteration", "relative_gap", "beckmann_objective", "total_travel_time"]
-)
+od_times = network.demand.assign(travel_time=assignment.od_travel_time)
 flows.to_csv("flows.csv", index=False)
 od_times.to_csv("od_times.csv", index=False)
 convergence.to_csv("convergence.csv", index=False)
 
-mean_travel_time = step.total_travel_time / network.total_demand
-print(f"Total travel time: {step.total_travel_time:,.0f} vehicle-minutes")
+mean_travel_time = assignment.total_travel_time / network.total_demand
+print(f"Total travel time: {assignment.total_travel_time:,.0f} vehicle-minutes")
 print(f"Mean travel time:  {mean_travel_time:.2f} minutes per vehicle")
 
 # %%
@@ -129,8 +107,8 @@ figure.savefig("assignment.png", dpi=120)
 save_results(
     demand=network.total_demand,  # vehicles
     mean_travel_time=mean_travel_time,  # minutes per vehicle
-    total_travel_time=step.total_travel_time,  # vehicle-minutes
-    beckmann_objective=step.beckmann_objective,  # vehicle-minutes
-    relative_gap=step.relative_gap,
-    iterations=step.iteration,
+    total_travel_time=assignment.total_travel_time,  # vehicle-minutes
+    beckmann_objective=assignment.beckmann_objective,  # vehicle-minutes
+    relative_gap=assignment.relative_gap,
+    iterations=assignment.iteration,
 )

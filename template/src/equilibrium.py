@@ -3,9 +3,11 @@
 Flows are in vehicles and times in minutes; an array of either has one number a link.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
@@ -24,10 +26,39 @@ class Step:
     relative_gap: float  # 0 is the equilibrium
 
 
+def find_equilibrium(network, gap_target, max_iterations):
+    """The last Step of the search, and a table with a row for each; how it goes is printed.
+
+    The search ends at the relative gap `gap_target`, or with a warning after `max_iterations`.
+    """
+    iterations = []
+    for step in steps_to_equilibrium(network):
+        iterations.append(
+            (step.iteration, step.relative_gap, step.beckmann_objective, step.total_travel_time)
+        )
+        if step.iteration <= 10 or step.iteration % 100 == 0:
+            print(f"Iteration {step.iteration:5d}: relative gap {step.relative_gap:.2e}")
+        if step.relative_gap <= gap_target or step.iteration >= max_iterations:
+            break
+
+    print(f"After {step.iteration} iterations: relative gap {step.relative_gap:.2e}, target {gap_target:.0e}")
+    if step.relative_gap > gap_target:
+        warnings.warn(
+            f"Not at equilibrium: relative gap {step.relative_gap:.1e} after {step.iteration} iterations, "
+            f"target {gap_target:.0e}. Raise assignment.max_iterations.",
+            stacklevel=2,
+        )
+    columns = ["iteration", "relative_gap", "beckmann_objective", "total_travel_time"]
+    return step, pd.DataFrame(iterations, columns=columns)
+
+
 def steps_to_equilibrium(network):
     """Yield one Step after another, for as long as the caller asks for more.
 
-    The bi-conjugate Frank-Wolfe method of Mitradjieva and Lindberg (2013). A ValueError names the
+    The Frank-Wolfe method moves the flows towards a target, as far as Beckmann's objective falls. The plain
+    method takes the flows on the quickest routes as target, and ends up zigzagging. The bi-conjugate variant
+    (Mitradjieva and Lindberg, 2013) blends them with its last two targets so that a step does not undo the
+    two before it; that takes hundreds of iterations instead of tens of thousands. A ValueError names the
     origin-destination pairs that have no route.
     """
     times, routes = LinkTimes(network.links), Routes(network)
