@@ -15,6 +15,7 @@ import pytest
 from benchmarks.page_samples import png, write_instance, write_sweep
 from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.cli.report import write_index
+from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.project import Project as RealProject
 from ductaflow_runtime.status_page import PageWriter, write_page
 from ductaflow_runtime.status_page.rows import RowReader
@@ -133,16 +134,16 @@ def test_without_pages(project: Project) -> None:
 
 def test_a_record_that_could_not_be_read_for_a_moment(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it can be read again, the page says what it says, although the file is as it was."""
-    expected, original = content(runs), open
+    expected, original = content(runs), read_regular
     path = os.fspath(runs / STEP / first(runs) / "run.json")
 
-    def fail(file: str, *arguments: object) -> object:
+    def fail(file: str) -> bytes:
         if file == path:
             raise OSError(5, "Input/output error")
-        return original(file, *arguments)  # type: ignore[call-overload]
+        return original(file)
 
     os.utime(path)
-    monkeypatch.setattr("ductaflow_runtime.runs.record.open", fail, raising=False)
+    monkeypatch.setattr("ductaflow_runtime.runs.record.read_regular", fail)
     assert "Input/output error" in content(runs)
     monkeypatch.undo()
     assert content(runs) == expected == from_nothing(runs)
