@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ductaflow_runtime.files import Stat, stat_file
 
 _CHANGES = frozenset(
     {
@@ -27,8 +30,9 @@ _CHANGES = frozenset(
     }
 )
 _STARTS = frozenset({"subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"})
-_READS = frozenset({"open", "os.listdir", "os.scandir", "sqlite3.connect"})
-_WATCHED = _CHANGES | _STARTS | _READS | {"os.chdir"}
+_OPENS = frozenset({"open", "sqlite3.connect"})
+_READS = _OPENS | {"os.listdir", "os.scandir"}
+_WATCHED = _CHANGES | _STARTS | _READS | {"os.chdir", "socket.connect"}
 _NO_FILE = frozenset(("/dev/null", ":memory:"))
 _IMPORT = "<frozen importlib._bootstrap"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -37,11 +41,14 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 class Limits:
     """Notes the first thing that is not allowed while it is `watching`; the cells go on, for they cannot be stopped.
 
-    `reason` says what it was, in words that follow "executing the shared cells"; `None` if there was none.
+    `reason` says what it was, in words that follow "executing the shared cells"; `None` if there was none. `opened` are
+    the files that were opened to read, by their whole path, as they were then; `has_connected`: to another program.
     """
 
     def __init__(self, folder: Path) -> None:
         self.reason: str | None = None
+        self.opened: dict[str, Stat] = {}
+        self.has_connected = False
         self._folder = folder
         self._active = False
         # As a cell of an instance finds it; none comes here, for this process has them blocked.
@@ -82,10 +89,24 @@ class Limits:
         return noted
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._active and event in _WATCHED and self.reason is None:
-            reason = _reason(event, args, sys._getframe(1))
-            if reason is not None:
-                self.refuse(reason)
+        if not self._active or event not in _WATCHED or self.reason is not None:
+            return
+        if event == "socket.connect":
+            self.has_connected = True
+            return
+        asking = sys._getframe(1)
+        reason = _reason(event, args, asking)
+        if reason is not None:
+            self.refuse(reason)
+        elif event in _OPENS and isinstance(args[0], (str, bytes, os.PathLike)) and not _is_import(asking):
+            self._note_opened(os.fsdecode(args[0]))
+
+    def _note_opened(self, path: str) -> None:
+        path = unquote(urlsplit(path).path) if path.startswith("file:") else path
+        if os.path.isabs(path) and path not in self.opened:
+            found = stat_file(path)
+            if found is not None:
+                self.opened[path] = found
 
 
 def _reason(event: str, args: tuple[Any, ...], asking: FrameType) -> str | None:
@@ -94,7 +115,7 @@ def _reason(event: str, args: tuple[Any, ...], asking: FrameType) -> str | None:
     if event in _STARTS:
         return "starts a process"
     given = args[0] if args and args[0] is not None else "."
-    if isinstance(given, int) or asking.f_code.co_filename.startswith(_IMPORT):
+    if isinstance(given, int) or _is_import(asking):
         return None
     path = os.fsdecode(given)
     if path in _NO_FILE or path.startswith("<"):
@@ -104,6 +125,10 @@ def _reason(event: str, args: tuple[Any, ...], asking: FrameType) -> str | None:
     if not os.path.isabs(path) and not path.startswith("file:"):
         return f"reads {path} from the working directory, which is another one in each instance"
     return None
+
+
+def _is_import(asking: FrameType) -> bool:
+    return asking.f_code.co_filename.startswith(_IMPORT)
 
 
 def _shows_source(asking: FrameType) -> bool:

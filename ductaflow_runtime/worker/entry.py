@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)  # what an import prints must not end up among the replies
     _ignore_interrupts()
+    _hear_of_children()
     preload_runtime()
     try:
         if role == "--base":
@@ -40,6 +41,12 @@ def main(arguments: list[str]) -> None:
             Server(scratch, Commands(commands, open_parent()), replies, Preloader(scratch / NOTE)).run()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
+
+
+def _hear_of_children() -> None:
+    """Whoever started the conductor may have ignored the signal, and with it how children end."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _ignore_interrupts() -> None:
