@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Context, copy_context
@@ -39,8 +38,6 @@ from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.bytecode import text_state
 from ductaflow_runtime.staleness.imports import local_modules
-
-_SEEDS = re.compile("seed|set_?state", re.IGNORECASE)
 
 
 class RefusedError(Exception):
@@ -89,7 +86,8 @@ def execute_shared(job: Job, scratch: Path) -> dict[str, Any]:
     """Execute the shared cells of a job's flow in this process, once; gives what they depend on, as it is now.
 
     That is `files`, path -> size and time in ns, and sha256 where these do not tell, `folders`, path -> digest of the
-    names in it, whether they `failed`, and whether they have `connected` to another program. Raises `RefusedError`; this process is good for no instance then.
+    names in it, whether they `failed`, and whether they have `connected` to another program. Raises `RefusedError`;
+    this process is good for no instance then.
     """
     global _shared
     folder, before = scratch / "instance", os.getcwd()
@@ -194,7 +192,7 @@ class _Run:
             yield f"reads or writes a file that changes meanwhile ({changed[0]})"
         if self.replies and self.replies[-1]["ename"] == "FileNotFoundError" and "'/" not in self.replies[-1]["evalue"]:
             yield "looks for a file in the working directory, which is another one in each instance"
-        seeded = self.generators.found(any(map(_SEEDS.search, self._codes())))
+        seeded = self.generators.found(list(self._codes()))
         if isinstance(seeded, str):
             yield seeded
         else:

@@ -38,8 +38,12 @@ _IMPORT = "<frozen importlib._bootstrap"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
+class StoppedError(BaseException):
+    """Raised in the cells where they would do what they may not: it shall have its effect in the instances only."""
+
+
 class Limits:
-    """Notes the first thing that is not allowed while it is `watching`; the cells go on, for they cannot be stopped.
+    """Notes the first thing that is not allowed while it is `watching`, and keeps it from happening where it can.
 
     `reason` says what it was, in words that follow "executing the shared cells"; `None` if there was none. `opened` are
     the files that were opened to read, by their whole path, as they were then; `has_connected`: to another program.
@@ -98,6 +102,7 @@ class Limits:
         reason = _reason(event, args, asking)
         if reason is not None:
             self.refuse(reason)
+            raise StoppedError(reason)
         elif event in _OPENS and isinstance(args[0], (str, bytes, os.PathLike)) and not _is_import(asking):
             self._note_opened(os.fsdecode(args[0]))
 

@@ -7,10 +7,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ductaflow_runtime.files import Stat, hash_file, is_recent, stat_file
+from ductaflow_runtime.files import Stat, hash_file, is_device, is_recent, stat_file
 from ductaflow_runtime.staleness.imports import files_of_imported, installed_folders, is_packaged
-
-_DEVICES = ("/proc/", "/dev/", "/sys/")
 
 
 def needs_of(
@@ -29,7 +27,7 @@ def needs_of(
 
 
 def _is_passed_over(path: str, installed: tuple[str, ...]) -> bool:
-    return path.startswith((*installed, *_DEVICES)) or is_packaged(path) or not os.path.isabs(path)
+    return path.startswith(installed) or is_device(path) or is_packaged(path) or not os.path.isabs(path)
 
 
 def _told(path: str, stat: Stat | None) -> list[Any] | None:

@@ -144,8 +144,10 @@ def test_a_file_that_is_saved_again_within_the_time_that_its_disk_tells(project:
 def test_a_package_that_is_edited_in_place(project: Project, install: Callable[..., str]) -> None:
     """A forced call imports anew also what workers import ahead."""
     name = install("VALUE = 1\n")
-    project.write_flow("flow/step.py", f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\n"
-                       f"save_results(value={name}.VALUE)\n")
+    project.write_flow(
+        "flow/step.py",
+        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\nsave_results(value={name}.VALUE)\n",
+    )
     assert sweep(1)["result.value"].tolist() == [1]
     Path(sysconfig.get_path("purelib"), f"{name}.py").write_text("VALUE = 22\n")
     assert sweep(1, force=True)["result.value"].tolist() == [22]
@@ -245,6 +247,14 @@ REFUSED = {
         "import numpy as np\nrng = np.random.default_rng()",
         "makes a random generator without a seed",
     ),
+    "makes one of Python's": (
+        "import random\nclass Sim:\n    def __init__(self):\n        self.draw = random.Random().random\nsim = Sim()",
+        "makes a random generator without a seed",
+    ),
+    "draws with Arrow": (
+        "import pyarrow.compute as pc\nfirst = pc.random(1).to_pylist()",
+        "draws random numbers with Arrow",
+    ),
     "makes one somewhere": (
         "import numpy as np\ndef make(): return np.random.default_rng()\nrng = make()",
         "makes a random generator without a seed",
@@ -264,6 +274,23 @@ def test_what_they_may_not_do(project: Project, capfd: pytest.CaptureFixture[str
     assert len(told) == 1
     assert reason in told[0]
     assert "flow/step.py" in told[0]
+
+
+def test_what_they_may_not_do_is_kept_from_happening(project: Project) -> None:
+    """A counter that they would count up is counted up by the instances alone."""
+    project.write("counter.txt", "0")
+    counts = """
+    from ductaflow import project_path
+    try:
+        number = int(project_path("counter.txt").read_text()) + 1
+        project_path("counter.txt").write_text(str(number))
+    except Exception:
+        pass
+    """
+    write(project, counts, rest=SAVES.replace("token=token", "number=number"))
+    names = pd.DataFrame({"instance_name": ["a", "b"], "n": [1, 2]})
+    frame = run_instances(names, "flow/step.py", workers=1)
+    assert frame["result.number"].tolist() == [1, 2]
 
 
 def test_reading_the_config_is_told(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
