@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import inspect
 import os
 import signal
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -14,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ductaflow_runtime.files import Stat, stat_file
+from ductaflow_runtime.staleness.imports import installed_folders, is_packaged
 
 _CHANGES = frozenset(
     {
@@ -34,6 +37,7 @@ _OPENS = frozenset({"open", "sqlite3.connect"})
 _READS = _OPENS | {"os.listdir", "os.scandir"}
 _WATCHED = _CHANGES | _STARTS | _READS | {"os.chdir", "socket.connect"}
 _NO_FILE = frozenset(("/dev/null", ":memory:"))
+_AT_END = "registers what is to be done at the end of an instance"
 _IMPORT = "<frozen importlib._bootstrap"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -63,6 +67,8 @@ class Limits:
     def watching(self) -> Iterator[None]:
         """While a cell's own code runs."""
         told = {name: getattr(os, name) for name in ("getcwd", "getcwdb")}
+        register, before = atexit.register, set(_finalizers())
+        atexit.register = self._registering(register)
         for name, function in told.items():
             setattr(os, name, self._noting(function))
         self._active = True
@@ -70,6 +76,9 @@ class Limits:
             yield
         finally:
             self._active = False
+            atexit.register = register
+            if any(self._is_of_project(one.func) for key, one in _finalizers().items() if key not in before):
+                self.refuse(_AT_END)
             for name, function in told.items():
                 setattr(os, name, function)
 
@@ -83,6 +92,23 @@ class Limits:
     def refuse(self, reason: str) -> None:
         """Note why an instance must execute them itself."""
         self.reason = self.reason or reason
+
+    def _registering(self, register: Callable[..., Any]) -> Callable[..., Any]:
+        """What packages register is left to them: they all would be refused."""
+
+        def noted(function: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._is_packaged(sys._getframe(1).f_code.co_filename):
+                self.refuse(_AT_END)
+            return register(function, *args, **kwargs)
+
+        return noted
+
+    def _is_of_project(self, function: Any) -> bool:
+        code = getattr(function, "__code__", None)
+        return code is not None and not self._is_packaged(code.co_filename)
+
+    def _is_packaged(self, file: str) -> bool:
+        return file.startswith((*installed_folders(str(self._folder)), "<frozen")) or is_packaged(file)
 
     def _noting(self, function: Callable[[], Any]) -> Callable[[], Any]:
         def noted() -> Any:
@@ -130,6 +156,10 @@ def _reason(event: str, args: tuple[Any, ...], asking: FrameType) -> str | None:
     if not os.path.isabs(path) and not path.startswith("file:"):
         return f"reads {path} from the working directory, which is another one in each instance"
     return None
+
+
+def _finalizers() -> dict[Any, Any]:
+    return dict(getattr(weakref.finalize, "_registry", {}))
 
 
 def _is_import(asking: FrameType) -> bool:

@@ -82,7 +82,7 @@ class Base:
             if job.shared and self._needs is None:
                 self._execute_shared(job)
         except UnfitError as error:
-            return {"unfit": [error.name, error.reason]}
+            return {"unfit": error.told()}
         except RefusedError as error:
             return {"refused": str(error)}
         if threading.active_count() != 1:  # a thread that nobody saw begin: no fork after that

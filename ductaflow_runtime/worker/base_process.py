@@ -161,7 +161,7 @@ class BaseProcess:
         if reply is None:
             raise self._traces.of_end(self._process.wait())
         if "unfit" in reply:
-            raise UnfitError(*reply["unfit"])
+            raise UnfitError(**reply["unfit"])
         if "refused" in reply:
             raise RefusedAheadError(reply["refused"])
         if not self._needs:

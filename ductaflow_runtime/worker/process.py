@@ -70,6 +70,10 @@ class UnfitError(Exception):
         super().__init__(name, reason)
         self.name, self.reason, self.keep = name, reason, keep
 
+    def told(self) -> dict[str, Any]:
+        """As JSON, for the process that has asked."""
+        return {"name": self.name, "reason": self.reason, "keep": self.keep}
+
 
 class RefusedAheadError(Exception):
     """The flow's shared cells cannot be executed ahead; the text follows "executing the shared cells"."""
@@ -139,7 +143,7 @@ class Worker:
             raise self._traces.of_end(self._life.wait())
         reply: dict[str, Any] = json.loads(line)
         if "unfit" in reply:
-            raise UnfitError(*reply["unfit"])
+            raise UnfitError(**reply["unfit"])
         self.is_fit = True
         return reply
 

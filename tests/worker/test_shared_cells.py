@@ -222,6 +222,14 @@ REFUSED = {
         "import multiprocessing\nlock = multiprocessing.get_context('fork').Lock()",
         "leaves memory behind that forks would share",
     ),
+    "registers something for the end": (
+        "import importlib\nimportlib.import_module('at' + 'exit').register(print, 'over')",
+        "registers what is to be done at the end",
+    ),
+    "has something done when it is gone": (
+        "import weakref\nclass Kept: pass\nkept = Kept()\ndef over(): pass\nweakref.finalize(kept, over)",
+        "registers what is to be done at the end",
+    ),
     "leaves a task": (
         "import asyncio\ntask = asyncio.create_task(asyncio.sleep(60))\nawait asyncio.sleep(0)",
         "leaves tasks",
