@@ -22,6 +22,7 @@ from typing import Any, TypedDict
 _FINE_NS = 50_000_000
 _COARSE_NS = 2_000_000_000
 _BLOCK = 1 << 18  # bytes
+_DEVICES = ("/proc/", "/dev/", "/sys/")
 # Opening a pipe that nobody writes to waits for somebody who does, unless told otherwise.
 _AT_ONCE = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 
@@ -104,6 +105,11 @@ def stat_file(path: str | os.PathLike[str]) -> Stat | None:
     except (OSError, ValueError):
         return None
     return Stat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def is_device(path: str) -> bool:
+    """Whether what lies there is made by the system when it is asked for, and may have no end."""
+    return path.startswith(_DEVICES) and not path.startswith("/dev/shm/")  # memory that programs use for files
 
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,11 @@ class Jobs(Mapping[int, Job]):
         self._git = call.project.git_state() if stale else {}
         self._ahead = ahead_of(call) if stale else Ahead()
         self._text = call.text.decode()  # one text for all the jobs
+        self._id = uuid.uuid4().hex
 
     def __getitem__(self, index: int) -> Job:
-        return make_job(self._call, self._stale[index], self._threads, self._git, self._ahead, self._text)
+        job = make_job(self._call, self._stale[index], self._threads, self._git, self._ahead, self._text)
+        return job.but(call=self._id)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._stale)

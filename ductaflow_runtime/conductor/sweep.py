@@ -70,7 +70,6 @@ class Sweep:
         """Execute all jobs; raises nothing for one that fails."""
         if not jobs:
             return {}
-        pool().begin_call()
         at_once = min(self.workers, len(jobs))
         with self._flag(next(iter(jobs.values()))) as flag:
             if self._given is not None:

@@ -26,7 +26,8 @@ class Job:
     `planned` tells the record that the plan was made on: if there is another one by now, it is decided anew whether to
     execute. `wait` is for how many seconds an instance that another process holds is waited for. `script`: on this
     Python's kernel, the flow does the same as a script, for it reads its arguments. `shared` tells the flow's shared
-    cells from those of another text, if they are executed ahead. `retries` is how often the instance is executed again
+    cells from those of another text, if they are executed ahead. `call` tells the call that it is of from others.
+    `retries` is how often the instance is executed again
     when it fails, `attempts` what its record says of the executions of this call that have failed.
     """
 
@@ -61,6 +62,7 @@ class Job:
     shared: str = ""
     retries: int = 0
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    call: str = ""
 
     @property
     def content(self) -> bytes:

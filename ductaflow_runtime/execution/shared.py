@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import Context, copy_context
@@ -19,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config.secrets import known_mask
+from ductaflow_runtime.execution import progress_bars
 from ductaflow_runtime.execution.generators import Generators, Seeded
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import study
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.shared_limits import Limits
+from ductaflow_runtime.execution.shared_needs import needs_of
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import stat_file
 from ductaflow_runtime.flow.shared import shared_cells, texts_of_shared
@@ -37,8 +38,6 @@ from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.bytecode import text_state
 from ductaflow_runtime.staleness.imports import local_modules
-
-_SEEDS = re.compile("seed|set_?state", re.IGNORECASE)
 
 
 class RefusedError(Exception):
@@ -66,6 +65,7 @@ class Shared:
     def take_over(self, execution: Execution) -> None:
         """What was seen of the shared cells is seen of this instance."""
         self.seeded.restore()
+        progress_bars.take_up()
         execution.tracker.take_over(self.told)
         execution.tracker.sources |= self.sources
         execution.last_import = self.last_import
@@ -85,8 +85,9 @@ def shared_for(job: Job) -> Shared | None:
 def execute_shared(job: Job, scratch: Path) -> dict[str, Any]:
     """Execute the shared cells of a job's flow in this process, once; gives what they depend on, as it is now.
 
-    That is `files`, path -> size and time in ns, `folders`, path -> digest of the names in it, and whether they
-    `failed`. Raises `RefusedError`; this process is good for no instance then.
+    That is `files`, path -> size and time in ns, and sha256 where these do not tell, `folders`, path -> digest of the
+    names in it, whether they `failed`, and whether they have `connected` to another program. Raises `RefusedError`;
+    this process is good for no instance then.
     """
     global _shared
     folder, before = scratch / "instance", os.getcwd()
@@ -147,10 +148,7 @@ class _Run:
 
     def end(self) -> None:
         """Let go of what executing them took, but for their variables."""
-        progress: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
-        if getattr(progress, "monitor", None) is not None:
-            progress.monitor.exit()  # a thread that refreshes bars; it begins anew with the next bar
-            progress.monitor = None
+        progress_bars.let_go()
         self.log.close()
         self.runner.outputs.capture.close()
         assert self.runner.loop is not None
@@ -194,7 +192,7 @@ class _Run:
             yield f"reads or writes a file that changes meanwhile ({changed[0]})"
         if self.replies and self.replies[-1]["ename"] == "FileNotFoundError" and "'/" not in self.replies[-1]["evalue"]:
             yield "looks for a file in the working directory, which is another one in each instance"
-        seeded = self.generators.found(any(map(_SEEDS.search, self._codes())))
+        seeded = self.generators.found(list(self._codes()))
         if isinstance(seeded, str):
             yield seeded
         else:
@@ -221,9 +219,10 @@ class _Run:
     def depends_on(self) -> dict[str, Any]:
         """Files and folders with their present state; an error may come of what nobody has seen."""
         tracker = self.execution.tracker
-        stats = {path: stat_file(path) for path in self._modules()} | tracker.files
-        files = {path: stat and [stat.size, stat.mtime_ns] for path, stat in stats.items()}
-        return {"files": files, "folders": tracker.folders, "failed": bool(self.replies)}
+        root, last = str(self.execution.root), self.execution.last_import
+        files = needs_of(root, last, self._modules(), tracker.files, self.limits.opened)
+        told = {"failed": bool(self.replies), "connected": self.limits.has_connected}
+        return {"files": files, "folders": tracker.folders, **told}
 
     def _modules(self) -> set[str]:
         """The project's files of code that were executed."""

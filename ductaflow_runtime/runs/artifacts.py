@@ -10,7 +10,7 @@ import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-from ductaflow_runtime.files import FileState, hash_file, is_recent, relative_to_root, stat_file
+from ductaflow_runtime.files import FileState, hash_file, is_device, is_recent, relative_to_root, stat_file
 from ductaflow_runtime.runs.instance import written_by_runtime
 
 # Path -> (size, time) of what was there at a moment.
@@ -57,9 +57,9 @@ def snapshot(directory: Path, flow_stem: str) -> Snapshot:
 
 
 def snapshot_of(path: str) -> tuple[int, int] | None:
-    """Size and time of a file; `NO_FILE` for a link that leads to none, a pipe, a socket; `None` for a folder."""
+    """Size and time of a file; `NO_FILE` for a link to none or to a device, a pipe, a socket; `None` for a folder."""
     stat = stat_file(path)
-    if stat is not None:
+    if stat is not None and not (os.path.islink(path) and is_device(os.path.realpath(path))):
         return stat.size, stat.mtime_ns
     return NO_FILE if os.path.lexists(path) and (os.path.islink(path) or not os.path.isdir(path)) else None
 
@@ -68,6 +68,8 @@ def describe_files(directory: Path, files: Snapshot, seen: Container[str]) -> di
     """The `outputs` of a record: path -> `{size, sha256, mtime_ns}`; `unseen`: the flow was not `seen` to write it."""
     outputs: dict[str, FileState] = {}
     for name, (size, mtime_ns) in files.items():
+        if (size, mtime_ns) == NO_FILE:
+            continue
         with contextlib.suppress(OSError):  # gone again: a process of the flow is still cleaning up
             # Where times are whole seconds, one does not tell two texts apart.
             reliable = None if mtime_ns % 1_000_000_000 == 0 and is_recent(mtime_ns) else mtime_ns

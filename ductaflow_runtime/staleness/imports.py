@@ -84,6 +84,12 @@ def imported_since(last: str | None) -> list[str]:
     return list(itertools.takewhile(functools.partial(operator.ne, last), reversed(sys.modules)))
 
 
+def files_of_imported(last: str | None) -> set[str]:
+    """The files of code of the modules imported after `last`, wherever they are."""
+    found = (getattr(sys.modules.get(name), "__file__", None) for name in imported_since(last))
+    return {path for path in found if isinstance(path, str)}
+
+
 def local_modules(root: str, last_import: str | None = None) -> dict[str, str]:
     """Project-local modules, compiled ones too, that this process has imported since: absolute path -> module name."""
     installed = installed_folders(root)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from ductaflow_runtime.files import is_device
 from ductaflow_runtime.staleness.imports import installed_folders, is_below, is_packaged
 
 _PASSED_OVER = frozenset((".git", "__pycache__", ".ipynb_checkpoints", ".ductaflow", "node_modules"))
-_DEVICES = ("/proc/", "/dev/", "/sys/")
 
 
 class Places:
@@ -75,7 +75,7 @@ class Places:
             real = self._as_written_in_project(os.path.realpath(path))
             if self._base_of(real) is not None:
                 path = real
-            elif not anywhere or _is_device(path):
+            elif not anywhere or is_device(path):
                 return None
         if path == self._own or is_below(path, self._own) or self._is_passed_over(path):
             return None
@@ -94,10 +94,6 @@ class Places:
 
     def _base_of(self, path: str) -> str | None:
         return next((base for base in self._bases if path == base or is_below(path, base)), None)
-
-
-def _is_device(path: str) -> bool:
-    return path.startswith(_DEVICES) and not path.startswith("/dev/shm/")  # memory that programs use for files
 
 
 def _path_of(descriptor: int) -> str | None:

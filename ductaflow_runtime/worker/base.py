@@ -13,16 +13,18 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.shared import RefusedError, execute_shared
-from ductaflow_runtime.worker.child import inherit_orphans, leave
-from ductaflow_runtime.worker.commands import Commands, open_parent
+from ductaflow_runtime.worker.child import die_with_parent, inherit_orphans, leave
+from ductaflow_runtime.worker.commands import END, Commands, open_parent
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import NOTE, UnfitError
@@ -48,6 +50,8 @@ class Base:
         inherit_orphans()
         while (received := self._next_request()) is not None:
             request, pipes = received
+            if END in request:
+                return
             reply = self._end_of(request["ended"]) if "ended" in request else self._fork(request, pipes)
             for descriptor in pipes:
                 os.close(descriptor)
@@ -78,7 +82,7 @@ class Base:
             if job.shared and self._needs is None:
                 self._execute_shared(job)
         except UnfitError as error:
-            return {"unfit": [error.name, error.reason]}
+            return {"unfit": error.told()}
         except RefusedError as error:
             return {"refused": str(error)}
         if threading.active_count() != 1:  # a thread that nobody saw begin: no fork after that
@@ -105,7 +109,8 @@ class Base:
         self._tell({"begun": True})
         before = look()
         try:
-            needs = execute_shared(job, self._scratch)
+            with self._ending_with_conductor():
+                needs = execute_shared(job, self._scratch)
         except RefusedError:
             raise
         except Exception as error:
@@ -115,6 +120,29 @@ class Base:
             raise RefusedError(reason)
         self._preloader.keep_loaded()
         self._needs = needs
+
+    @contextlib.contextmanager
+    def _ending_with_conductor(self) -> Iterator[None]:
+        """While this process hears nothing, whatever it computes: another one ends it if the conductor is gone."""
+        base = os.getpid()
+        watcher = os.fork()
+        if not watcher:
+            try:
+                self._channel.close()
+                die_with_parent()
+                if self._parent is not None and os.getppid() == base:
+                    select.select([self._parent], [], [])
+                    os.kill(base, signal.SIGSTOP)  # it writes no more, and takes this process along when it ends
+                    shutil.rmtree(self._scratch, ignore_errors=True)
+                    os.kill(base, signal.SIGKILL)
+            finally:
+                leave(0)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                os.kill(watcher, signal.SIGKILL)
+                os.waitpid(watcher, 0)
 
     def _become_worker(self, scratch: Path, commands: int, replies: int, complaints: int) -> None:
         """The worker's whole life; it never returns."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import math
 import os
 import select
 import signal
@@ -17,8 +16,9 @@ import time
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.files import hash_names, stat_file
+from ductaflow_runtime.files import hash_file, hash_names, is_recent, stat_file
 from ductaflow_runtime.runs.failure import describe_exit
+from ductaflow_runtime.worker.commands import END
 from ductaflow_runtime.worker.process import (
     BrokenOffError,
     Ends,
@@ -31,7 +31,6 @@ from ductaflow_runtime.worker.process import (
     start_process,
 )
 
-_FAILURE_COUNTS_S = 60.0  # for so long the error of shared cells is that of every instance, where no call ends before
 _UNKNOWN = -signal.SIGKILL  # how a worker ended whose base is gone: nobody else can tell
 
 
@@ -50,14 +49,14 @@ def has_bases() -> bool:
 class BaseProcess:
     """One base process and the socket to it.
 
-    `users` is how many of its workers are at work, or asked for.
+    `users` is how many of its workers are at work, or asked for, `begun` when it began to load what its flow needs.
     """
 
     def __init__(self, variables: dict[str, str]) -> None:
         self.users = 0
+        self.begun = time.monotonic()
         self._failure: Exception | None = None
         self._needs: dict[str, Any] = {}  # what its shared cells depend on
-        self._executed = 0.0
         self.variables = variables
         self._traces = Traces()
         self._lock = threading.Lock()
@@ -73,21 +72,38 @@ class BaseProcess:
         """Whether it can make more workers."""
         return self._failure is None and self._process.poll() is None
 
-    @property
-    def is_fit(self) -> bool:
-        """Whether it is sound, and what its shared cells have read, and their code, are as they were."""
+    def is_fit(self, since: float, forced: bool) -> bool:
+        """Whether it is sound, and what its shared cells have read, and their code, are as they were.
+
+        `since` is when the call began that asks, which may be `forced`: then nothing counts that was loaded before.
+        So it is with what its shared cells failed for, or got from another program, which nobody can compare.
+        """
         files, folders = self._needs.get("files", {}), self._needs.get("folders", {})
+        passing = forced or self._needs.get("failed") or self._needs.get("connected")
         return (
             self.is_sound
-            and not (self._needs.get("failed") and time.monotonic() - self._executed > _FAILURE_COUNTS_S)
-            and all(_stat(path) == told for path, told in files.items())
+            and not (passing and self.begun < since)
+            and all(self._is_as_told(path, told) for path, told in files.items())
             and all(hash_names(path) == told for path, told in folders.items())
         )
 
-    def forget_failure(self) -> None:
-        """Another call begins: what its shared cells failed for may be over."""
-        if self._needs.get("failed"):
-            self._executed = -math.inf
+    def _is_as_told(self, path: str, told: list[Any] | None) -> bool:
+        """Whether a file is as it was; by its bytes, as long as size and time do not tell."""
+        found = stat_file(path)
+        if found is None or told is None:
+            return found is None and told is None
+        if [found.size, found.mtime_ns] != told[:2]:
+            return False
+        if len(told) > 2:
+            settled = not is_recent(found.mtime_ns)
+            try:
+                if hash_file(path) != told[2]:
+                    return False
+            except OSError:
+                return False
+            if settled:
+                self._needs["files"][path] = told[:2]
+        return True
 
     def make_worker(self, job: Job) -> Worker:
         """A worker for such jobs; raises `UnfitError`, `RefusedAheadError` and `BrokenOffError`."""
@@ -98,9 +114,15 @@ class BaseProcess:
         if self._lock.locked():
             self._process.kill()
 
+    def end(self) -> None:
+        """Tell the process to end, and do not wait for it."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall((json.dumps({END: True}) + "\n").encode())
+        self._channel.close()
+
     def close(self) -> None:
         """End the process; its workers have been ended, or are left to themselves."""
-        self._channel.close()
+        self.end()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -139,11 +161,11 @@ class BaseProcess:
         if reply is None:
             raise self._traces.of_end(self._process.wait())
         if "unfit" in reply:
-            raise UnfitError(*reply["unfit"])
+            raise UnfitError(**reply["unfit"])
         if "refused" in reply:
             raise RefusedAheadError(reply["refused"])
         if not self._needs:
-            self._needs, self._executed = reply.get("needs") or {}, time.monotonic()
+            self._needs = reply.get("needs") or {}
         return reply
 
     def _answer_within(self, limit: float | None) -> dict[str, Any]:
@@ -183,11 +205,6 @@ class BaseProcess:
         line, _, self._said = self._said.partition(b"\n")
         reply: dict[str, Any] = json.loads(line)
         return reply
-
-
-def _stat(path: str) -> list[int] | None:
-    found = stat_file(path)
-    return None if found is None else [found.size, found.mtime_ns]
 
 
 class ForkedWorker:

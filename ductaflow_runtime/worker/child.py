@@ -97,7 +97,7 @@ def spawn_child(child: Child) -> Process:
 def run_child(child: Child, inherited: int = 0) -> None:
     """The child's whole life; it never returns. `inherited` is the memory, in bytes, that it has from its worker."""
     code = 1
-    _die_with_parent()
+    die_with_parent()
     if os.getppid() != child.worker:
         leave(code)
     child.scratch.mkdir(mode=0o700, exist_ok=True)  # other instances may have cleaned the temporary directory
@@ -123,7 +123,7 @@ def _poll_forked(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended == pid else None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A killed worker cannot end its child, so the system does (Linux)."""
     _prctl(_PR_SET_PDEATHSIG, 9)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ductaflow_runtime.runs.lock import HEARTBEAT_S
 
 INTERRUPT = "interrupt"
+END = "end"  # said as well as shown by the end of the pipe, which a process that the parent forked may keep open
 
 
 def open_parent() -> int | None:
@@ -47,12 +48,12 @@ class Commands:
         return self.take_line()
 
     def take_line(self) -> str | None:
-        """A line that has arrived already."""
+        """A line that has arrived already; `None` if there is none, or the parent wants no more."""
         line, separator, rest = self._buffer.partition(b"\n")
         if not separator:
             return None
         self._buffer = rest
-        return line.decode()
+        return None if line == END.encode() else line.decode()
 
     def wait(self, timeout: float, others: Iterable[int] = ()) -> None:
         """Wait for a line, for the end, or for another descriptor; `timeout` in seconds."""
@@ -66,4 +67,4 @@ class Commands:
     def _read(self) -> None:
         data = os.read(self.descriptor, 1 << 16)
         self._buffer += data
-        self.ended = not data
+        self.ended = not data or self._buffer.split(b"\n")[-2:-1] == [END.encode()]

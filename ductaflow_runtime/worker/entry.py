@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.worker.base import Base
-from ductaflow_runtime.worker.child import Child, inherit_orphans, run_child
+from ductaflow_runtime.worker.child import Child, inherit_orphans, leave, run_child
 from ductaflow_runtime.worker.commands import Commands, open_parent
 from ductaflow_runtime.worker.preload import Preloader, preload_runtime
 from ductaflow_runtime.worker.process import NOTE
@@ -30,7 +31,14 @@ def main(arguments: list[str]) -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)  # what an import prints must not end up among the replies
     _ignore_interrupts()
+    _hear_of_children()
     preload_runtime()
+    with contextlib.suppress(SystemExit):
+        _serve(role, scratch, commands, replies)
+    leave(0)  # what packages and shared cells registered for the end is the instances'
+
+
+def _serve(role: str, scratch: Path, commands: int, replies: int) -> None:
     try:
         if role == "--base":
             os.close(replies)
@@ -40,6 +48,12 @@ def main(arguments: list[str]) -> None:
             Server(scratch, Commands(commands, open_parent()), replies, Preloader(scratch / NOTE)).run()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
+
+
+def _hear_of_children() -> None:
+    """Whoever started the conductor may have ignored the signal, and with it how children end."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _ignore_interrupts() -> None:

@@ -27,17 +27,22 @@ _PATIENCE_S = 0.2
 
 @dataclass(frozen=True)
 class Evidence:
-    """Thread ids, open descriptors with what they refer to, child processes, and how much has been printed."""
+    """Thread ids, open descriptors with what they refer to, child processes, and how much has been printed.
+
+    `memory` is what processes that are forked would write to in common: where it begins, and its name.
+    """
 
     threads: frozenset[str]
     handles: frozenset[tuple[str, str]]
     children: frozenset[str]
+    memory: frozenset[tuple[str, str]]
     printed: int
 
 
 def look() -> Evidence:
     """This process at this moment."""
-    return Evidence(frozenset(_names(_TASKS)), frozenset(_handles()), frozenset(_children()), _printed())
+    threads, handles, children = frozenset(_names(_TASKS)), frozenset(_handles()), frozenset(_children())
+    return Evidence(threads, handles, children, frozenset(_common_memory()), _printed())
 
 
 def left_behind(before: Evidence) -> str | None:
@@ -54,6 +59,8 @@ def left_behind(before: Evidence) -> str | None:
     handles = sorted(target for target in opened - _HARMLESS_FILES if not target.endswith(_REOPENED))
     if handles:
         return f"leaves {', '.join(handles[:3])} open, which forks would share"
+    if after.memory - before.memory:
+        return "leaves memory behind that forks would share, as locks and arrays for several processes are"
     return "prints something, which each instance should show" if after.printed > before.printed else None
 
 
@@ -91,6 +98,16 @@ def _code_in_memory() -> list[tuple[int, int, str]]:
         if len(parts) == 6 and "x" in parts[1]:
             start, _, end = parts[0].partition("-")
             found.append((int(start, 16), int(end, 16), os.path.basename(parts[5])))
+    return found
+
+
+def _common_memory() -> list[tuple[str, str]]:
+    found = []
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        for line in maps:
+            if " rw-s " in line[:60] or " -w-s " in line[:60]:
+                parts = line.split(maxsplit=5)
+                found.append((parts[0].partition("-")[0], parts[5].strip() if len(parts) > 5 else ""))
     return found
 
 

@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ _MOST_IDLE = 4  # workers a processor, of all flows together
 _MOST_BASES = 4
 _MOST_RETRIES = 1_000  # lines that nobody has taken yet
 _MOST_LARGE = 2  # among them, those with what shared cells have made
+_MOST_CALLS = 1_000  # that are told apart
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Pool:
     bases: dict[Key, BaseProcess] = field(default_factory=dict)
     spare: BaseProcess | None = None
     refused: set[tuple[str, str, float | None]] = field(default_factory=set)
+    calls: dict[str, float] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     owner: int = field(default_factory=os.getpid)
     interrupts: int = 0
@@ -70,11 +73,11 @@ class Pool:
             text = f"ductaflow: executing the shared cells of {flow} {reason}; so each instance executes them itself"
             say(text)
 
-    def begin_call(self) -> None:
-        """What shared cells have failed for in an earlier call may be over."""
-        with self.lock:
-            for base in self.bases.values():
-                base.forget_failure()
+    def _begun(self, job: Job) -> float:
+        """When this pool heard first of the call that a job is of."""
+        if job.call not in self.calls and len(self.calls) >= _MOST_CALLS:
+            del self.calls[next(iter(self.calls))]
+        return self.calls.setdefault(job.call, time.monotonic())
 
     def begin_spare(self, threads: int) -> None:
         """Begin a base process before a job asks for the first one: it loads meanwhile what every flow needs."""
@@ -94,6 +97,7 @@ class Pool:
         if spare is None or spare.variables != variables or not spare.is_sound:
             return BaseProcess(variables)
         self.spare = None
+        spare.begun = time.monotonic()  # so far it has loaded nothing but the runtime
         return spare
 
     @contextlib.contextmanager
@@ -132,7 +136,7 @@ class Pool:
             return
         with self.lock:
             known = self.bases.pop(key, None)
-            fit = known is not None and known.is_fit
+            fit = known is not None and known.is_fit(self._begun(job), job.force)
             base = known if known is not None and fit else self._begin_base(worker_variables(job.threads))
             self.bases[key] = base  # at the end, behind those that have served others since
             base.users += 1
@@ -215,9 +219,13 @@ def pool() -> Pool:
 
 
 def _close_all(workers: Sequence[Worker], bases: Sequence[BaseProcess]) -> None:
-    """Workers first: their bases tell how they ended."""
+    """Workers first: their bases tell how they ended. All are told to end before any is waited for."""
+    for worker in workers:
+        worker.end()
     for worker in workers:
         worker.close()
+    for base in bases:
+        base.end()
     for base in bases:
         base.close()
 

@@ -21,10 +21,12 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.prepare import code_of
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.staleness.imports import installed_folders
+from ductaflow_runtime.staleness.places import Places
 from ductaflow_runtime.staleness.take_fingerprint import packages
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.fork_verdicts import ANY_PART, is_among
 from ductaflow_runtime.worker.import_ahead import NEVER, is_installed, top_of
+from ductaflow_runtime.worker.import_watch import ImportWatch
 from ductaflow_runtime.worker.process import UnfitError
 
 IMPORT_LIMIT_S = 60.0
@@ -66,6 +68,7 @@ class Preloader:
         self._of_runtime: frozenset[str] = frozenset()
         self._learned: set[str] = set()
         self._tried: set[str] = set()
+        self._watch = ImportWatch()
         self.note = note
         self._limit_s = limit_s
 
@@ -80,6 +83,8 @@ class Preloader:
             names = code_of(flow, job.content).imports
         learned = sorted(name for name in self._learned if not is_among(name, job.avoid)) if job.learns else []
         shell: Any = build_kernel().shell
+        local = {top for folder in (flow.parent, job.root) for top in _modules_in(folder)}
+        self._watch.look_for(Places(job.root, str(job.instance.directory), job.runs_dir), local)
         with shell.builtin_trap, _as_in_an_instance(job):  # pandas looks for a notebook when it is imported
             self.preload(job.preload, job.export_html, (flow.parent, job.root))
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
@@ -145,8 +150,10 @@ class Preloader:
 
     def _watched(self, blamed: str, load: Callable[[], object]) -> None:
         before = look()
-        with self._noted(blamed), _quietly() as warned, contextlib.suppress(BaseException):
+        with self._noted(blamed), self._watch.watching(), _quietly() as warned, contextlib.suppress(BaseException):
             load()
+        if self._watch.found is not None:
+            raise UnfitError(blamed, self._watch.found, keep=False)
         reason = "warns, which each instance should show" if warned else left_behind(before)
         if reason is not None:
             raise UnfitError(blamed, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 from ductaflow_runtime.errors import WorkerError
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit
-from ductaflow_runtime.worker.commands import INTERRUPT
+from ductaflow_runtime.worker.commands import END, INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
 from ductaflow_runtime.worker.leftovers import OWNER, make_scratch
 
@@ -68,6 +69,10 @@ class UnfitError(Exception):
     def __init__(self, name: str, reason: str, *, keep: bool = True) -> None:
         super().__init__(name, reason)
         self.name, self.reason, self.keep = name, reason, keep
+
+    def told(self) -> dict[str, Any]:
+        """As JSON, for the process that has asked."""
+        return {"name": self.name, "reason": self.reason, "keep": self.keep}
 
 
 class RefusedAheadError(Exception):
@@ -138,7 +143,7 @@ class Worker:
             raise self._traces.of_end(self._life.wait())
         reply: dict[str, Any] = json.loads(line)
         if "unfit" in reply:
-            raise UnfitError(*reply["unfit"])
+            raise UnfitError(**reply["unfit"])
         self.is_fit = True
         return reply
 
@@ -158,10 +163,16 @@ class Worker:
             self._stopped = True
             self._tell(INTERRUPT)
 
-    def close(self) -> None:
-        """End the process and whatever it is executing."""
+    def end(self) -> None:
+        """Tell the process to end, with whatever it is executing, and do not wait for it."""
+        with contextlib.suppress(OSError, ValueError):
+            self._tell(END)
         with contextlib.suppress(OSError):
             self._commands.close()
+
+    def close(self) -> None:
+        """End the process and whatever it is executing."""
+        self.end()
         try:
             self._life.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -230,9 +241,27 @@ def worker_key(job: Job) -> Key:
 
 def installed_state() -> str:
     """Tells this interpreter and what is installed for it from what it was before."""
-    installed = []
-    for folder in [*site.getsitepackages(), sys.prefix]:
-        with contextlib.suppress(OSError):
-            installed.append((folder, os.stat(folder).st_mtime_ns))
-    text = json.dumps([installed, sys.executable, sys.version])
+    own = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    if site.ENABLE_USER_SITE:
+        own.append(site.getusersitepackages())
+    # Not all that comes and goes in people's own folders is a package.
+    packages = [names for folder, time in _mtimes(own) if (names := _packages_in(folder, time))]
+    text = json.dumps([_mtimes([*site.getsitepackages(), sys.prefix]), sys.executable, sys.version, *packages])
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _mtimes(folders: Iterable[str]) -> list[tuple[str, int]]:
+    found = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            found.append((folder, os.stat(folder).st_mtime_ns))
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _packages_in(folder: str, _mtime_ns: int) -> tuple[str, ...]:
+    """The names, with the versions in them, of what was installed into a folder."""
+    try:
+        return tuple(sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))))
+    except OSError:
+        return ()

@@ -52,7 +52,7 @@ class Server:
             try:
                 reply = self.serve(Job(**json.loads(line)))
             except UnfitError as error:
-                reply = {"unfit": [error.name, error.reason]}
+                reply = {"unfit": error.told()}
             os.write(self._replies, (json.dumps(reply) + "\n").encode())
 
     def serve(self, job: Job) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
 import sysconfig
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,13 +89,68 @@ def test_an_instance_has_of_them_what_it_would_have_executed_itself(project: Pro
 
 
 def test_they_are_executed_once(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    """However many instances and workers; again in a new call, only if something has changed."""
+    """However many instances, workers and calls; anew in a call that is forced, and once in it."""
     write(project, TOKEN)
     first = sweep()
     assert first["status"].eq("done").all()
     assert tokens(first) == 1
-    assert tokens(pd.concat([first, sweep(force=True)])) == 1
+    assert tokens(pd.concat([first, sweep(5)[3:]])) == 1
+    forced = sweep(force=True)
+    assert tokens(forced) == 1
+    assert tokens(pd.concat([first, forced])) == 2
+    assert tokens(pd.concat([forced, sweep(7)[5:]])) == 1
     assert "shared" not in capfd.readouterr().err
+
+
+def test_what_lies_outside_the_project(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file that changes there makes nothing run again, but whatever runs has what is in it, or in a module there."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "zones_2030.csv").write_text("10")
+    (outside / "outer_model.py").write_text("FACTOR = 1\n")
+    reads = (
+        f"import sys\nsys.path.append({str(outside)!r})\nfrom outer_model import FACTOR\n"
+        f"value = FACTOR * int(open(f'{outside}/zones_{{2030}}.csv').read())"
+    )
+    write(project, reads, rest=SAVES.replace("token=token", "value=value"))
+    assert sweep(2)["result.value"].tolist() == [10] * 2
+    (outside / "zones_2030.csv").write_text("777")
+    assert sweep(4)["result.value"].tolist() == [10, 10, 777, 777]
+    (outside / "outer_model.py").write_text("FACTOR = 100\n")
+    assert sweep(4, force=True)["result.value"].tolist() == [77700] * 4
+
+
+def test_what_another_program_has_told_them_counts_for_one_call(project: Project) -> None:
+    """Nobody can compare what a server says now, so the next call asks it again."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asks = f"import socket\nsocket.create_connection(('127.0.0.1', {server.getsockname()[1]})).close()\n"
+        write(project, TOKEN + asks)
+        first = sweep(2)
+        assert tokens(first) == 1
+        assert tokens(pd.concat([first, sweep(3)[2:]])) == 2
+
+
+def test_a_file_that_is_saved_again_within_the_time_that_its_disk_tells(project: Project) -> None:
+    """Where size and time are the same, bytes count: what is recorded is what was read."""
+    file, moment = project.write("data/f.csv", "1"), int(time.time()) + 600
+    os.utime(file, (moment, moment))
+    reads = "from ductaflow import project_path\nvalue = int(open(project_path('data/f.csv')).read())"
+    write(project, reads, rest=SAVES.replace("token=token", "value=value"))
+    assert sweep(1)["result.value"].tolist() == [1]
+    file.write_text("2")
+    os.utime(file, (moment, moment))
+    assert sweep(1)["result.value"].tolist() == [2]
+
+
+def test_a_package_that_is_edited_in_place(project: Project, install: Callable[..., str]) -> None:
+    """A forced call imports anew also what workers import ahead."""
+    name = install("VALUE = 1\n")
+    project.write_flow(
+        "flow/step.py",
+        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\nsave_results(value={name}.VALUE)\n",
+    )
+    assert sweep(1)["result.value"].tolist() == [1]
+    Path(sysconfig.get_path("purelib"), f"{name}.py").write_text("VALUE = 22\n")
+    assert sweep(1, force=True)["result.value"].tolist() == [22]
 
 
 def test_a_large_table_is_in_memory_once(project: Project) -> None:
@@ -156,6 +214,22 @@ REFUSED = {
     "runs a command": ("!true", "starts a process"),
     "leaves a connection": ("import socket\nkept = socket.socket()", "socket"),
     "leaves a file open": ("kept = open('/etc/hostname')", "leaves /etc/hostname open"),
+    "leaves memory in common": (
+        "import mmap\nbuffer = mmap.mmap(-1, 8)",
+        "leaves memory behind that forks would share",
+    ),
+    "leaves a lock of several processes": (
+        "import multiprocessing\nlock = multiprocessing.get_context('fork').Lock()",
+        "leaves memory behind that forks would share",
+    ),
+    "registers something for the end": (
+        "import importlib\nimportlib.import_module('at' + 'exit').register(print, 'over')",
+        "registers what is to be done at the end",
+    ),
+    "has something done when it is gone": (
+        "import weakref\nclass Kept: pass\nkept = Kept()\ndef over(): pass\nweakref.finalize(kept, over)",
+        "registers what is to be done at the end",
+    ),
     "leaves a task": (
         "import asyncio\ntask = asyncio.create_task(asyncio.sleep(60))\nawait asyncio.sleep(0)",
         "leaves tasks",
@@ -181,6 +255,14 @@ REFUSED = {
         "import numpy as np\nrng = np.random.default_rng()",
         "makes a random generator without a seed",
     ),
+    "makes one of Python's": (
+        "import random\nclass Sim:\n    def __init__(self):\n        self.draw = random.Random().random\nsim = Sim()",
+        "makes a random generator without a seed",
+    ),
+    "draws with Arrow": (
+        "import pyarrow.compute as pc\nfirst = pc.random(1).to_pylist()",
+        "draws random numbers with Arrow",
+    ),
     "makes one somewhere": (
         "import numpy as np\ndef make(): return np.random.default_rng()\nrng = make()",
         "makes a random generator without a seed",
@@ -200,6 +282,23 @@ def test_what_they_may_not_do(project: Project, capfd: pytest.CaptureFixture[str
     assert len(told) == 1
     assert reason in told[0]
     assert "flow/step.py" in told[0]
+
+
+def test_what_they_may_not_do_is_kept_from_happening(project: Project) -> None:
+    """A counter that they would count up is counted up by the instances alone."""
+    project.write("counter.txt", "0")
+    counts = """
+    from ductaflow import project_path
+    try:
+        number = int(project_path("counter.txt").read_text()) + 1
+        project_path("counter.txt").write_text(str(number))
+    except Exception:
+        pass
+    """
+    write(project, counts, rest=SAVES.replace("token=token", "number=number"))
+    names = pd.DataFrame({"instance_name": ["a", "b"], "n": [1, 2]})
+    frame = run_instances(names, "flow/step.py", workers=1)
+    assert frame["result.number"].tolist() == [1, 2]
 
 
 def test_reading_the_config_is_told(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
@@ -277,7 +376,7 @@ def test_random_numbers(project: Project) -> None:
 
 
 def test_a_change_of_what_they_read_or_are(project: Project) -> None:
-    """A file, a module or their own text changed: a new execution. A comment: none. One row forced: only that one."""
+    """A file, a module or their own text changed: a new execution. A comment: none."""
     project.write("data/links.csv", "1")
     project.write("lib/tool.py", "FACTOR = 1\n")
     reads = (
@@ -289,8 +388,6 @@ def test_a_change_of_what_they_read_or_are(project: Project) -> None:
     first = sweep()
     assert first["result.value"].tolist() == [1] * 3
 
-    one = sweep(rows=1, force=True)
-    assert one["result.token"][0] == first["result.token"][0], "what is forced alone needs nothing new"
     assert sweep()["status"].eq("up to date").all()
 
     project.write("data/links.csv", "2")
@@ -352,6 +449,34 @@ def test_a_file_that_comes_to_be(project: Project) -> None:
     assert sweep()["result.text"].tolist() == [""] * 3
     project.write("data/more.csv", "here")
     assert sweep()["result.text"].tolist() == ["here"] * 3
+
+
+def test_a_progress_bar_of_theirs_has_a_lock_in_each_instance(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An instance that is killed while a bar is drawn holds up no other; a bar of theirs can be gone on with."""
+    write(
+        project,
+        f"{TOKEN}from tqdm import tqdm\nbar = tqdm(total=4)\nbar.update(1)\n",
+        rest="""
+        # %%
+        import os
+        from ductaflow import save_results
+        if config["n"] == 0:
+            tqdm.get_lock().acquire()
+            os.kill(os.getpid(), 9)
+        bar.update(1)
+        bar.refresh()
+        shown = [number for number in tqdm(range(2))]
+        save_results(token=token, at=bar.n, locks=len(tqdm.get_lock().locks))
+        """,
+    )
+    frame = sweep(4, on_error="continue", timeout=20)
+    assert frame["status"].tolist() == ["failed", "done", "done", "done"]
+    assert frame["result.at"].tolist()[1:] == [2] * 3
+    assert frame["result.locks"].tolist()[1:] == [2] * 3
+    assert frame["result.token"].dropna().nunique() == 1
+    assert "shared cells" not in capfd.readouterr().err
 
 
 def test_the_time_limit(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
