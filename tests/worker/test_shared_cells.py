@@ -148,7 +148,8 @@ def test_a_package_that_is_edited_in_place(project: Project, install: Callable[.
     name = install("VALUE = 1\n")
     project.write_flow(
         "flow/step.py",
-        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\nsave_results(value={name}.VALUE, n=config['n'])\n",
+        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\n"
+        f"save_results(value={name}.VALUE, n=config['n'])\n",
     )
     assert sweep(1)["result.value"].tolist() == [1]
     Path(sysconfig.get_path("purelib"), f"{name}.py").write_text("VALUE = 22\n")
