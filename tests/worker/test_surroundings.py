@@ -33,7 +33,7 @@ def test_where_ended_children_are_not_told(project: Project) -> None:
 def test_a_process_that_the_conductor_has_forked_does_not_hold_it_up(project: Project) -> None:
     """It keeps the pipes to the workers open, which end all the same, at once."""
     project.flow("# %%\nprint('here')\n")
-    forks = "import os, time\nother = os.fork()\nif not other:\n    time.sleep(60)\n    os._exit(0)\nprint(other, flush=True)\n"
+    forks = "import os, time\nother = os.fork()\nif not other:\n    time.sleep(60)\nprint(other, flush=True)\n"
     conductor = start(project, f"{RUNS_ONE}{forks}", stdout=subprocess.PIPE)
     assert conductor.stdout is not None
     other = int(conductor.stdout.readline())
