@@ -36,7 +36,8 @@ def test_a_process_that_the_conductor_has_forked_does_not_hold_it_up(project: Pr
     forks = "import os, time\nother = os.fork()\nif not other:\n    time.sleep(60)\nprint(other, flush=True)\n"
     conductor = start(project, f"{RUNS_ONE}{forks}", stdout=subprocess.PIPE)
     assert conductor.stdout is not None
-    other = int(conductor.stdout.readline())
+    with conductor.stdout as told:
+        other = int(told.readline())
     try:
         began = time.monotonic()
         conductor.wait(timeout=LAST_CHANCE_S)
