@@ -107,7 +107,7 @@ class Base:
     def _execute_shared(self, job: Job) -> None:
         """Have the shared cells executed here; raises `RefusedError` if they are nothing to fork instances after."""
         self._tell({"begun": True})
-        before = look()
+        before = look(memory=True)
         try:
             with self._ending_with_conductor():
                 needs = execute_shared(job, self._scratch)

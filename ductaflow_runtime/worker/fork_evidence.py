@@ -29,20 +29,21 @@ _PATIENCE_S = 0.2
 class Evidence:
     """Thread ids, open descriptors with what they refer to, child processes, and how much has been printed.
 
-    `memory` is what processes that are forked would write to in common: where it begins, and its name.
+    `memory` is what processes that are forked would write to in common: where it begins, and its name. It takes
+    milliseconds to look for, so that it is `None` where nobody has.
     """
 
     threads: frozenset[str]
     handles: frozenset[tuple[str, str]]
     children: frozenset[str]
-    memory: frozenset[tuple[str, str]]
+    memory: frozenset[tuple[str, str]] | None
     printed: int
 
 
-def look() -> Evidence:
-    """This process at this moment."""
+def look(memory: bool = False) -> Evidence:
+    """This process at this moment, with or without its `memory`."""
     threads, handles, children = frozenset(_names(_TASKS)), frozenset(_handles()), frozenset(_children())
-    return Evidence(threads, handles, children, frozenset(_common_memory()), _printed())
+    return Evidence(threads, handles, children, frozenset(_common_memory()) if memory else None, _printed())
 
 
 def left_behind(before: Evidence) -> str | None:
@@ -59,7 +60,7 @@ def left_behind(before: Evidence) -> str | None:
     handles = sorted(target for target in opened - _HARMLESS_FILES if not target.endswith(_REOPENED))
     if handles:
         return f"leaves {', '.join(handles[:3])} open, which forks would share"
-    if after.memory - before.memory:
+    if before.memory is not None and not before.memory.issuperset(_common_memory()):
         return "leaves memory behind that forks would share, as locks and arrays for several processes are"
     return "prints something, which each instance should show" if after.printed > before.printed else None
 

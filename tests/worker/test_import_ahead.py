@@ -288,3 +288,40 @@ def test_what_a_library_opens_anew(project: Project, install: Callable[..., str]
     name = install(f"kept = open({str(project.root / 'share' / 'proj.db')!r})\n{PACKAGE}")
     project.flow(f"# %%\nimport {name} as tiny{SAVES}")
     assert sweep()["result.own"].tolist() == [False] * 3
+
+
+READS = (
+    "from pathlib import Path\nVALUE, OWN = '', __import__('os').getpid()\n"
+    "for folder in Path.cwd().parents:\n    if (folder / 'tiny.toml').is_file():\n"
+    "        VALUE = (folder / 'tiny.toml').read_text()\n"
+)
+ASKS = (
+    "OWN = __import__('os').getpid()\ntry:\n    from local_settings import VALUE\nexcept ImportError:\n    VALUE = ''\n"
+)
+LOOKS = {
+    "a file": (READS, "tiny.toml", "one", "two!", "reads tiny.toml of the project"),
+    "a module": (ASKS, "local_settings.py", "VALUE = 'one'\n", "VALUE = 'two!'\n", "imports local_settings, which"),
+}
+
+
+@pytest.mark.parametrize("case", LOOKS)
+def test_what_a_package_reads_of_the_project_is_an_input(
+    project: Project, install: Callable[..., str], capfd: pytest.CaptureFixture[str], case: str
+) -> None:
+    """Such a package is imported by each instance itself, which sees what is there now, and runs again for it."""
+    text, file, first, second, reason = LOOKS[case]
+    name = install(text)
+    project.write(file, first)
+    project.flow(
+        f"import os\nimport {name}\nfrom ductaflow import save_results\n"
+        f"save_results(value={name}.VALUE, own={name}.OWN == os.getpid(), n=config['n'])\n"
+    )
+    frame = pd.DataFrame({"n": [1, 2]})
+    results = run_instances(frame, "flow/step.py")
+    assert results["result.value"].tolist() == ["one"] * 2
+    assert results["result.own"].all()
+    assert reason in capfd.readouterr().err
+    project.write(file, second)
+    again = run_instances(frame, "flow/step.py")
+    assert again["result.value"].tolist() == ["two!"] * 2
+    assert again["reason"].str.contains(file).all()

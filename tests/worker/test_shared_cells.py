@@ -23,6 +23,8 @@ from tests.worker.conductors import RUNS_ONE, interrupt, start
 
 pytestmark = pytest.mark.usefixtures("steady_packages")
 
+# As native code does, which nobody sees.
+TELLS = "import ctypes\nctypes.CDLL(None).creat({!r}.encode(), 0o644)\n"
 TOKEN = "import uuid\ntoken = uuid.uuid4().hex\n"
 SAVES = '# %%\nfrom ductaflow import save_results\nsave_results(token=token, n=config["n"])\n'
 
@@ -146,7 +148,8 @@ def test_a_package_that_is_edited_in_place(project: Project, install: Callable[.
     name = install("VALUE = 1\n")
     project.write_flow(
         "flow/step.py",
-        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\nsave_results(value={name}.VALUE)\n",
+        f"{HEAD}# %%\nimport {name}\nfrom ductaflow import save_results\n"
+        f"save_results(value={name}.VALUE, n=config['n'])\n",
     )
     assert sweep(1)["result.value"].tolist() == [1]
     Path(sysconfig.get_path("purelib"), f"{name}.py").write_text("VALUE = 22\n")
@@ -498,13 +501,34 @@ def test_their_death(project: Project, capfd: pytest.CaptureFixture[str]) -> Non
 def test_ctrl_c_ends_them(project: Project) -> None:
     """An interrupt does not wait for them; nothing has begun."""
     marker = project.root / "begun"
-    write(project, f"import time\nopen({str(marker)!r}, 'w').close()\ntime.sleep(600)")
+    write(project, f"{TELLS.format(str(marker))}import time\ntime.sleep(600)")
     conductor = start(project, RUNS_ONE.replace("{}", "{'n': 1}"), stderr=subprocess.PIPE)
     wait_for(marker.is_file, by=conductor)
     told = interrupt(conductor)
     assert "0 of 1 rows done" in told
     assert "shared cells" not in told
     assert not (project.root / "runs/step/x/run.json").exists()
+
+
+def test_they_end_with_a_killed_conductor(project: Project) -> None:
+    """The process that executes them does not compute on for nobody."""
+    marker = project.root / "begun"
+    write(project, f"{TELLS.format(str(marker))}import time\ntime.sleep(600)")
+    conductor = start(project, RUNS_ONE.replace("{}", "{'n': 1}"), stderr=subprocess.PIPE)
+    wait_for(marker.is_file, by=conductor)
+    tasks = list(Path(f"/proc/{conductor.pid}/task").iterdir())
+    bases = [pid for task in tasks for pid in (task / "children").read_text().split()]
+    assert bases
+    conductor.kill()
+    conductor.communicate()
+    wait_for(lambda: not any(_runs(pid) for pid in bases))
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_few_flows_are_kept_with_what_their_shared_cells_made(project: Project) -> None:
