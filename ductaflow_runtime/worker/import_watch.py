@@ -32,21 +32,28 @@ class ImportWatch:
     def watching(self) -> Iterator[None]:
         """While a package is imported."""
         if not self._listens:
-            sys.addaudithook(self._hook)
-            self._listens = True
+            self._listen()
         self.found, self._active = None, True
         try:
             yield
         finally:
             self._active = False
 
-    def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._active or self.found is not None:
+    def _listen(self) -> None:
+        def hook(event: str, args: tuple[Any, ...], watch: ImportWatch = self) -> None:
+            if watch._active:  # first, for instances have the hook, too
+                watch._note(event, args)
+
+        sys.addaudithook(hook)
+        self._listens = True
+
+    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        if self.found is not None:
             return
         if event == "import" and args[0].partition(".")[0] in self._names:
             self.found = f"imports {args[0]}, which the project may have"
         elif event == "open" and self._places is not None and isinstance(args[0], (str, bytes, os.PathLike)):
-            asking = sys._getframe(1)
+            asking = sys._getframe(2)
             path = self._places.find(args[0])
             if path is not None and os.path.isfile(path) and not asked_by_import(path, False, asking):
                 self.found = f"reads {os.path.basename(path)} of the project"

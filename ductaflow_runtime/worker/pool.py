@@ -136,7 +136,8 @@ class Pool:
             return
         with self.lock:
             known = self.bases.pop(key, None)
-            fit = known is not None and known.is_fit(self._begun(job), job.force)
+            begun = self._begun(job)  # before a base that is made for it
+            fit = known is not None and known.is_fit(begun, job.force)
             base = known if known is not None and fit else self._begin_base(worker_variables(job.threads))
             self.bases[key] = base  # at the end, behind those that have served others since
             base.users += 1

@@ -282,10 +282,13 @@ def test_what_cannot_be_seen(project: Project, install: Callable[..., str], caps
     assert capsys.readouterr().err.count("importing mpi4py starts MPI") == 1
 
 
-def test_what_a_library_opens_anew(project: Project, install: Callable[..., str]) -> None:
+def test_what_a_library_opens_anew(
+    project: Project, install: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """PROJ has its database open, and opens it anew in a fork: geopandas is imported once."""
-    project.write("share/proj.db", "")
-    name = install(f"kept = open({str(project.root / 'share' / 'proj.db')!r})\n{PACKAGE}")
+    database = tmp_path_factory.mktemp("share") / "proj.db"
+    database.touch()
+    name = install(f"kept = open({str(database)!r})\n{PACKAGE}")
     project.flow(f"# %%\nimport {name} as tiny{SAVES}")
     assert sweep()["result.own"].tolist() == [False] * 3
 
