@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,15 @@ import pytest
 
 from ductaflow import run_instances
 from ductaflow_runtime.conductor.project_staleness import staleness_of
-from ductaflow_runtime.project import Project as Found
+from ductaflow_runtime.files import FileState
+from ductaflow_runtime.project import Project as Place
+from ductaflow_runtime.runs.fingerprint import Fingerprint
+from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.inventory import Found
+from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.upstream import rest_on
 from tests.cli.test_commands import call, section
 from tests.conftest import Project
 
@@ -75,7 +84,7 @@ def edit(project: Project, old: str = "factor = 1", new: str = "factor = 2") -> 
 
 def marks(project: Project) -> dict[str, str]:
     """What the status page says of each instance that is not up to date."""
-    return {"/".join(place): reason for place, reason in staleness_of(Found.at(project.root)).reasons.items()}
+    return {"/".join(place): reason for place, reason in staleness_of(Place.at(project.root)).reasons.items()}
 
 
 def test_status_and_page_look_up_the_whole_chain(chain: Project) -> None:
@@ -145,3 +154,26 @@ def test_accepting_is_about_the_instance_alone(chain: Project) -> None:
     assert call("accept", "summarise", "row0") == "summarise/row0: up to date, nothing to accept\n"
     call("accept", "fit")
     assert marks(chain) == {}
+
+
+def test_a_long_chain_and_a_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each instance is looked at once, be they thousands one behind the other, or each other's readers."""
+    monkeypatch.chdir(tmp_path)
+    Project(tmp_path)
+    project = Place.at(tmp_path)
+    names = [str(number) for number in range(3000)]
+    found = [found_of(project, name, str((int(name) + 1) % 3000)) for name in names]
+    ring = rest_on(found, Present(project))
+    assert all(one.stale is None for one in ring)
+    stale = rest_on([replace(found[0], reason="code: cell 2"), *found[1:]], Present(project))
+    why = "rests on year/0, which is not up to date: code: cell 2"
+    assert stale[2999].stale == "reads year/0, which is not up to date: code: cell 2"
+    assert {one.stale for one in stale[1:2999]} == {f"reads year/{number}, which {why}" for number in range(2, 3000)}
+
+
+def found_of(project: Place, name: str, read: str) -> Found:
+    """One that is done, and has read a file of another."""
+    instance = Instance(project.root / "flow/year.py", "year", name, {}, project.runs_dir)
+    inputs = {f"runs/year/{read}/stock.csv": FileState(size=1)}
+    record = Record(status=Status.DONE, fingerprint=Fingerprint(inputs=inputs))
+    return Found(instance, record, Status.DONE, None)
