@@ -101,6 +101,8 @@ def plan_one(
     from ductaflow_runtime.cli.plan import is_conductor, plan_conductor
     from ductaflow_runtime.conductor.plan import Options, instance_of, make_call, make_plans
     from ductaflow_runtime.runs.states import Status
+    from ductaflow_runtime.staleness.inventory import examine
+    from ductaflow_runtime.staleness.upstream import rest_on
 
     if is_conductor(flow):
         if config or settings or name or step or kernel:
@@ -110,6 +112,11 @@ def plan_one(
     call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
     echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
+    if plan.reason is None:
+        present = call.present()
+        (found,) = rest_on(examine(present, plan.instance.step, [plan.instance.name]), present)
+        if found.above is not None:
+            echo(f"  but it {found.above.text}; see to that first, and ask again")
 
 
 def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Config:

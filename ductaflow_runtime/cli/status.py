@@ -34,6 +34,7 @@ def status(step: str | None) -> None:
     from ductaflow_runtime.runs.control import is_whole, not_in_control, without_folder
     from ductaflow_runtime.runs.instance import list_steps
     from ductaflow_runtime.staleness.inventory import examine
+    from ductaflow_runtime.staleness.upstream import rest_on
 
     present = find_present()
     runs_dir = present.project.runs_dir
@@ -41,11 +42,11 @@ def status(step: str | None) -> None:
     if not steps:
         echo(f"nothing has run yet: there is no step in {runs_dir}")
         return
-    found = {each: examine(present, each) for each in steps}
+    everything = rest_on([one for each in steps for one in examine(present, each)], present)
+    found = {each: [one for one in everything if one.instance.step == each] for each in steps}
     gone = {each: not_in_control(runs_dir, each) for each in steps}
     known = {each: is_whole(runs_dir, each) for each in steps}
     to_come = {each: without_folder(runs_dir, each) for each in steps}
-    everything = [one for each in steps for one in found[each]]
     console = _console()
     warned = {each: [one for one in found[each] if _has_warned(one)] for each in steps}
     absent = {each: str(len(gone[each])) if known[each] else "?" for each in steps}
@@ -57,8 +58,8 @@ def status(step: str | None) -> None:
     _show_list(console, "Interrupted", [one.address for one in _in(everything, Status.INTERRUPTED)])
     damaged = [f"{one.address}: {one.reason}" for one in _in(everything, Status.DAMAGED)]
     _show_list(console, "Damaged records", damaged)
-    stale = [(one.reason, one) for one in _in(everything, Status.DONE) if one.reason]
-    _show_list(console, "No longer up to date", _grouped(stale))
+    stale = [one for one in _in(everything, Status.DONE) if one.stale]
+    _show_list(console, "No longer up to date", _grouped(_named_if_alone(stale)))
     _show_list(console, "With warnings", _grouped((_warnings(one), one) for each in steps for one in warned[each]))
     rowless = [f"{each}/{name}" for each in steps for name in gone[each]]
     _show_list(console, "Without a row (ductaflow prune STEP removes them, after asking)", rowless)
@@ -100,7 +101,7 @@ def _show_counts(console: Console, found: dict[str, list[Found]], more: dict[str
         table.add_column(title, justify="right")
     for step, instances in found.items():
         counts = Counter(one.state for one in instances)
-        stale = sum(one.state is Status.DONE and one.reason is not None for one in instances)
+        stale = sum(one.state is Status.DONE and one.stale is not None for one in instances)
         added = [numbers[step] for numbers in more.values()]
         table.add_row(step, *(str(counts[state]) for state in COUNTED), str(stale), *added)
     with console.capture() as written:
@@ -126,6 +127,12 @@ def _failure(one: Found) -> str:
 
 def _in(found: Iterable[Found], state: Status) -> list[Found]:
     return [one for one in found if one.state is state]
+
+
+def _named_if_alone(stale: Sequence[Found]) -> list[tuple[str | None, Found]]:
+    """Each with its cause, which names what it has read where no other has the like."""
+    kinds = Counter(one.kind for one in stale)
+    return [(one.stale if kinds[one.kind] == 1 else one.kind, one) for one in stale]
 
 
 def _grouped(told: Iterable[tuple[str | None, Found]]) -> list[str]:

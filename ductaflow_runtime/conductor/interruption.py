@@ -52,7 +52,9 @@ class Interruption(Observer):
         if not self._to_run:
             return [f"{self._step}: stopped before anything ran", *_advice()]
         done, failed = self._counts[Status.DONE], self._counts[Status.FAILED]
-        extras = [f"{self._idle} were up to date"] * bool(self._idle) + [f"{failed} failed"] * bool(failed)
+        elsewhere = self._counts[Status.UP_TO_DATE]  # none of those that must run is, unless somebody else ran it
+        extras = [f"{elsewhere} done by another process"] * bool(elsewhere)
+        extras += [f"{self._idle} were up to date"] * bool(self._idle) + [f"{failed} failed"] * bool(failed)
         first = f"{self._step}: stopped; {done} of {self._to_run} rows done{''.join(f', {each}' for each in extras)}"
         broken = len(self._broken_off)
         left = self._to_run - self._counts.total() - broken

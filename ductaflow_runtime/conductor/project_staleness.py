@@ -7,6 +7,7 @@ from ductaflow_runtime.runs.instance import list_steps
 from ductaflow_runtime.runs.record import now
 from ductaflow_runtime.staleness.inventory import examine
 from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.upstream import rest_on
 from ductaflow_runtime.status_page.stale_marks import Staleness
 
 
@@ -15,4 +16,5 @@ def staleness_of(project: Project) -> Staleness:
     at = now()
     present = Present(project)
     found = [one for step in list_steps(project.runs_dir) for one in examine(present, step)]
-    return Staleness({(one.instance.step, one.instance.name): one.reason for one in found if one.reason}, at)
+    found = rest_on(found, present)
+    return Staleness({(one.instance.step, one.instance.name): one.stale for one in found if one.stale}, at)

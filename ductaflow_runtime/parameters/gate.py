@@ -99,7 +99,7 @@ def examine(expected: Expected, config: Config) -> list[Finding]:
     config = with_stand_ins(config)
     found = [finding for finding, _ in _told(expected, config)]
     in_base = _in_base(expected) if expected.keys.takes_config else ()  # else they are told of as the config's own
-    return [*found, *in_base, *_hindered(expected, config)]
+    return [*found, *in_base, *_in_default(expected), *_hindered(expected, config)]
 
 
 def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
@@ -122,7 +122,7 @@ def examine_columns(expected: Expected, columns: Columns) -> list[Finding]:
                 places = [None] if whole else rows
                 found.update((Finding(finding.text, finding.certain, row), None) for row in places)
     tops = dict.fromkeys([*(column.partition(".")[0] for column in columns), *expected.base])
-    return [*found, *_in_base(expected), *_hindered(expected, tops)]
+    return [*found, *_in_base(expected), *_in_default(expected), *_hindered(expected, tops)]
 
 
 def _without_secrets(values: Sequence[Json]) -> Sequence[Json]:
@@ -161,8 +161,40 @@ def _in_base(expected: Expected) -> Iterator[Finding]:
         else:
             yield replace(finding, text=f"base_config: {finding.text}")
     if unlike:
-        more = f" and {len(unlike) - _MOST_NAMED} more" if len(unlike) > _MOST_NAMED else ""
-        yield Finding(f"base_config: the flow is not seen to read {', '.join(unlike[:_MOST_NAMED])}{more}", False)
+        yield _unread("base_config", unlike)
+
+
+def _in_default(expected: Expected) -> Iterator[Finding]:
+    """What is to be said of keys of the default config, which make themselves known by being there.
+
+    The file may be the base as well. Only what the code settles is told, and never as an error.
+    """
+    if not expected.keys.takes_config:
+        return
+    alone = replace(expected, base={}, default={}, in_doubt=True)
+    unlike: dict[str, list[str]] = {}
+    for finding, problem in _keys_told(alone, expected.default):
+        where = "base_config" if _holds(expected.base, problem.key) else "default config"
+        if problem.certain and problem.suggestion is not None:
+            yield replace(finding, text=f"{where}: {finding.text}")
+        elif problem.certain:
+            unlike.setdefault(where, []).append(f"`{problem.key}`")
+    for where, keys in unlike.items():
+        yield _unread(where, keys)
+
+
+def _holds(config: Config, dotted: str) -> bool:
+    inner: Json = config
+    for key in dotted.split("."):
+        if not isinstance(inner, dict) or key not in inner:
+            return False
+        inner = inner[key]
+    return True
+
+
+def _unread(where: str, keys: Sequence[str]) -> Finding:
+    more = f" and {len(keys) - _MOST_NAMED} more" if len(keys) > _MOST_NAMED else ""
+    return Finding(f"{where}: the flow is not seen to read {', '.join(keys[:_MOST_NAMED])}{more}", False)
 
 
 def _hindered(expected: Expected, given: Iterable[str]) -> Iterator[Finding]:

@@ -16,16 +16,36 @@ from ductaflow_runtime.staleness.present import Present
 
 
 @dataclass(frozen=True)
+class Above:
+    """What an instance has read that is not up to date: in words, and in those that others like it share."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Found:
-    """An instance's folder: its state now, and why it is not up to date (`None`: it is).
+    """An instance's folder: its state now, and why it would execute (`None`: it would not).
 
     `state` is a status of records, `damaged` (then `reason` says what is wrong with the record), or `new`.
+    `above` says which results it has read that are not up to date themselves, where somebody has looked (`rest_on`).
     """
 
     instance: Instance
     record: Record | None
     state: Status
     reason: str | None
+    above: Above | None = None
+
+    @property
+    def stale(self) -> str | None:
+        """Why its results are not up to date, by its own change or else by one further up (`None`: they are)."""
+        return self.reason or (self.above.text if self.above else None)
+
+    @property
+    def kind(self) -> str | None:
+        """The same, without the name of the one instance that it has read."""
+        return self.reason or (self.above.kind if self.above else None)
 
     @property
     def address(self) -> str:

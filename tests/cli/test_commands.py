@@ -64,6 +64,7 @@ def test_status_tells_what_is_no_longer_up_to_date(sample: Sample) -> None:
     write_data(sample.root / "data/literal.csv", [9])
     assert section(call("status"), "No longer up to date") == [
         "4  module: lib/rates.py  (cost/a, cost/b, cost/c, second/a)",
+        "2  reads an instance of cost that is not up to date: module: lib/rates.py  (sum/a, sum/b)",
         "1  input: data/literal.csv  (literal/all)",
     ]
     assert section(call("status", "cost"), "No longer up to date") == [

@@ -115,7 +115,7 @@ def test_a_value_of_another_type_is_a_warning(toll: Project, capsys: pytest.Capt
     """Text for a number is told once for the column, with both values."""
     frame = pd.DataFrame({"instance_name": ["a", "b"], "toll": ["1", "2"], "model.depth": 3})
     run_instances(frame, "flow/step.py")
-    told = [line for line in capsys.readouterr().err.splitlines() if "default" in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if "its default" in line]
     assert told == ["ductaflow: step.py: `toll` is text ('1'), its default is a number (2)"]
 
 
@@ -265,6 +265,51 @@ def test_a_misspelt_key_of_the_base_is_a_warning(toll: Project, capsys: pytest.C
     toll.settings(unknown_keys="ignore")
     run_instances(frame, "flow/step.py", base_config=base, force=True)
     assert "base_config" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("base", ["config/base.json", None])
+def test_a_key_of_the_default_config_that_nothing_reads_is_a_warning(
+    toll: Project, base: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The default config does not make its own misspelt keys known, be it the base of the sweep as well."""
+    toll.flow(TOLL.replace('config["toll"]', 'config.get("toll", 10)'))
+    toll.write(
+        "config/base.json", json.dumps({"tol": 2, "model": {"depth": 3, "dept": 1}, "fleet": 5, "other": {"a": 1}})
+    )
+    frame = pd.DataFrame({"instance_name": ["a"], "model.depth": [4]})
+    where = "default config" if base is None else "base_config"
+    run_instances(frame, "flow/step.py", base_config=base)
+    assert [line for line in capsys.readouterr().err.splitlines() if where in line] == [
+        f"ductaflow: step.py: {where}: unknown parameter `tol`; did you mean `toll`?",
+        f"ductaflow: step.py: {where}: unknown parameter `model.dept`; did you mean `model.depth`?",
+        f"ductaflow: step.py: {where}: the flow is not seen to read `fleet`",
+    ]
+    plan_instances(frame.assign(tol=5), "flow/step.py", base_config=base)  # a row may set what is there
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "def use(**given):\n    return given\nuse(**config)",
+        'rates = dict(config["rates"])\nprint([rates[name] for name in rates])',
+        "import dataclasses\nC = dataclasses.make_dataclass('C', list(config))\nC(**dict(config.items()))",
+        "from settings import load\nprint(load(config))",
+        "from settings import Model\nModel.model_validate(config)",
+    ],
+    ids=["unpacked", "a section read as a whole", "a dataclass", "a module", "a model that validates"],
+)
+def test_what_may_be_read_out_of_sight_in_a_default_is_not_told(
+    toll: Project, reading: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the code does not settle which keys it reads, nothing is said of those of the default config."""
+    whole = {"rates": {"tol": 1, "tolls": 2}}
+    toll.write("config/base.json", json.dumps(whole if "rates" in reading else {"toll": 1, "tol": 3, "fleet": 5}))
+    toll.write(
+        "settings.py", "def load(config):\n    return [config[name] for name in config]\nclass Model:\n    pass\n"
+    )
+    toll.flow(f"\n# %%\nprint(config.get('toll'))\n{reading}\n")
+    plan_instances(pd.DataFrame({"instance_name": ["a"], "toll": [1]}), "flow/step.py", base_config="config/base.json")
+    assert "config: " not in capsys.readouterr().err
 
 
 def test_what_the_base_gives_must_arrive_too(project: Project) -> None:

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.conductor.interruption import Interruption
+from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.runs.instance import Instance
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import Plan
 from tests.conftest import Project
 from tests.waiting import wait_for
 
@@ -135,3 +140,17 @@ def test_a_script_that_catches_it(project: Project) -> None:
 def test_before_anything_runs() -> None:
     """There is nothing to count."""
     assert Interruption("step").lines()[0] == "step: stopped before anything ran"
+
+
+def test_what_another_process_has_done_is_counted(tmp_path: Path) -> None:
+    """The numbers add up where two processes execute the same rows."""
+    rows = [Instance(tmp_path / "fit.py", "fit", name, {}, tmp_path) for name in "abcdefg"]
+    told = Interruption("fit")
+    told.planned([Plan(row, None, None if row.name == "a" else "new") for row in rows], 0)
+    for row, status in zip(rows[1:], [Status.DONE, Status.UP_TO_DATE, Status.UP_TO_DATE], strict=False):
+        told.ended(Outcome(status, row))
+    told.broken_off(["e"])
+    assert told.lines()[:2] == [
+        "fit: stopped; 1 of 6 rows done, 2 done by another process, 1 were up to date",
+        "broken off: 1 (e); not begun: 2",
+    ]
