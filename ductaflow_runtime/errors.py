@@ -15,9 +15,8 @@ DuctaflowError
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Protocol
-
-from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +57,17 @@ class FailureText(Protocol):
     def kind(self) -> str: ...
     @property
     def place(self) -> str | None: ...
+
+
+# All control characters but the tab and the end of a line; half a character cannot be printed either.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(text: str) -> str:
+    """A text as a terminal may be given it: control characters and reversed writing as `\\x1b`, `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class DuctaflowError(Exception):

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, shown
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_steps
-from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from ductaflow_runtime.staleness.present import Present

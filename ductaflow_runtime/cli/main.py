@@ -12,8 +12,7 @@ import click
 from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.values import Config, apply_settings
-from ductaflow_runtime.errors import DuctaflowError, FlowError
-from ductaflow_runtime.terminal import shown
+from ductaflow_runtime.errors import DuctaflowError, FlowError, shown
 
 if TYPE_CHECKING:
     from ductaflow_runtime.conductor.plan import Call

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ductaflow_runtime.cli.common import count, echo, find_present, known_step, some
+from ductaflow_runtime.errors import shown
 from ductaflow_runtime.runs.failure import UNKNOWN
 from ductaflow_runtime.runs.states import COUNTED, Status
-from ductaflow_runtime.terminal import shown
 
 if TYPE_CHECKING:
     from rich.console import Console

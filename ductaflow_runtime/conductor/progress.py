@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.conductor.estimate import Estimate
 from ductaflow_runtime.conductor.observers import Observer, Running
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.errors import describe_failure, kind_of
+from ductaflow_runtime.errors import describe_failure, kind_of, shown
 from ductaflow_runtime.execution.context import in_kernel
 from ductaflow_runtime.files import open_regular
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import LOG_NAME, Instance
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
-from ductaflow_runtime.terminal import say, shown
+from ductaflow_runtime.terminal import say
 
 if TYPE_CHECKING:
     from tqdm.std import tqdm

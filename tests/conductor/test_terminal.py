@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ductaflow import InstancesFailed, run_instances
-from ductaflow_runtime.terminal import shown
+from ductaflow_runtime.errors import shown
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
