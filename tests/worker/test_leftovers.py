@@ -68,6 +68,13 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process has not ended."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
 def owner(process: subprocess.Popen[bytes]) -> str:
     """The beginning of the name of a scratch folder that a process has made."""
     own = make_scratch()
@@ -155,10 +162,12 @@ def test_all_killed_at_once(begun: tuple[subprocess.Popen[bytes], str], temporar
     """Conductor, workers and children killed together: the next conductor ends what flows started, and clears up."""
     conductor, mark = begun
     apart = started_by_flow(mark)
-    for pid in [conductor.pid, *(each for each in descendants(conductor.pid) if each not in apart)]:
+    killed = [conductor.pid, *(each for each in descendants(conductor.pid) if each not in apart)]
+    for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     conductor.wait()
+    wait_for(lambda: not any(map(is_running, killed)))  # a large process takes a while to end
     assert started_by_flow(mark)
     clear_leftovers()
     wait_for(lambda: not started_by_flow(mark))
