@@ -114,17 +114,32 @@ def is_device(path: str) -> bool:
 
 def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """A file opened for reading; `OSError` for what is none: a pipe would be waited for, a device read, for ever."""
-    handle = os.open(path, os.O_RDONLY | _AT_ONCE)
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        return open(handle, "rb")
-    os.close(handle)
-    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+    handle, _ = _open_regular(path)
+    return open(handle, "rb")
 
 
 def read_regular(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a file; `OSError` for what is none, such as a pipe."""
-    with open_regular(path) as file:
-        return file.read()
+    handle, size = _open_regular(path)
+    try:
+        # Plans read thousands of records: a file object for each would cost more than the reading.
+        content = os.read(handle, size + 1)
+        if len(content) == size:
+            return content
+        with open(handle, "rb", closefd=False) as file:  # a large one, or one that grows
+            return content + file.read()
+    finally:
+        os.close(handle)
+
+
+def _open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """A descriptor of a file, and its size."""
+    handle = os.open(path, os.O_RDONLY | _AT_ONCE)
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode):
+        return handle, found.st_size
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

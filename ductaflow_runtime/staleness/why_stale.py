@@ -99,6 +99,10 @@ def module_change(path: str, stored: FileState, present: Present) -> Iterator[st
 
 def _input_changes(was: Fingerprint, present: Present) -> Iterator[str]:
     """A cause for each input that is not what it was, but one for many records of a step."""
+    if sum("record" in stored for stored in was.inputs.values()) <= _MOST_ALIKE:
+        for path, stored in was.inputs.items():
+            yield from input_change(path, stored, present)
+        return
     steps = {path: step for path, stored in was.inputs.items() if (step := _step_of_record(path, stored, present))}
     causes = {path: cause for path in steps for cause in input_change(path, was.inputs[path], present)}
     alike = Counter(steps[path] for path in causes)
