@@ -17,6 +17,7 @@ from ductaflow import run_instances
 from ductaflow_runtime.cli.main import main
 from ductaflow_runtime.debug import make_debug_notebook, open_command
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, FlowFileError, RecordError
+from tests.kernels import run_cells
 
 HELPER = "def per_lane(flow, lanes):\n    return flow / lanes\n"
 FLOW = """# %% [markdown]
@@ -85,12 +86,7 @@ def position(found: list[Any], cell_id: str) -> int:
 
 
 def run_on_kernel(path: Path) -> Any:
-    from nbclient import NotebookClient
-
-    notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": str(path.parent)}})
-    client.execute()
-    return notebook
+    return run_cells(nbformat.read(path, as_version=4), path.parent, allow_errors=True)
 
 
 def test_notebook_has_config_and_marks_the_failing_cell(project: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from ductaflow import load_results, run_notebook, run_step_flow
 from tests.conftest import Project
+from tests.kernels import run_cells
 from tests.markdown_pages import ROOT, Block, blocks_of, run_command, run_python, with_our_python
 from tests.waiting import LAST_CHANCE_S
 
@@ -177,11 +178,8 @@ def test_the_flow_opens_as_a_notebook(seeded: Project) -> None:
 def run_by_hand(flow: Path) -> Any:
     """Execute a flow's cells in a Jupyter kernel, as an editor does."""
     import jupytext
-    from nbclient import NotebookClient
 
-    notebook = jupytext.read(flow)
-    resources = {"metadata": {"path": str(flow.parent)}}
-    return NotebookClient(notebook, kernel_name="python3", timeout=LAST_CHANCE_S, resources=resources).execute()
+    return run_cells(jupytext.read(flow), flow.parent, kernel_name="python3", timeout=LAST_CHANCE_S)
 
 
 def test_a_loop_over_run_notebook(project: Project) -> None:

@@ -25,6 +25,7 @@ MASK = "***"
 SHORTEST = 4
 _SHORTEST_BASE64 = 6
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NOTHING = re.compile(r"(?!)")
 
 # The secrets that this process has looked up, name -> text: what shows or stores a value takes no handle.
 _known: dict[str, str] = {}
@@ -127,7 +128,7 @@ class Mask:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._forms = sorted({form for text in texts for form in _forms(text)}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, self._forms)) or r"(?!)")
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if self._forms else _NOTHING
         # A secret of several lines is known by each of them, too.
         self._in_line = [form for form in self._forms if "\n" not in form]
         self._longest = max(map(len, self._in_line), default=0)

@@ -21,11 +21,11 @@ from ductaflow_runtime.execution.job import Job, command_line
 from ductaflow_runtime.execution.usage import UNKNOWN, Usage
 from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.runs.artifacts import NO_FILE, Snapshot, clear_folders, clear_halves, describe_files, snapshot
+from ductaflow_runtime.runs.claim import host_name
 from ductaflow_runtime.runs.failure import FOLDER_REMOVED, Failure
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
-from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.reclaim import move_away, reclaim
 from ductaflow_runtime.runs.record import FILE_NAME, Record, new_record, now, read_record, write_record

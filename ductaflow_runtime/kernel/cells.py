@@ -13,6 +13,7 @@ import faulthandler
 import os
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nbclient import NotebookClient
@@ -107,10 +108,20 @@ class CellRunner:
                 self.manager.cell_exception(cell, cell_index=index, exception=error)
                 raise
             finally:
-                self.manager.cell_complete(cell, cell_index=index)
+                self._complete(cell, index)
                 self.outputs.tell()
             if self.shell.exit_requested or self.watch.is_over():
                 break
+
+    def _complete(self, cell: NotebookNode, index: int) -> None:
+        # Without the start, papermill does not work out the duration: it takes a parser of times of any form to it.
+        told = cell.metadata.papermill
+        start = told.pop("start_time", None)
+        self.manager.cell_complete(cell, cell_index=index)
+        if start:
+            told.start_time = start
+            taken = datetime.fromisoformat(told.end_time) - datetime.fromisoformat(start)
+            told.duration = taken.total_seconds()
 
     def _take_over(self, cell: NotebookNode, index: int, executed: Executed) -> bool:
         """The cell as it was left when this process executed it; whether the notebook goes on after it."""

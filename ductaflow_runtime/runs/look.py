@@ -13,8 +13,9 @@ from pathlib import Path
 from ductaflow_runtime.config.values import Config, parse_config, text_of
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
 from ductaflow_runtime.files import read_regular
+from ductaflow_runtime.runs.claim import host_name, is_beating
 from ductaflow_runtime.runs.instance import CONFIG_NAME
-from ductaflow_runtime.runs.lock import host_name, is_beating, is_free, locked
+from ductaflow_runtime.runs.lock import is_free, locked
 from ductaflow_runtime.runs.record import FILE_NAME, Record, read_record
 from ductaflow_runtime.runs.states import Status
 

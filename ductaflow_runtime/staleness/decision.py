@@ -9,8 +9,8 @@ import os
 from dataclasses import dataclass
 
 from ductaflow_runtime.flow.code import FlowCode
+from ductaflow_runtime.runs.claim import host_name
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.lock import host_name
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status

@@ -7,7 +7,7 @@ import os
 import select
 from collections.abc import Iterable
 
-from ductaflow_runtime.runs.lock import HEARTBEAT_S
+from ductaflow_runtime.runs.claim import HEARTBEAT_S
 
 INTERRUPT = "interrupt"
 END = "end"  # said as well as shown by the end of the pipe, which a process that the parent forked may keep open

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ductaflow_runtime.runs.lock import born, host_name
+from ductaflow_runtime.runs.claim import born, host_name
 
 OWNER = "DUCTAFLOW_OWNER"
 _WORKER = "worker"  # in a scratch folder, which process works with it

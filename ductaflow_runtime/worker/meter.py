@@ -12,7 +12,10 @@ from pathlib import Path
 from ductaflow_runtime.execution.usage import NOTE
 from ductaflow_runtime.memory import can_tell, held, most_held, started_by
 
-_FIRST_S = 0.1  # so that an instance of a few milliseconds is left alone
+# Without a limit a look is for the peak only, which the executing process knows of itself at its end: looking stops it
+# for milliseconds, so that one of a fraction of a second is left alone.
+_OFTEN_S = 0.1
+_FIRST_S = 0.3
 _RARELY_S = 1.0
 _SHARE_OF_AGE = 0.1
 # An exact look may cost the processor some time: how many times as long it is left in peace after one.
@@ -36,7 +39,7 @@ class Meter:
         self._processes: list[int] = []
         self.peak: int | None = None
         self.exceeded = False
-        self.due = self._began + _FIRST_S if can_tell() else math.inf
+        self.due = self._began + (_FIRST_S if limit is None else _OFTEN_S) if can_tell() else math.inf
 
     def look(self) -> None:
         """Look if it is time to."""
@@ -50,7 +53,7 @@ class Meter:
         if most > (self.peak or 0) and moment - self._exact_at >= pause:
             self._look_closely()
         age = moment - self._began
-        period = _FIRST_S if self._limit is not None else min(max(_SHARE_OF_AGE * age, _FIRST_S), _RARELY_S)
+        period = _OFTEN_S if self._limit is not None else min(max(_SHARE_OF_AGE * age, _OFTEN_S), _RARELY_S)
         self.due = time.monotonic() + period
 
     def kill(self) -> None:

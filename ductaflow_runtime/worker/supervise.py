@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ductaflow_runtime.execution.assignment import Clock
 from ductaflow_runtime.execution.usage import UNKNOWN, Usage, children_cpu
-from ductaflow_runtime.runs.lock import HEARTBEAT_S, beat
+from ductaflow_runtime.runs.claim import HEARTBEAT_S, beat
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.meter import Meter

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tests.conductor.screen import masked, shown_in_a_file, shown_in_terminal
 from tests.conftest import Project
+from tests.kernels import run_cells
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -154,7 +154,7 @@ def test_notebook(epidemic: Project, is_golden: Golden) -> None:
     """In a Jupyter notebook the bar is a widget; a failure's traceback ends with the same words."""
     conductor(epidemic, wrong="'column' if row == 3 else ''", options=', on_error="continue"')
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(Path("conductor.py").read_text())])
-    NotebookClient(notebook, resources={"metadata": {"path": str(epidemic.root)}}).execute()
+    run_cells(notebook, epidemic.root)
     shown = []
     for output in notebook.cells[0].outputs:
         shown.append(output.text if output.output_type == "stream" else output.data["text/plain"] + "\n")

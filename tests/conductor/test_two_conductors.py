@@ -16,7 +16,8 @@ from ductaflow import InstanceBusyError, InstancesFailed, load_results, run_inst
 from ductaflow_runtime.cli.report import write_index
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs import look as state
-from ductaflow_runtime.runs.lock import host_name, locked
+from ductaflow_runtime.runs.claim import host_name
+from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.accept import accept
 from ductaflow_runtime.staleness.decision import BUSY

@@ -16,6 +16,7 @@ import pytest
 
 from ductaflow import run_notebook
 from tests.conftest import Project
+from tests.kernels import run_cells
 
 BODY = """
 # %%
@@ -66,12 +67,10 @@ def script(project: Project, *arguments: str, code: int = 0, **options: Any) -> 
 def open_as_notebook(project: Project, folder: Path) -> nbformat.NotebookNode:
     """Run all cells on a real kernel with nothing injected, as an editor would."""
     import jupytext
-    from nbclient import NotebookClient
 
     notebook = jupytext.read(project.root / "flow/costs.py")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    NotebookClient(notebook, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
+    return run_cells(notebook, folder)
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")

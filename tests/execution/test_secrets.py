@@ -19,6 +19,7 @@ import pytest
 
 from ductaflow import ConfigError, FlowError, load_results, plan_instances, run_instances, run_notebook
 from tests.conftest import HEAD, Project
+from tests.kernels import run_cells
 from tests.waiting import LAST_CHANCE_S, wait_for
 
 TEXT = 'k&y/7+ü "q" <x>\\1'
@@ -411,12 +412,10 @@ def test_the_command_takes_the_name(project: Project) -> None:
 def test_an_opened_notebook_has_the_secret(project: Project) -> None:
     """Opened by hand, a flow fills its config from the default file, and the secrets are looked up."""
     import nbformat.v4
-    from nbclient import NotebookClient
 
     project.write("config/base.json", json.dumps(CONFIG))
     first, second = HEAD.split("# %% CLI")
     cells = [nbformat.v4.new_code_cell(text) for text in (first, f"# {second}", 'len(config["token"])')]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    resources = {"metadata": {"path": str(project.root)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=LAST_CHANCE_S, resources=resources).execute()
+    run_cells(notebook, project.root, kernel_name="python3", timeout=LAST_CHANCE_S)
     assert notebook.cells[2].outputs[0]["data"]["text/plain"] == str(len(TEXT))

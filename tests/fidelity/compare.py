@@ -17,12 +17,11 @@ from difflib import unified_diff
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
-from traitlets import default
 
+from tests.kernels import KernelWithoutPorts
 from tests.once import once
 
 from .normalise import Cell, cells_of
@@ -31,18 +30,6 @@ from .probe_files import CONFIG, PROBES, ProbeFile, notebook_of, probe_files, re
 MISSING: Cell = {"cell": "missing"}
 # A kernel ends a tenth of a second after `exit()`: on a busy machine before it was sent the cell behind it.
 ATTEMPTS = 20
-
-
-class KernelWithoutPorts(AsyncKernelManager):
-    """Kernels that are started side by side must not choose the same ports."""
-
-    @default("transport")
-    def _no_ports(self) -> str:
-        return "ipc"
-
-    @default("connection_file")
-    def _short_name(self) -> str:
-        return str(Path(tempfile.mkdtemp(prefix="ductaflow-")) / "kernel.json")
 
 
 def run_reference(probe_file: ProbeFile, project: Path) -> list[Cell]:

@@ -11,6 +11,7 @@ import pytest
 
 from ductaflow import FlowFileError, load_cli_parameters, load_results, run_notebook
 from tests.conftest import Project
+from tests.kernels import run_cells
 
 FLOW = """\
 # %% tags=["parameters"]
@@ -142,11 +143,10 @@ def test_a_misspelt_parameter_ends_the_script(variables: Project) -> None:
 def test_opened_as_a_notebook_nothing_is_changed(variables: Project) -> None:
     """Its variables are what the parameters cell says, and the project is importable from there on."""
     import jupytext
-    from nbclient import NotebookClient
 
     notebook = jupytext.read(variables.root / "flow/step.py")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    NotebookClient(notebook, resources={"metadata": {"path": str(variables.root / "flow")}}).execute()
+    run_cells(notebook, variables.root / "flow")
     assert written(variables, "flow") == "0.1 Zürich {'n': 3} 1 beside the flow/flow"
 
 

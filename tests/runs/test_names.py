@@ -157,7 +157,7 @@ def test_links_without_end(project: Project) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "endless"])
-@pytest.mark.parametrize("name", ["index.html", ".ductaflow/control/step.json", ".ductaflow/locks/step/r1"])
+@pytest.mark.parametrize("name", ["index.html", ".ductaflow/control/step.json", ".ductaflow/instances.lock"])
 def test_taken_in_the_folder_of_results(project: Project, name: str, kind: str) -> None:
     """What belongs to no instance is made anew, or done without."""
     project.flow("print('well', config['n'])")
@@ -181,7 +181,7 @@ def test_an_instance_that_is_no_folder(project: Project) -> None:
     assert "is no folder, nor can one be made there" in frame["error"][1]
 
 
-@pytest.mark.parametrize("name", ["", "/locks", "/locks/step", "/previous", "/previous/step"])
+@pytest.mark.parametrize("name", ["", "/previous", "/previous/step"])
 def test_a_pipe_where_a_folder_is_needed(project: Project, name: str) -> None:
     """The row says what is in the way; without it, the next run executes it."""
     project.flow("print('well', config['n'])")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.page_samples import png, write_instance, write_sweep
-from ductaflow_runtime.runs.lock import host_name, locked
+from ductaflow_runtime.runs.claim import host_name
+from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.status_page import PageWriter, rows, write_page
 from ductaflow_runtime.status_page.data import last_sweep_start
 from ductaflow_runtime.status_page.details import log_tail

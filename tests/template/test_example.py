@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import jupytext
-import nbclient
 import networkx
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ import pytest
 
 import ductaflow
 from ductaflow import InstancesFailed, plan_instances, run_instances
+from tests.kernels import run_cells
 from tests.markdown_pages import ROOT as REPOSITORY
 from tests.markdown_pages import blocks_of
 from tests.once import common_folder, once
@@ -129,8 +129,7 @@ def test_conductor_runs_cell_by_cell_in_a_notebook(project_of, example, ran):
 def run_as_notebook(conductor):
     """What the cells of a conductor print in a Jupyter kernel that runs in the project."""
     notebook = jupytext.read(conductor)
-    kernel = {"kernel_name": "python3", "resources": {"metadata": {"path": str(conductor.parent)}}}
-    nbclient.NotebookClient(notebook, timeout=LAST_CHANCE_S, **kernel).execute()
+    run_cells(notebook, conductor.parent, kernel_name="python3", timeout=LAST_CHANCE_S)
     return "".join(output.text for cell in notebook.cells for output in cell.get("outputs", []) if output.get("text"))
 
 

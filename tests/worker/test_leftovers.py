@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ductaflow_runtime.runs.lock import born
+from ductaflow_runtime.runs.claim import born
 from ductaflow_runtime.worker.leftovers import OWNER, clear_leftovers, make_scratch
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
