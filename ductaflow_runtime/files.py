@@ -150,6 +150,22 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise ValueError("it is nested too deep") from None
 
 
+class Names:
+    """The names in folders, each folder read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, frozenset[str]] = {}
+
+    def of(self, folder: Path) -> frozenset[str]:
+        """What is in a folder; nothing if it cannot be read."""
+        if folder not in self._read:
+            try:
+                self._read[folder] = frozenset(os.listdir(folder))
+            except OSError:
+                self._read[folder] = frozenset()
+        return self._read[folder]
+
+
 def hash_file(path: str | os.PathLike[str]) -> str:
     """The sha256 of a file's bytes; `OSError` for what is no file."""
     with open_regular(path) as file:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.files import Names, relative_to_root
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.import_order import MAYBE, SETS
 from ductaflow_runtime.flow.import_steps import import_steps
@@ -39,12 +39,12 @@ class Search:
         self._folders = tuple(dict.fromkeys([flow_folder, root]))
         self._root = root
         self._code = code
+        self._names = Names()
         self._seen: set[str] = set()
         self._has_ended = False
 
     def problems(self, flow: str) -> Iterator[str]:
         """One line for each module that is broken or missing."""
-        importlib.invalidate_caches()
         yield from self._follow(self._code.required or (), flow)
 
     def _follow(self, steps: Sequence[str], importer: str) -> Iterator[str]:
@@ -63,7 +63,7 @@ class Search:
         """Follow one import, part by part of its dotted name."""
         folders, parts = self._folders, name.split(".")
         for number, part in enumerate(parts, 1):
-            module = _find(part, folders)
+            module = self._find(part, folders)
             is_whole = module is not None and (module.file is not None or module.is_open)
             if number == 1 and not is_whole and _is_installed(part, folders):
                 return  # a folder without `__init__` yields to an installed package, into which nobody looks
@@ -80,6 +80,24 @@ class Search:
             if self._has_ended or not module.folders:
                 return
             folders = module.folders
+
+    def _find(self, name: str, folders: Sequence[Path]) -> _Module | None:
+        """The module or package of that name, as Python finds it: folders without `__init__` are parts of one."""
+        portions: list[Path] = []
+        is_open = False
+        for folder in folders:
+            names = self._names.of(folder)
+            package, beside = folder / name, {Path(each).suffix for each in names if each.startswith(f"{name}.")}
+            inside = self._names.of(package) if name in names else frozenset()
+            if "__init__.py" in inside and (package / "__init__.py").is_file():
+                return _Module(package / "__init__.py", (package,), _makes_parts(package / "__init__.py"))
+            if any(each.startswith("__init__.") for each in inside) or beside & {*all_suffixes()} - {".py"}:
+                return _Module(is_open=True)
+            if ".py" in beside and (folder / f"{name}.py").is_file():
+                return _Module(folder / f"{name}.py")
+            is_open = is_open or bool(beside)  # something that another importer may know
+            portions += [package] if name in names and package.is_dir() else []
+        return _Module(None, tuple(portions), is_open) if portions or is_open else None
 
     def _run(self, module: _Module, dotted: str) -> Iterator[str]:
         if module.file is not None and str(module.file) not in self._seen:
@@ -115,23 +133,6 @@ class Search:
         return any(name in text for text in self._code.literals)
 
 
-def _find(name: str, folders: Sequence[Path]) -> _Module | None:
-    """The module or package of that name, as Python finds it: folders without `__init__` are parts of one package."""
-    portions: list[Path] = []
-    is_open = False
-    for folder in folders:
-        package, beside = folder / name, {path.suffix for path in folder.glob(f"{name}.*")}
-        if (package / "__init__.py").is_file():
-            return _Module(package / "__init__.py", (package,), _makes_parts(package / "__init__.py"))
-        if next(package.glob("__init__.*"), None) or beside & {*all_suffixes()} - {".py"}:
-            return _Module(is_open=True)
-        if (folder / f"{name}.py").is_file():
-            return _Module(folder / f"{name}.py")
-        is_open = is_open or bool(beside)  # something that another importer may know
-        portions += [package] if package.is_dir() else []
-    return _Module(None, tuple(portions), is_open) if portions or is_open else None
-
-
 def _makes_parts(init: Path) -> bool:
     """Whether a package's own code may provide modules that are no files of it."""
     try:
@@ -146,6 +147,9 @@ def _is_installed(name: str, folders: Sequence[Path]) -> bool:
         return True
     try:
         spec = importlib.util.find_spec(name)
+        if spec is None:
+            importlib.invalidate_caches()  # it may just have been installed
+            spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return True  # something is there
     if spec is None:

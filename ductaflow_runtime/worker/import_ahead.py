@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from ductaflow_runtime.files import Names
 from ductaflow_runtime.flow.import_order import MAYBE, SETS, import_order
 
 # Their import changes the terminal settings that every later child would see.
@@ -72,11 +73,16 @@ class Sources:
 
     folders: tuple[Path, ...]
     _seen: set[Path] = field(default_factory=set)
+    _names: Names = field(default_factory=Names)
 
     def are_own(self, step: str) -> bool:
         """Whether an import gets a module of the project."""
         top = top_of(step)
-        return any((folder / top / "__init__.py").is_file() or _module_files(folder / top) for folder in self.folders)
+        return any(
+            (top in self._names.of(folder) and (folder / top / "__init__.py").is_file())
+            or self._module_files(folder / top)
+            for folder in self.folders
+        )
 
     def set_something(self, step: str) -> bool:
         """Whether an import executes code that sets something, or code that nobody can read."""
@@ -94,9 +100,16 @@ class Sources:
         path = folder
         for part in step.lstrip(MAYBE).replace(":", ".").split("."):
             path = path / part
-            if any(self._in_file(file) for file in (*_module_files(path), path / "__init__.py") if file.is_file()):
+            if any(self._in_file(file) for file in (*self._module_files(path), path / "__init__.py") if file.is_file()):
                 return True
         return False
+
+    def _module_files(self, path: Path) -> list[Path]:
+        """The files that `import` may take for a module, a package left aside."""
+        start = f"{path.name}."
+        beside = (name for name in self._names.of(path.parent) if name.startswith(start))
+        files = [path.with_name(name) for name in beside if name == f"{start}py" or name.endswith(".so")]
+        return [file for file in files if file.is_file()]
 
     def _in_file(self, file: Path) -> bool:
         if file in self._seen:
@@ -112,13 +125,6 @@ class Sources:
             if found:
                 return True
         return False
-
-
-def _module_files(path: Path) -> list[Path]:
-    """The files that `import` may take for a module, a package left aside."""
-    files = [path.with_name(path.name + ".py")]
-    files += path.parent.glob(f"{path.name}.*.so") if path.name.isidentifier() else []
-    return [file for file in files if file.is_file()]
 
 
 def order_of(file: Path) -> tuple[str, ...]:
