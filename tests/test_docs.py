@@ -229,4 +229,5 @@ def test_the_ratios_are_those_that_were_measured() -> None:
     assert len(rows) == 5
     for way, *ratios in rows:
         for name, ratio in zip(MEASURED, ratios, strict=True):
-            assert re.search(rf"^\| {re.escape(way)} \|.*\| {re.escape(ratio)} x \|$", flows[name], re.MULTILINE), way
+            row = rf"^\| {re.escape(way)} \|(?:[^|]*\|){{3}} {re.escape(ratio)} x \|"
+            assert re.search(row, flows[name], re.MULTILINE), way
