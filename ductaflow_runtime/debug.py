@@ -19,7 +19,6 @@ from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.prepare import inject as fill
 from ductaflow_runtime.execution.running import Execution
-from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.analysis import find_flow
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
@@ -150,7 +149,7 @@ def find_cell(case: Case, notebook: NotebookNode, number: int) -> int | None:
 
 
 def _heading(case: Case) -> str:
-    flow = relative_to_root(case.flow, case.root)
+    flow = case.record.flow
     return (
         f"Made by `ductaflow debug`: `{flow}` with the config of `{case.name}`, whose last run "
         f"{STATES[case.record.status].ending}. Running these cells changes nothing in the results. "

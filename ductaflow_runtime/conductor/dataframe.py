@@ -13,10 +13,11 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
-from ductaflow_runtime.config.values import Config, Json, digest, to_json, type_name
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.config.values import Config, Json, digest, to_json
+from ductaflow_runtime.errors import ConfigError, type_name
 from ductaflow_runtime.parameters.check import ADVICE, LABELS
-from ductaflow_runtime.parameters.gate import Expected, Finding, blank_cells, examine_columns, warn
+from ductaflow_runtime.parameters.expected import Expected
+from ductaflow_runtime.parameters.gate import Finding, blank_cells, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 from ductaflow_runtime.tables.frames import way_to_pandas
 

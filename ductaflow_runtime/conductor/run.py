@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ductaflow_runtime.conductor.conduct import conduct
 from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
 from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
-from ductaflow_runtime.conductor.head_start import head_start
+from ductaflow_runtime.conductor.head_start import begun_call
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
@@ -75,11 +75,7 @@ def run_notebook(
         workers=1,
         retries=retries,
     )
-    with aside(), beside_rehearsal():
-        project = Project.find(runs_dir)
-    with head_start(project, options, step_name or notebook_file, rows=1):
-        with aside(), beside_rehearsal():
-            call = make_call(notebook_file, step_name, project, options, base_config)
+    with begun_call(notebook_file, step_name, runs_dir, options, base_config, rows=1) as call:
         rehearsal = current_rehearsal()
         if rehearsal is not None:
             return rehearsal.one(call, lambda: instance_of(call, config, instance_name))  # type: ignore[no-any-return]
@@ -170,11 +166,7 @@ def run_instances(
         retries=retries,
     )
     rows = len(control_df) if hasattr(control_df, "__len__") else 0
-    with aside(), beside_rehearsal():
-        project = Project.find(runs_dir)
-    with head_start(project, options, step_name or notebook_file, rows=rows):
-        with aside(), beside_rehearsal():
-            call = make_call(notebook_file, step_name, project, options, base_config)
+    with begun_call(notebook_file, step_name, runs_dir, options, base_config, rows=rows) as call:
         rehearsal = current_rehearsal()
         if rehearsal is not None:
             return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]

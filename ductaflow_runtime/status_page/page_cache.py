@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.files import open_regular, write_atomically
-from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import failure_from_json
+from ductaflow_runtime.runs.instance import HIDDEN
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.row import Row, natural_key
