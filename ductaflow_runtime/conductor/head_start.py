@@ -33,17 +33,18 @@ def begun_call(
     """A call for so many rows, with its project and flow found and read; a base process may begin meanwhile."""
     with aside(), beside_rehearsal():
         project = Project.find(runs_dir)
-    with head_start(project, options, step_name or notebook_file, rows=rows):
+    step = str(step_name) if step_name is not None else Path(str(notebook_file)).stem  # what is wrong is told below
+    with head_start(project, options, step, rows=rows):
         with aside(), beside_rehearsal():
             call = make_call(notebook_file, step_name, project, options, base_config)
         yield call
 
 
 @contextlib.contextmanager
-def head_start(project: Project, options: Options, step: str | os.PathLike[str], *, rows: int) -> Iterator[None]:
-    """During a call for so many rows of a step, which may be named by its flow; what it did not need ends with it."""
+def head_start(project: Project, options: Options, step: str, *, rows: int) -> Iterator[None]:
+    """During a call for so many rows of a step; what it did not need ends with it."""
     reads_first_flow = _READER not in sys.modules and current_rehearsal() is None
-    if reads_first_flow and _is_for_forks(project, options) and _has_fewer(project.runs_dir / Path(step).stem, rows):
+    if reads_first_flow and _is_for_forks(project, options) and _has_fewer(project.runs_dir / step, rows):
         workers = options.settled(project).workers
         pool().begin_spare(threads_for(workers))
     try:
