@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
+from ductaflow_runtime.runs import claim
 from ductaflow_runtime.runs.lock import acquire, is_free, locked
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
@@ -277,3 +278,23 @@ def test_a_single_instance_is_waited_for_no_longer_than_the_limit(project: Proje
     run_notebook("flow/step.py", {}, instance_name="one")
     with locked(project.root / "runs/step/one"), pytest.raises(InstanceBusyError, match=r"\(waited 0.5 s\)"):
         run_notebook("flow/step.py", {}, instance_name="one", force=True)
+
+
+def test_two_that_find_the_same_dead_owner(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files stand for locks: who has judged before another took over does not take its file away."""
+    path = project.root / "one.claim"
+    path.write_text(json.dumps({"host": claim.host_name(), "pid": 2**22 + 1, "born": "1"}))
+    judge, first = claim._is_claimed, []
+
+    def judge_and_be_overtaken(asked: Path) -> bool:
+        found = judge(asked)
+        if not first:
+            first.append(True)
+            first.append(claim.claim(path))
+        return found
+
+    monkeypatch.setattr(claim, "_is_claimed", judge_and_be_overtaken)
+    assert not claim.claim(path)
+    assert first == [True, True]
+    assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert [each.name for each in project.root.glob("one.*")] == ["one.claim"]
