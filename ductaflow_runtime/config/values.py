@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.config.ways import way_to_json
 from ductaflow_runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, inside, all_numbers=all_numbers)
-    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)})")
+    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)}){way_to_json(value)}")
     return None
 
 
