@@ -41,6 +41,25 @@ def test_what_is_no_longer_up_to_date_is_marked_with_its_reason(show: Any, outda
     assert "No longer up to date: code: cell 4" in text(browser, "#detail")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_bar_shows_what_is_no_longer_up_to_date(show: Any, outdated: Path, scheme: str) -> None:
+    """Its part of the bar has a pattern and a colour of its own, and no result counts as good and as outdated."""
+    browser = show(outdated)
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    try:
+        parts = browser.execute_script(
+            "return [...document.querySelectorAll('#steps .proportions span')]"
+            ".map(part => [part.className, part.style.flexGrow, getComputedStyle(part).background])"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert [(name, share) for name, share, _ in parts] == [("", "2"), ("", "1"), ("outdated", "1")]
+    assert len({colours for _, _, colours in parts}) == 3
+    assert "repeating-linear-gradient" in parts[-1][2]
+
+
 def test_a_count_filters_what_is_no_longer_up_to_date(show: Any, outdated: Path) -> None:
     """A click shows these instances, whatever their reason; `*` does the same in any column."""
     browser = show(outdated)
