@@ -13,6 +13,7 @@ import sys
 from pathlib import PurePath
 from typing import Any
 
+from ductaflow_runtime.config.ways import way_to_json
 from ductaflow_runtime.errors import ConfigError, type_name
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -90,7 +91,7 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, inside, all_numbers=all_numbers)
-    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)})")
+    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)}){way_to_json(value)}")
     return None
 
 

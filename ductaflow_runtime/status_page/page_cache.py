@@ -20,7 +20,7 @@ from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.row import Row, natural_key
 
-VERSION = 2
+VERSION = 3
 """Of what is kept. A change of what a row tells needs the next number, or the old rows stay."""
 
 _OF_RECORD = tuple(item.name for item in fields(Record) if item.name not in ("fingerprint", "results", "skipped"))

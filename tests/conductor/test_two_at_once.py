@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,8 +17,10 @@ import pandas as pd
 import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
+from ductaflow_runtime.conductor.observers import Waiting
 from ductaflow_runtime.runs import claim
 from ductaflow_runtime.runs.lock import acquire, is_free, locked
+from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
@@ -155,6 +159,31 @@ def test_waiting_is_told(project: Project) -> None:
     assert executions(project) == {"one": 1}
     assert told == f"step/one: waiting for another process ({there['host']}, pid {there['pid']})\n"
     assert "waiting for" not in err
+
+
+def test_waiting_for_many_is_a_handful_of_lines() -> None:
+    """The first is named with who has it; then their number is told, at ten times as many each."""
+    said: list[str] = []
+    observer = Waiting(said.append)
+    for number in range(150):
+        with pool_waits_for(f"step/{number}"):
+            observer.waited()
+            observer.waited()
+    assert said == [
+        "step/0: waiting for another process (here, pid 1)",
+        "step/9: waiting for another process (here, pid 1), as for 9 rows before it",
+        "step/99: waiting for another process (here, pid 1), as for 99 rows before it",
+    ]
+
+
+@contextmanager
+def pool_waits_for(address: str) -> Iterator[None]:
+    """As while a worker's thread waits for an instance."""
+    pool().waiting[address] = "here, pid 1"
+    try:
+        yield
+    finally:
+        del pool().waiting[address]
 
 
 def test_other_rows_come_first(project: Project) -> None:
