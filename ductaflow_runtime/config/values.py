@@ -21,8 +21,8 @@ Config = dict[str, Any]
 
 TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
 SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
-_DEEPEST = 60
-TOO_DEEP = f"nested more than {_DEEPEST} deep"
+DEEPEST = 60
+TOO_DEEP = f"nested more than {DEEPEST} deep"
 MOST_DIGITS = sys.int_info.default_max_str_digits
 TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as text, such as hex(n)"
 _TOO_LONG = 10**MOST_DIGITS
@@ -59,8 +59,8 @@ def to_json(
         return _whole(value, key, problems)  # type: ignore[arg-type]
     if kind is float:
         return value if all_numbers else _number(value, key, problems)  # type: ignore[return-value,arg-type]
-    if id(value) in above or len(above) > _DEEPEST:
-        problems.append(f"{shorten_text(key)}: {TOO_DEEP if len(above) > _DEEPEST else 'contains itself'}")
+    if id(value) in above or len(above) > DEEPEST:
+        problems.append(f"{shorten_text(key)}: {TOO_DEEP if len(above) > DEEPEST else 'contains itself'}")
         return None
     inside = (*above, id(value))
     if kind is dict:
