@@ -56,5 +56,5 @@ def accept(step: str, names: tuple[str, ...]) -> None:
 
 def _summary(step: str, accepted: int, left: int, idle: int) -> str:
     parts = [f"{count(accepted, 'instance')} accepted without being executed"]
-    parts += [f"{left} left as they are"] * bool(left) + [f"{idle} up to date before"] * bool(idle)
+    parts += [f"{left} left unchanged"] * bool(left) + [f"{idle} up to date before"] * bool(idle)
     return f"{step}: {', '.join(parts)}; ductaflow status lists what was accepted"

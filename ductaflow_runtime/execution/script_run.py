@@ -32,6 +32,7 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.runs.record import Record
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.present import Present
@@ -151,7 +152,9 @@ class ScriptRun:
         usage = Usage(own_cpu())
         error = masked_failure(error, known_mask())
         concluded = Conclusion(status, error, self.warned.count, results, seen, made, tables, usage)
-        say(last_line(self.entry.close(concluded)))
+        record = self.entry.close(concluded)
+        if record.status is Status.DONE:  # else the error is the last word
+            say(last_line(record))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before, without secrets."""
@@ -164,7 +167,7 @@ class ScriptRun:
 
 
 def last_line(record: Record) -> str:
-    """What became of a script's run: as one line, with the results that it saved and where all of it lies."""
+    """A script's run that has ended well, as one line: the results that it saved, and where all of it lies."""
     saved = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in (record.results or {}).items()]
     saved += [f"table {name} ({told['rows']} rows)" for name, told in (record.tables or {}).items()]
     more = [f"{len(saved) - _MOST_RESULTS} more"] if len(saved) > _MOST_RESULTS else []

@@ -100,14 +100,14 @@ def test_an_opened_flow_keeps_a_config_that_is_given(same: Project) -> None:
 
 
 def test_a_script_ends_with_its_results(same: Project) -> None:
-    """The last line on stderr says how it ended, what was saved, and where that lies."""
+    """The last line on stderr says what was saved, and where that lies; of one that fails, it is the error."""
     ended = script(same, "--config", "config/base.json", "--output-dir", "runs/costs/a")
     told = re.fullmatch(r"costs/a: done in [\d.]+ s: total = [\d.]+ \((.+)\)", ended.stderr.splitlines()[-1])
     assert told is not None
     assert Path(told[1]) == same.root / "runs/costs/a"
     (same.root / "flow/costs.py").write_text((same.root / "flow/costs.py").read_text() + "1 / 0\n")
     ended = script(same, "--config", "config/base.json", "--output-dir", "runs/costs/b", code=1)
-    assert re.fullmatch(r"costs/b: failed in .*runs/costs/b\)", ended.stderr.splitlines()[-1])
+    assert ended.stderr.splitlines()[-1].startswith("ZeroDivisionError")
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
