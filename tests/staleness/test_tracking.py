@@ -38,15 +38,6 @@ def plan(name: str = "step") -> str | None:
     return plan_instances(ONE, f"flow/{name}.py")["reason"].tolist()[0]
 
 
-def changes_are_seen(project: Project, body: str, change: Callable[[], object], reason: str) -> None:
-    """The flow is up to date after a run, and is not after the change."""
-    project.flow(body)
-    run()
-    assert plan() is None
-    change()
-    assert plan() == reason
-
-
 LISTED = " (its list of files)"
 # How a flow asks, with files of its own in `folder`: what is changed, and what the reason says after the folder.
 WAYS_TO_READ = {
@@ -97,48 +88,33 @@ def test_reads_that_the_flow_asks_for(project: Project) -> None:
         assert plan() is None, way
 
 
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_what_python_reads_for_itself_does_not_count(project: Project) -> None:
-    """Imports, versions of packages and tracebacks list and read folders that are no inputs."""
-    project.write("lib/costs.py", "def cost():\n    return 1 / 0\n")
-    project.flow("""
-        import importlib.metadata, traceback
-        importlib.metadata.version("pandas")
-        from lib.costs import cost
-        try:
-            cost()
-        except ZeroDivisionError:
-            assert "1 / 0" in traceback.format_exc()
-        """)
-    run()
-    fingerprint = project.record("step", "one")["fingerprint"]
-    assert (fingerprint["inputs"], list(fingerprint["modules"])) == ({}, ["lib/costs.py"])
-
-
 UPSTREAM = """
 import ductaflow
 from pathlib import Path
 text = ductaflow.project_path("data.txt").read_text()
-Path("out.txt").write_text(text)
+for way in ("relative", "whole", "instance_path"):
+    Path(way + ".txt").write_text(text)
 ductaflow.save_results(text=text)
 """
+# Each way reads something of its own.
 DOWNSTREAM = """
 import ductaflow
 from pathlib import Path
 name = "one"
-{}
+open("../../up/" + name + "/relative.txt").read()
+open(Path.cwd().parents[1] / "up" / name / "whole.txt").read()
+ductaflow.instance_path("up", name, "instance_path.txt").read_text()
+ductaflow.load_results("up")
+list((Path.cwd().parents[1] / "up" / name).glob("*.txt"))
 open("own.txt", "w").close()
 open("own.txt").close()
 open(Path.cwd() / "own.txt").close()
 """
-WAYS = {
-    "relative": "open('../../up/' + name + '/out.txt').read()",
-    "whole": "open(Path.cwd().parents[1] / 'up' / name / 'out.txt').read()",
-    "instance_path": "ductaflow.instance_path('up', name, 'out.txt').read_text()",
-    "load_results": "ductaflow.load_results('up')",
-    "listed": "list((Path.cwd().parents[1] / 'up' / name).glob('*.txt'))",
-}
-NAMES = {"load_results": "up/one/run.json"}
+
+
+def reasons() -> list[str]:
+    """Why the flow's one instance would run, cause by cause."""
+    return (plan() or "").split("; ")
 
 
 def kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
@@ -151,22 +127,19 @@ def kept_elsewhere(project: Project, tmp_path: Path, where: str) -> None:
         project.settings(runs_dir=str(elsewhere))
     project.write("data.txt", "1")
     project.flow(UPSTREAM, "flow/up.py")
-    for way, code in WAYS.items():
-        project.flow(DOWNSTREAM.format(code), f"flow/{way}.py")
+    project.flow(DOWNSTREAM)
     run("up")
-    for way in WAYS:
-        run(way)
-        assert plan(way) is None
+    run()
+    assert plan() is None
     project.write("data.txt", "22")
     run("up")
-    folder = "runs" if where == "link" else elsewhere.as_posix()
-    reasons = {way: f"input: {folder}/{NAMES.get(way, 'up/one/out.txt')}" for way in WAYS}
-    assert {way: plan(way) for way in WAYS} == reasons | {"listed": None}
+    folder = f"{'runs' if where == 'link' else elsewhere.as_posix()}/up/one"
+    read = [f"input: {folder}/{name}" for name in ("instance_path.txt", "relative.txt", "run.json", "whole.txt")]
+    assert sorted(reasons()) == read, "its list of files is the same"
     (elsewhere / "up/one/more.txt").touch()
-    assert plan("listed") == f"input: {folder}/up/one/ (its list of files)"
-    for way in WAYS:
-        run(way)
-        assert plan(way) is None
+    assert sorted(reasons()) == [f"input: {folder}/ (its list of files)", *read]
+    run()
+    assert plan() is None
 
 
 @pytest.mark.parametrize("where", ["link", "outside"])
@@ -181,47 +154,6 @@ def test_results_that_are_kept_elsewhere_on_other_engines(project: Project, tmp_
     kept_elsewhere(project, tmp_path, "link")
 
 
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_compiled_module(project: Project) -> None:
-    """A module of the project that is no source file counts like any other."""
-    compiled = sorted(Path(sysconfig.get_path("stdlib"), "lib-dynload").glob("_testimportmultiple.*"))
-    if not compiled:
-        pytest.skip("this Python comes without a compiled module to copy")
-    shutil.copy(compiled[0], project.root)
-
-    def change() -> None:
-        with (project.root / compiled[0].name).open("ab") as file:
-            file.write(b"more")
-
-    changes_are_seen(project, "import _testimportmultiple", change, f"module: {compiled[0].name}")
-
-
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_module_without_its_source(project: Project) -> None:
-    """A `.pyc` file that is imported in place of a source file is a module."""
-    source = project.write("rates.py", "RATE = 1\n")
-
-    def change() -> None:
-        source.write_text("RATE = 22\n")
-        py_compile.compile(str(source), str(project.root / "rates.pyc"))
-        source.unlink()
-
-    change()
-    source.write_text("RATE = 1\n")
-    py_compile.compile(str(source), str(project.root / "rates.pyc"))
-    source.unlink()
-    changes_are_seen(project, "import rates", change, "module: rates.pyc")
-
-
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_module_in_the_instance_folder(project: Project) -> None:
-    """A module that the flow writes into its own folder and imports is its own, no module of the project."""
-    project.flow("import sys\nopen('made.py', 'w').write('V = 1')\nsys.path.insert(0, '.')\nimport made")
-    run()
-    assert project.record("step", "one")["fingerprint"]["modules"] == {}
-    assert plan() is None
-
-
 READER = """
 import pyarrow.parquet
 TABLES = {"a": ["../../../data/links.parquet", "pyproject.toml"]}
@@ -232,17 +164,110 @@ def load():
 """
 
 
+# What an execution reads and imports in one flow: each cell something else.
+MANY = """
+# %% What Python reads for itself
+import importlib.metadata, traceback
+importlib.metadata.version("pandas")
+from lib.costs import cost
+try:
+    cost()
+except ZeroDivisionError:
+    assert "1 / 0" in traceback.format_exc()
+
+# %% Modules that are no source files, and one that the flow has made in its own folder
+import sys
+import rates
+{compiled}
+open("made.py", "w").write("V = 1")
+sys.path.insert(0, ".")
+import made
+
+# %% Paths in modules
+from lib.tables import load
+from lib.text import save as save_text
+from lib.table import save as save_table
+load()
+save_text()
+save_table()
+
+# %% A database
+import sqlite3
+from pathlib import Path
+connection = sqlite3.connect(Path.cwd().parents[2] / ("rows" + ".db"))
+connection.execute("select * from t").fetchall()
+connection.close()
+"""
+
+
+def seen_and_undone(path: Path, change: Callable[[], object], reason: str) -> None:
+    """The change of a file is the one reason, and none is left when it is as it was."""
+    before = path.read_bytes()
+    change()
+    assert plan() == reason
+    path.write_bytes(before)
+    assert plan() is None, reason
+
+
 @pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_path_in_a_module(project: Project) -> None:
-    """A file that a module of the project names counts, though only native code opens it."""
-    write_data(project.root / "data/links.parquet", [1])
+def test_what_counts_on_every_engine(project: Project) -> None:
+    """Compiled modules, and one without its source; what native code reads where a module names it; waiting rows.
+
+    What imports, versions of packages and tracebacks list and read is no input, nor what the flow itself has written,
+    though a module names it or it is a module. In SQLite's WAL mode new rows are in the `-wal` file, until some program
+    moves them into the database.
+    """
+    root = project.root
+    compiled = sorted(Path(sysconfig.get_path("stdlib"), "lib-dynload").glob("_testimportmultiple.*"))[:1]
+    for each in compiled:  # not every Python comes with one to copy
+        shutil.copy(each, root)
+    project.write("lib/costs.py", "def cost():\n    return 1 / 0\n")
+    source, without_source = project.write("rates.py", "RATE = 1\n"), root / "rates.pyc"
+    py_compile.compile(str(source), str(without_source))
+    source.unlink()
+    links = root / "data/links.parquet"
+    write_data(links, [1])
     project.write("lib/tables.py", READER)
-    body = "from lib.tables import load\nload()"
-    changes_are_seen(project, body, lambda: write_data(project.root / "data/links.parquet", [2]),
-                     "input: data/links.parquet")  # fmt: skip
+    for name, write in (
+        ("text", "open(TABLE, 'w').write('x')"),
+        ("table", "pyarrow.parquet.write_table(EMPTY, TABLE)"),
+    ):
+        text = "import pyarrow.parquet\nEMPTY = pyarrow.table({'v': [1]})\n" + f"TABLE = '../../../{name}.parquet'\n"
+        project.write(f"lib/{name}.py", f"{text}\n\ndef save():\n    {write}\n")
+    writer = sqlite3.connect(root / "rows.db")
+    for line in ("pragma journal_mode = wal", "create table t (v)", "insert into t values (1)"):
+        writer.execute(line)
+    writer.commit()
+    project.flow(MANY.format(compiled="import _testimportmultiple" if compiled else ""))
     run()
-    project.settings(workers=1)
     assert plan() is None
+    assert [(root / f"{name}.parquet").is_file() for name in ("text", "table")] == [True] * 2
+    fingerprint = project.record("step", "one")["fingerprint"]
+    assert set(fingerprint["inputs"]) == {"data/links.parquet", "rows.db", "rows.db-wal"}
+    own = {"rates.pyc", *(f"lib/{name}.py" for name in ("costs", "tables", "text", "table"))}
+    assert set(fingerprint["modules"]) == own | {each.name for each in compiled}
+
+    def recompile() -> None:
+        source.write_text("RATE = 22\n")
+        py_compile.compile(str(source), str(without_source))
+        source.unlink()
+
+    if compiled:
+        copy = root / compiled[0].name
+        seen_and_undone(copy, lambda: copy.write_bytes(copy.read_bytes() + b"more"), f"module: {copy.name}")
+    seen_and_undone(without_source, recompile, "module: rates.pyc")
+    seen_and_undone(links, lambda: write_data(links, [2]), "input: data/links.parquet")
+
+    writer.execute("insert into t values (2)")
+    writer.commit()
+    assert plan() == "input: rows.db-wal"
+    writer.execute("pragma wal_checkpoint(truncate)")
+    (root / "table.parquet").unlink()  # of one that is there already, native code is not seen to write it
+    run()
+    writer.close()
+    assert plan() is None, "an empty file that is gone when nobody has the database open"
+    project.settings(workers=1)
+    assert plan() is None, "a module names pyproject.toml, which lies beside what it reads"
 
 
 def test_a_path_in_a_module_that_is_imported_early(project: Project) -> None:
@@ -263,25 +288,6 @@ def test_a_path_in_a_module_that_is_imported_early(project: Project) -> None:
     assert plan() == "input: data/links.parquet"
 
 
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_path_in_a_module_that_the_execution_writes(project: Project) -> None:
-    """What the execution itself has written is no input, though a module names it."""
-    body = ""
-    for name, write in (
-        ("text", "open(TABLE, 'w').write('x')"),
-        ("table", "pyarrow.parquet.write_table(EMPTY, TABLE)"),
-    ):
-        text = "import pyarrow.parquet\nEMPTY = pyarrow.table({'v': [1]})\n" + f"TABLE = '../../../{name}.parquet'\n"
-        project.write(f"lib/{name}.py", f"{text}\n\ndef save():\n    {write}\n")
-        body += f"from lib.{name} import save\nsave()\n"
-    project.flow(body)
-    run()
-    assert (project.root / "text.parquet").is_file()
-    assert (project.root / "table.parquet").is_file()
-    assert project.record("step", "one")["fingerprint"]["inputs"] == {}
-    assert plan() is None
-
-
 def test_a_file_with_the_same_size_and_time(project: Project) -> None:
     """Nobody looks into a file of the same size and time; when it is touched, its content counts."""
     path = project.write("data.txt", "1")
@@ -293,32 +299,6 @@ def test_a_file_with_the_same_size_and_time(project: Project) -> None:
     assert plan() is None
     path.touch()
     assert plan() == "input: data.txt"
-
-
-@pytest.mark.engines("fork", "spawn", "kernel")
-def test_rows_that_wait_beside_a_database(project: Project) -> None:
-    """In SQLite's WAL mode new rows are in the `-wal` file, until some program moves them into the database."""
-    writer = sqlite3.connect(project.root / "rows.db")
-    for line in ("pragma journal_mode = wal", "create table t (v)", "insert into t values (1)"):
-        writer.execute(line)
-    writer.commit()
-    body = """
-        import sqlite3
-        from pathlib import Path
-        connection = sqlite3.connect(Path.cwd().parents[2] / ("rows" + ".db"))
-        connection.execute("select * from t").fetchall()
-        connection.close()
-        """
-
-    def change() -> None:
-        writer.execute("insert into t values (2)")
-        writer.commit()
-
-    changes_are_seen(project, body, change, "input: rows.db-wal")
-    writer.execute("pragma wal_checkpoint(truncate)")
-    run()
-    writer.close()
-    assert plan() is None, "an empty file that is gone when nobody has the database open"
 
 
 @pytest.fixture
