@@ -21,7 +21,8 @@ _READER = "jupytext"  # what takes the time, the first time that a flow is read
 @contextlib.contextmanager
 def head_start(project: Project, options: Options, step: str | os.PathLike[str], *, rows: int) -> Iterator[None]:
     """During a call for so many rows of a step, which may be named by its flow; what it did not need ends with it."""
-    reads_first_flow = _READER not in sys.modules and current_rehearsal() is None
+    is_path = isinstance(step, str | os.PathLike)  # else the call is refused where it is looked at
+    reads_first_flow = is_path and _READER not in sys.modules and current_rehearsal() is None
     if reads_first_flow and _is_for_forks(project, options) and _has_fewer(project.runs_dir / Path(step).stem, rows):
         workers = options.with_settings(project.settings).workers
         pool().begin_spare(threads_for(workers))
@@ -42,5 +43,5 @@ def _has_fewer(step: Path, rows: int) -> bool:
     try:
         with os.scandir(step) as folders:
             return sum(1 for _ in itertools.islice(folders, rows)) < rows
-    except OSError:
+    except (OSError, ValueError):
         return rows > 0

@@ -15,16 +15,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import (
-    TOO_FINE,
-    TOO_MANY_DIGITS,
-    Config,
-    parse_config,
-    read_config,
-    text_of,
-    to_config,
-)
+from ductaflow_runtime.config.values import TOO_FINE, Config, parse_config, read_config, text_of, to_config
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import TOO_MANY_DIGITS
 
 ENDINGS = (".json", ".yaml", ".yml", ".toml")
 # Texts and comments, and, outside of them, times that `tomllib` cuts off at microseconds.
@@ -76,7 +69,8 @@ def _read_toml(path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"config file {path} is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+        told = str(error).replace("Cannot overwrite a value", "a key is given twice")
+        raise ConfigError(f"config file {path} is not valid TOML: {told}") from None
     except ValueError:  # of Python's int()
         raise ConfigError(f"config file {path} holds {TOO_MANY_DIGITS}") from None
     fine = [(text.count("\n", 0, found.start()) + 1, found["fine"]) for found in _TOML.finditer(text) if found["fine"]]

@@ -15,6 +15,16 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import (
+    TOO_MANY_DIGITS,
+    brief,
+    is_too_long,
+    not_utf8,
+    printable,
+    shorten_text,
+    type_name,
+    way_to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,12 +34,8 @@ Config = dict[str, Any]
 
 TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
 SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
-_DEEPEST = 60
-_DEEP = f"nested more than {_DEEPEST} deep"
-MOST_DIGITS = sys.int_info.default_max_str_digits
-TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as text, such as hex(n)"
-_TOO_LONG = 10**MOST_DIGITS
-"""Python neither writes nor reads a longer whole number as text, unless told to."""
+MOST_DEEP = 60
+_DEEP = f"nested more than {MOST_DEEP} deep"
 
 
 def to_config(config: object, where: str = "config") -> Config:
@@ -62,8 +68,8 @@ def to_json(
         return _whole(value, key, problems)  # type: ignore[arg-type]
     if kind is float:
         return value if all_numbers else _number(value, key, problems)  # type: ignore[return-value,arg-type]
-    if id(value) in above or len(above) > _DEEPEST:
-        problems.append(f"{_shorten_text(key)}: {_DEEP if len(above) > _DEEPEST else 'contains itself'}")
+    if id(value) in above or len(above) > MOST_DEEP:
+        problems.append(f"{shorten_text(key) or 'config'}: {_DEEP if len(above) > MOST_DEEP else 'contains itself'}")
         return None
     inside = (*above, id(value))
     if kind is dict:
@@ -94,13 +100,14 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, inside, all_numbers=all_numbers)
-    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)})")
+    advice = f"; {way}" if (way := way_to_json(value)) else ""
+    problems.append(f"{key or 'config'}: {type_name(value)} is not a JSON value ({brief(value)}){advice}")
     return None
 
 
 def _is_missing(value: object) -> bool:
-    """pd.NA, pd.NaT and np.datetime64('NaT'), told without importing pandas."""
-    if type(value).__name__ in ("NAType", "NaTType"):
+    """pd.NA, pd.NaT, np.datetime64('NaT') and a masked value of an array, told without importing pandas."""
+    if type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     if type(value).__name__ == "datetime64":
         return bool(value != value)
@@ -108,7 +115,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _whole(value: int, key: str, problems: list[str]) -> int:
-    if not -_TOO_LONG < value < _TOO_LONG:
+    if is_too_long(value):
         problems.append(f"{key}: {TOO_MANY_DIGITS}")
     return value
 
@@ -125,7 +132,7 @@ def _text(value: str, key: str, problems: list[str]) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        problems.append(f"{_printable(key)}: text with a lone surrogate cannot be stored ({_printable(value)!r})")
+        problems.append(f"{key}: text with a lone surrogate cannot be stored ({printable(value)!r})")
     return value
 
 
@@ -135,9 +142,9 @@ def _object(
     clean: Config = {}
     for name, item in value.items():
         if type(name) is not str:
-            problems.append(f"{key or 'config'}: the key {name!r} is {type_name(name)}; JSON keys are text")
+            problems.append(f"{key or 'config'}: the key {brief(name)} is {type_name(name)}; JSON keys are text")
             continue
-        dotted = f"{key}.{name}" if key else name
+        dotted = printable(f"{key}.{name}" if key else name)
         _text(name, dotted, problems)
         clean[name] = to_json(item, dotted, problems, inside, all_numbers=all_numbers)
     return clean
@@ -173,12 +180,16 @@ def text_of(path: Path, read: Callable[[Path], bytes]) -> str:
         return read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise ConfigError(f"config file not found: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"config file {path} {not_utf8(error)}") from None
+    except (OSError, ValueError) as error:  # of a path with a null character
+        raise ConfigError(f"config file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def parse_config(text: str, where: str) -> Config:
     """The config in a JSON text; raises `ConfigError` that says what is wrong with it."""
+    if not text.strip():
+        raise ConfigError(f"{where} is empty; write {{}} for an empty config")
     try:
         loaded = json.loads(text, object_pairs_hook=_unique_keys(where))
     except json.JSONDecodeError as error:
@@ -228,11 +239,11 @@ def _given_as_text(text: str, where: str) -> Json:
     try:
         value: Json = json.loads(text, object_pairs_hook=_unique_keys(where), parse_constant=_no_json)
     except RecursionError:
-        raise ConfigError(f"{_shorten_text(where)} is {_DEEP}") from None
+        raise ConfigError(f"{shorten_text(where)} is {_DEEP}") from None
     except (json.JSONDecodeError, _NoJsonError):
         return text
     except ValueError:  # of Python's int()
-        raise ConfigError(f"{_shorten_text(where)} holds {TOO_MANY_DIGITS}") from None
+        raise ConfigError(f"{shorten_text(where)} holds {TOO_MANY_DIGITS}") from None
     return value
 
 
@@ -242,26 +253,3 @@ class _NoJsonError(ValueError):
 
 def _no_json(name: str) -> Json:
     raise _NoJsonError(name)
-
-
-def type_name(value: object) -> str:
-    """The type of a value as a message names it."""
-    kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{module}{kind.__qualname__}"
-
-
-def _shorten(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
-        text = f"repr failed with {type(error).__name__}"
-    return _shorten_text(_printable(" ".join(text.split())))
-
-
-def _shorten_text(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
