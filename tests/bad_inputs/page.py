@@ -43,7 +43,7 @@ def key_of(section: Section, case: Bad) -> str:
 
 def rendered(told: dict[str, str]) -> str:
     """The page."""
-    lines = [_HEAD + _block("py", ROWS)]
+    lines = [_HEAD + _block("text", ROWS)]
     lines += [f"`{name}`:\n\n{_block('text', content)}" for name, content in FILES.items()]
     for section in SECTIONS:
         lines.append(f"## {section.title}\n\n" + (f"{section.about}\n\n" if section.about else ""))
@@ -61,7 +61,7 @@ def _asked(section: Section, case: Bad) -> Iterator[str]:
     for name, content in case.files.items():
         text = repr(content)[2:-1] if isinstance(content, bytes) else shown(content)
         yield f"`{name}`:\n\n{_block('text', text)}"
-    yield _block("console" if case.is_command else "py", case.typed)
+    yield _block("text", case.typed)
 
 
 def _block(language: str, text: str) -> str:
