@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench wheel-check clean
+.PHONY: help demo test check format bench bad-inputs wheel-check clean
 
 help: ## say what there is to make
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ format: $(VENV)/.installed ## put the code in its standard form
 
 bench: $(VENV)/.installed ## measure against the other ways to execute a flow
 	$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bad-inputs: $(VENV)/.installed ## write docs/bad-inputs.md anew: what is said about each bad input
+	$(BIN)/python -m tests.bad_inputs
 
 wheel-check: $(VENV)/.installed ## build the wheel, install it alone, run a flow with it
 	.ci/wheel-check $(BIN)/python

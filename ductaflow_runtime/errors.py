@@ -70,13 +70,6 @@ def shown(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def type_name(value: object) -> str:
-    """The type of a value as a message names it."""
-    kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{module}{kind.__qualname__}"
-
-
 class DuctaflowError(Exception):
     """Base of all errors that ductaflow raises on purpose."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import linecache
+import numbers
 import os
 import sys
 from collections.abc import Mapping
@@ -21,13 +22,14 @@ from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.config.secrets import known_mask, resolved
 from ductaflow_runtime.config.values import Config
-from ductaflow_runtime.errors import FlowFileError, ProjectError
+from ductaflow_runtime.errors import ConfigError, FlowFileError, ProjectError
 from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
 from ductaflow_runtime.execution.masking import refuse_secrets
 from ductaflow_runtime.execution.saved_results import clean_results, given_results
 from ductaflow_runtime.execution.saved_tables import shown, split_tables, store_tables
-from ductaflow_runtime.project import Project, find_root, set_import_path
-from ductaflow_runtime.runs.instance import check_name
+from ductaflow_runtime.project import Project, find_root, path_text, set_import_path
+from ductaflow_runtime.runs.instance import as_name, check_name
+from ductaflow_runtime.wording import type_name
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -107,8 +109,10 @@ def instance_path(step: str, instance_name: str, *parts: str | os.PathLike[str])
     running = current()
     with aside():
         runs_dir = running.runs_dir if running is not None else Project.find().runs_dir
-    folder = runs_dir / check_name(step, "step name") / check_name(str(instance_name))
-    return _as_input(_below(folder, parts, f"instance {step}/{instance_name}"))
+    is_number = isinstance(instance_name, numbers.Real) and not isinstance(instance_name, bool)
+    name = check_name(str(instance_name) if is_number else as_name(instance_name))
+    folder = runs_dir / check_name(step, "step name") / name
+    return _as_input(_below(folder, parts, f"instance {step}/{name}"))
 
 
 def save_results(*results: Mapping[str, Any], **named: object) -> None:
@@ -140,6 +144,8 @@ def save_results(*results: Mapping[str, Any], **named: object) -> None:
 @names_todays_arguments
 def display_config_summary(config: dict[str, Any], title: str = "") -> None:
     """Show a config, nested keys dotted: as a table in a notebook, as aligned text in a terminal."""
+    if not isinstance(config, dict):
+        raise ConfigError(f"display_config_summary shows a config, a dict, not {type_name(config)}")
     mask = known_mask()
     rows = [(mask.text(key), _shown(mask.value(value))) for key, value in flatten(config).items()]
     width = max((len(key) for key, _ in rows), default=0)
@@ -189,9 +195,10 @@ def _flow_folder(names: dict[str, Any], root: Path) -> Path:
 
 
 def _below(folder: Path, parts: tuple[str | os.PathLike[str], ...], what: str) -> Path:
-    path = Path(os.path.normpath(folder.joinpath(*parts)))
+    given = [path_text(part, f"a part of a path in {what}") for part in parts]
+    path = Path(os.path.normpath(folder.joinpath(*given)))
     if path != folder and folder not in path.parents:
-        raise ProjectError(f"{'/'.join(os.fspath(part) for part in parts)} lies outside {what} ({folder})")
+        raise ProjectError(f"{'/'.join(given)} lies outside {what} ({folder})")
     return path
 
 

@@ -20,6 +20,7 @@ AMOUNT = 'text such as "2 GB" or "500 MB", or a whole number of bytes, at least 
 """What may be given as a limit, in words."""
 
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+_MOST_BYTES = 2**63  # no system counts further
 _UNITS = {"b": 1} | {
     f"{letter}{rest}": base**power
     for power, letter in enumerate("kmgt", start=1)
@@ -39,8 +40,9 @@ def read_amount(value: object) -> int:
         match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
         if match is None or match[2].lower() not in _UNITS:
             raise ValueError(value)
-        found = round(float(match[1]) * _UNITS[match[2].lower()])
-    if found < LEAST:
+        many = float(match[1]) * _UNITS[match[2].lower()]
+        found = round(many) if many < _MOST_BYTES else _MOST_BYTES
+    if not LEAST <= found < _MOST_BYTES:
         raise ValueError(value)
     return found
 

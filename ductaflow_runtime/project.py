@@ -15,6 +15,7 @@ from typing import Any
 from ductaflow_runtime.errors import ProjectError
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.settings import Settings, load_settings
+from ductaflow_runtime.wording import brief
 
 HIDDEN = ".ductaflow"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a drive of Windows has one letter
@@ -128,6 +129,18 @@ def set_import_path(flow_folder: Path, root: Path) -> None:
     sys.path[:] = [*first, *(entry for entry in sys.path if entry not in ("", *first))]
 
 
+def path_text(given: object, what: str) -> str:
+    """A path as text; raises `ProjectError` for what is none."""
+    text = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise ProjectError(f"{what} must be a path, as text or a Path, not {brief(given)}")
+    if not text:
+        raise ProjectError(f"{what} is empty; give a path")
+    if "\0" in text:
+        raise ProjectError(f"{what} {text!r} contains a null character, which no path can")
+    return text
+
+
 def places_of(given: str | os.PathLike[str], root: Path) -> list[Path]:
     """Where a path that somebody gave may lie: under the working directory, else under the project root."""
     return list(dict.fromkeys(Path(os.path.normpath(base / given)) for base in (Path.cwd(), root)))
@@ -135,7 +148,7 @@ def places_of(given: str | os.PathLike[str], root: Path) -> list[Path]:
 
 def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike[str] | None) -> Path:
     """The folder of results; a relative one lies under the project root. Raises `ProjectError` for an address."""
-    given = os.fspath(runs_dir if runs_dir is not None else settings.runs_dir)
+    given = path_text(runs_dir if runs_dir is not None else settings.runs_dir, "runs_dir")
     if _ADDRESS.match(given):
         raise ProjectError(
             f"runs_dir {given!r} is an address, and results are kept in a folder: give a folder's path, such as "
@@ -145,6 +158,8 @@ def resolve_runs_dir(root: Path, settings: Settings, runs_dir: str | os.PathLike
     try:
         os.lstat(found / HIDDEN)
     except OSError as error:
+        if error.errno == errno.ENOTDIR:
+            raise ProjectError(f"runs_dir {found} is no folder; move that away, or give another path") from None
         if error.errno == errno.ENAMETOOLONG:
-            raise ProjectError(f"runs_dir is longer than this system's paths can be: {str(found)[:100]}...") from None
+            raise ProjectError(f"runs_dir is longer than this system's paths can be: {brief(given)}") from None
     return found

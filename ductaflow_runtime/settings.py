@@ -12,9 +12,12 @@ from typing import Any
 
 from ductaflow_runtime.errors import ProjectError
 from ductaflow_runtime.memory import AMOUNT, read_amount
+from ductaflow_runtime.wording import TOO_MANY_DIGITS, brief, not_utf8
 
 ENGINES = ("fork", "spawn")
 UNKNOWN_KEYS = ("error", "warn", "ignore")
+MOST = 2**53
+"""More workers, retries or seconds than anybody means; a float holds every whole number up to it."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,27 @@ def load_settings(root: Path) -> Settings:
         return Settings()
     try:
         return _settings_in(path, path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ProjectError(_conflict_in(path) or f"{path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        problem = not_utf8(error)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+    except RecursionError:
+        problem = "cannot be read: it is nested too deep"
+    except tomllib.TOMLDecodeError as error:
+        problem = f"cannot be read: {error}"
+    except ValueError:  # of Python's int()
+        problem = f"cannot be read: it holds {TOO_MANY_DIGITS}"
+    raise ProjectError(_conflict_in(path) or f"{path} {problem}")
 
 
 @functools.lru_cache(maxsize=8)
 def _settings_in(path: Path, content: bytes) -> Settings:
     # Remembered, for each call of a loop asks.
-    table = tomllib.loads(content.decode()).get("tool", {}).get("ductaflow", {})
+    table: Any = tomllib.loads(content.decode())
+    for name in ("tool", "ductaflow"):
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            raise ProjectError(f"{path}: `{name}` is {brief(table)}; write the settings below a line [tool.ductaflow]")
     known = {item.name for item in fields(Settings)}
     unknown = sorted(set(table) - known)
     if unknown:
@@ -89,13 +105,13 @@ def _is_amount(value: object) -> bool:
 
 def _check_types(path: Path, table: dict[str, Any]) -> None:
     def positive(value: object, kind: type | tuple[type, ...]) -> bool:
-        return isinstance(value, kind) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+        return isinstance(value, kind) and not isinstance(value, bool) and 0 < value <= MOST  # type: ignore[operator]
 
     def seconds(value: object) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
 
     wanted = {
-        "runs_dir": (lambda v: isinstance(v, str) and bool(v), "a folder name, as text"),
+        "runs_dir": (lambda v: isinstance(v, str) and bool(v) and "\0" not in v, "a folder name, as text"),
         "workers": (lambda v: positive(v, int), "a whole number above 0"),
         "timeout": (lambda v: positive(v, (int, float)), "a number of seconds above 0"),
         "max_memory": (_is_amount, AMOUNT),
@@ -104,7 +120,7 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             "a number of seconds, 0 or more",
         ),
         "grace": (seconds, "a number of seconds, 0 or more"),
-        "retries": (lambda v: type(v) is int and v >= 0, "a whole number, 0 or more"),
+        "retries": (lambda v: type(v) is int and 0 <= v <= MOST, "a whole number, 0 or more"),
         "export_html": (lambda v: isinstance(v, bool), "true or false"),
         "code": (lambda v: isinstance(v, bool), "true or false"),
         "page": (lambda v: isinstance(v, bool), "true or false"),
@@ -123,4 +139,4 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
     for name, value in table.items():
         accepts, what = wanted[name]
         if not accepts(value):
-            raise ProjectError(f"{path}: [tool.ductaflow] {name} must be {what}, not {value!r}")
+            raise ProjectError(f"{path}: [tool.ductaflow] {name} must be {what}, not {brief(value)}")

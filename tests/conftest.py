@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.once import common_folder, once
 
@@ -41,6 +42,13 @@ KERNEL_HEADER = f"""\
 # ---
 
 """
+
+
+# A run is repeatable: the same examples each time, on a machine of any speed. Others: `--hypothesis-profile=search`.
+_ANY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("repeatable", derandomize=True, max_examples=60, **_ANY)
+settings.register_profile("search", derandomize=False, max_examples=2000, **_ANY)
+settings.load_profile("repeatable")
 
 
 class Project:

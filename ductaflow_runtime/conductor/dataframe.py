@@ -13,8 +13,8 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
-from ductaflow_runtime.config.values import Config, Json, digest, to_json
-from ductaflow_runtime.errors import ConfigError, type_name
+from ductaflow_runtime.config.values import MOST_DEEP, Config, Json, digest, to_json
+from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.check import ADVICE, LABELS
 from ductaflow_runtime.parameters.expected import Expected
 from ductaflow_runtime.parameters.gate import Finding, blank_cells, examine_columns, warn
@@ -22,6 +22,7 @@ from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 from ductaflow_runtime.runs.previous import former_result_names
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.tables.frames import way_to_pandas
+from ductaflow_runtime.wording import brief, type_name
 
 NAME = "instance_name"
 OURS = ("status", "reason", "duration_s", "directory", "error")
@@ -37,7 +38,7 @@ def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None 
     """
     if not isinstance(control_df, pd.DataFrame):
         way = way_to_pandas(control_df)
-        given = f"{type_name(control_df)}; convert it first: {way}" if way else type(control_df).__name__
+        given = f"{type_name(control_df)}; convert it first: {way}" if way else type_name(control_df).rpartition(".")[2]
         raise ConfigError(f"the control dataframe is a pandas DataFrame, not {given}")
     problems = _column_problems(control_df)
     if problems:
@@ -115,9 +116,11 @@ def _column_problems(frame: pd.DataFrame) -> list[str]:
     problems = []
     for column in frame.columns:
         if not isinstance(column, str) or not all(column.split(".")):
-            problems.append(f"{column!r}: a column is named with text, and dots only between names")
+            problems.append(f"{brief(column)}: a column is named with text, and dots only between names")
         elif column in OURS or column.startswith(RESULT):
             problems.append(f"{column}: ductaflow adds a column of this name to the results; rename yours")
+        elif column.count(".") > MOST_DEEP:
+            problems.append(f"{brief(column)}: a column reaches at most {MOST_DEEP} objects deep, one for each dot")
     problems += [f"{column}: the column is there twice" for column in frame.columns[frame.columns.duplicated()]]
     if not problems:
         nest([(column, None) for column in frame.columns if column != NAME], problems)

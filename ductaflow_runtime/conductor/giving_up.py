@@ -8,6 +8,7 @@ from typing import Literal
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.wording import brief
 
 OnError = Literal["raise", "continue", "stop"] | int
 USUAL = 20
@@ -64,5 +65,5 @@ def patience_for(on_error: OnError) -> Patience:
     if type(on_error) is int and on_error > 0:
         return Patience(on_error)
     raise ConfigError(
-        f'on_error must be "raise", "continue", "stop", or a number of equal failures above 0, not {on_error!r}'
+        f'on_error must be "raise", "continue", "stop", or a number of equal failures above 0, not {brief(on_error)}'
     )

@@ -64,5 +64,5 @@ def _has_fewer(step: Path, rows: int) -> bool:
     try:
         with os.scandir(step) as folders:
             return sum(1 for _ in itertools.islice(folders, rows)) < rows
-    except OSError:
+    except (OSError, ValueError):
         return rows > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +24,11 @@ from ductaflow_runtime.parameters.gate import admit
 from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
+from ductaflow_runtime.settings import MOST
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.wording import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +57,14 @@ class Options:
     def __post_init__(self) -> None:
         object.__setattr__(self, "timeout", _seconds(self.timeout))
         object.__setattr__(self, "max_memory", _bytes(self.max_memory))
-        object.__setattr__(self, "retries", _times(self.retries))
-        if self.workers is not None and (type(self.workers) is not int or self.workers < 1):
-            raise ConfigError(f"workers must be a whole number above 0, not {self.workers!r}")
+        object.__setattr__(self, "retries", _count("retries", self.retries, least=0))
+        object.__setattr__(self, "workers", _count("workers", self.workers, least=1))
+        for name in ("force", "export_html"):
+            object.__setattr__(self, name, truth(name, getattr(self, name)))
+        if not isinstance(self.kernel_name, str | None):
+            raise ConfigError(
+                f'kernel_name must be the name of a Jupyter kernel, such as "python3", not {brief(self.kernel_name)}'
+            )
 
     @property
     def bytes_of_memory(self) -> int | None:
@@ -141,6 +147,9 @@ def read_base(given: PathLike | Config | None, root: Path) -> Config | None:
     places = places_of(given, root)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
+        other = next((place for place in places if place.exists()), None)
+        if other is not None:
+            raise ConfigError(f"base_config is no file: {other}; give the path of a config file, or a dict")
         raise ConfigError(f"base_config not found: {' or '.join(map(str, places))}")
     return read_config_file(found)
 
@@ -188,14 +197,23 @@ def make_plans(
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 
 
-def _times(retries: object) -> int | None:
-    """How often a failed instance is executed again, as a plain number, numpy's taken as well."""
-    if retries is None:
+def _count(what: str, given: object, *, least: int) -> int | None:
+    """A whole number as a plain one, numpy's taken as well."""
+    if given is None:
         return None
-    value = to_json(retries, "retries", [])
-    if type(value) is not int or value < 0:
-        raise ConfigError(f"retries must be a whole number, 0 or more, not {retries!r}")
+    value = to_json(given, what, [])
+    if type(value) is not int or not least <= value <= MOST:
+        wanted = "above 0" if least else "0 or more"
+        raise ConfigError(f"{what} must be a whole number{' ' if least else ', '}{wanted}, not {brief(given)}")
     return value
+
+
+def truth(what: str, given: object) -> bool:
+    """True or false as it is, numpy's taken as well: any text would be true, `"no"` included."""
+    value = False if given is None else to_json(given, what, [])
+    if value not in (True, False) or isinstance(value, float):
+        raise ConfigError(f"{what} must be True or False, not {brief(given)}")
+    return bool(value)
 
 
 def _seconds(timeout: object) -> float | None:
@@ -203,8 +221,10 @@ def _seconds(timeout: object) -> float | None:
     if timeout is None:
         return None
     value = to_json(timeout, "timeout", [])
-    if type(value) not in (int, float) or not 0 < value < math.inf:  # type: ignore[operator]
-        raise ConfigError(f"timeout must be a number of seconds above 0, not {timeout!r}; leave it out to set no limit")
+    if type(value) not in (int, float) or not 0 < value <= MOST:  # type: ignore[operator]
+        raise ConfigError(
+            f"timeout must be a number of seconds above 0, not {brief(timeout)}; leave it out to set no limit"
+        )
     return value  # type: ignore[return-value]
 
 
@@ -216,4 +236,4 @@ def _bytes(limit: object) -> int | None:
     try:
         return read_amount(value)
     except ValueError:
-        raise ConfigError(f"max_memory must be {AMOUNT}, not {limit!r}; leave it out to set no limit") from None
+        raise ConfigError(f"max_memory must be {AMOUNT}, not {brief(limit)}; leave it out to set no limit") from None

@@ -17,7 +17,7 @@ from ductaflow_runtime.conductor.last_words import LastWords, tell_failures
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, Retrying, SweepPage, Waiting
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
+from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans, truth
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
 from ductaflow_runtime.conductor.resting import Resting
@@ -30,6 +30,7 @@ from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.terminal import say
+from ductaflow_runtime.wording import brief
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -151,11 +152,11 @@ def run_instances(
     `whole=True` says that these rows are all that the step has: instances whose row is gone are then told by
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
-    patience = patience_for(on_error)
+    patience, whole = patience_for(on_error), truth("whole", whole)
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise ConfigError(
             "executor must be a concurrent.futures.Executor, such as dask.distributed.Client().get_executor() or "
-            f"concurrent.futures.ThreadPoolExecutor(4), not {executor!r}"
+            f"concurrent.futures.ThreadPoolExecutor(4), not {brief(executor)}"
         )
     options = Options(
         force=force,

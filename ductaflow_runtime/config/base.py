@@ -14,6 +14,7 @@ from typing import Final
 from ductaflow_runtime.config.secrets import KEY, is_secret
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import brief
 
 
 class Absent(Enum):
@@ -58,7 +59,9 @@ def _descend(
         inner = target.get(parent)
         if inner is not None and not isinstance(inner, dict):
             above = ".".join(parents[: number + 1])
-            problems.append(f"{dotted}: `{above}` is {inner!r} in base_config, a value that has no keys of its own")
+            problems.append(
+                f"{dotted}: `{above}` is {brief(inner)} in base_config, a value that has no keys of its own"
+            )
             return None
         target = _own(target, parent, inner or {}, changed)
     return target
@@ -73,9 +76,9 @@ def _put(target: Config, key: str, value: Json | Absent, changed: set[int], prob
         for name, item in value.items():
             _put(inner, name, item, changed, problems, f"{dotted}.{name}")
     elif isinstance(old, dict) and value is not None:
-        problems.append(f"{dotted}: an object with keys of its own in base_config, and {value!r} in the row")
+        problems.append(f"{dotted}: an object with keys of its own in base_config, and {brief(value)} in the row")
     elif isinstance(value, dict) and old is not None:
-        problems.append(f"{dotted}: {old!r} in base_config, and an object with keys of its own in the row")
+        problems.append(f"{dotted}: {brief(old)} in base_config, and an object with keys of its own in the row")
     else:
         target[key] = value
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config.texts import parse_config, read_config, text_of
-from ductaflow_runtime.config.values import TOO_FINE, TOO_MANY_DIGITS, Config, to_config
+from ductaflow_runtime.config.values import TOO_FINE, Config, to_config
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import TOO_MANY_DIGITS
 
 # Texts and comments, and, outside of them, times that `tomllib` cuts off at microseconds.
 _TOML = re.compile(
@@ -68,7 +69,8 @@ def _read_toml(path: Path) -> Config:
     except RecursionError:
         raise ConfigError(f"config file {path} is nested too deep") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+        told = str(error).replace("Cannot overwrite a value", "a key is given twice")
+        raise ConfigError(f"config file {path} is not valid TOML: {told}") from None
     except ValueError:  # of Python's int()
         raise ConfigError(f"config file {path} holds {TOO_MANY_DIGITS}") from None
     fine = [(text.count("\n", 0, found.start()) + 1, found["fine"]) for found in _TOML.finditer(text) if found["fine"]]

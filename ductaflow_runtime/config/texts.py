@@ -8,16 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import (
-    SECRET_KEY,
-    TOO_DEEP,
-    TOO_MANY_DIGITS,
-    Config,
-    Json,
-    shorten_text,
-    to_config,
-)
+from ductaflow_runtime.config.values import SECRET_KEY, TOO_DEEP, Config, Json, to_config
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import TOO_MANY_DIGITS, not_utf8, shorten_text
 
 
 def read_config(path: Path) -> Config:
@@ -31,12 +24,16 @@ def text_of(path: Path, read: Callable[[Path], bytes]) -> str:
         return read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise ConfigError(f"config file not found: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"config file {path} {not_utf8(error)}") from None
+    except (OSError, ValueError) as error:  # of a path with a null character
+        raise ConfigError(f"config file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def parse_config(text: str, where: str) -> Config:
     """The config in a JSON text; raises `ConfigError` that says what is wrong with it."""
+    if not text.strip():
+        raise ConfigError(f"{where} is empty; write {{}} for an empty config")
     try:
         loaded = json.loads(text, object_pairs_hook=_unique_keys(where))
     except json.JSONDecodeError as error:

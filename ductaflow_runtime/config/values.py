@@ -13,20 +13,24 @@ import sys
 from pathlib import PurePath
 from typing import Any
 
-from ductaflow_runtime.config.ways import way_to_json
-from ductaflow_runtime.errors import ConfigError, type_name
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import (
+    TOO_MANY_DIGITS,
+    brief,
+    is_too_long,
+    printable,
+    shorten_text,
+    type_name,
+    way_to_json,
+)
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 Config = dict[str, Any]
 
 TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
 SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
-DEEPEST = 60
-TOO_DEEP = f"nested more than {DEEPEST} deep"
-MOST_DIGITS = sys.int_info.default_max_str_digits
-TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as text, such as hex(n)"
-_TOO_LONG = 10**MOST_DIGITS
-"""Python neither writes nor reads a longer whole number as text, unless told to."""
+MOST_DEEP = 60
+TOO_DEEP = f"nested more than {MOST_DEEP} deep"
 
 
 def to_config(config: object, where: str = "config") -> Config:
@@ -59,8 +63,8 @@ def to_json(
         return _whole(value, key, problems)  # type: ignore[arg-type]
     if kind is float:
         return value if all_numbers else _number(value, key, problems)  # type: ignore[return-value,arg-type]
-    if id(value) in above or len(above) > DEEPEST:
-        problems.append(f"{shorten_text(key)}: {TOO_DEEP if len(above) > DEEPEST else 'contains itself'}")
+    if id(value) in above or len(above) > MOST_DEEP:
+        problems.append(f"{shorten_text(key) or 'config'}: {TOO_DEEP if len(above) > MOST_DEEP else 'contains itself'}")
         return None
     inside = (*above, id(value))
     if kind is dict:
@@ -91,13 +95,14 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, inside, all_numbers=all_numbers)
-    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)}){way_to_json(value)}")
+    advice = f"; {way}" if (way := way_to_json(value)) else ""
+    problems.append(f"{key or 'config'}: {type_name(value)} is not a JSON value ({brief(value)}){advice}")
     return None
 
 
 def _is_missing(value: object) -> bool:
-    """pd.NA, pd.NaT and np.datetime64('NaT'), told without importing pandas."""
-    if type(value).__name__ in ("NAType", "NaTType"):
+    """pd.NA, pd.NaT, np.datetime64('NaT') and a masked value of an array, told without importing pandas."""
+    if type(value).__name__ in ("NAType", "NaTType", "MaskedConstant"):
         return True
     if type(value).__name__ == "datetime64":
         return bool(value != value)
@@ -105,7 +110,7 @@ def _is_missing(value: object) -> bool:
 
 
 def _whole(value: int, key: str, problems: list[str]) -> int:
-    if not -_TOO_LONG < value < _TOO_LONG:
+    if is_too_long(value):
         problems.append(f"{key}: {TOO_MANY_DIGITS}")
     return value
 
@@ -122,7 +127,7 @@ def _text(value: str, key: str, problems: list[str]) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        problems.append(f"{_printable(key)}: text with a lone surrogate cannot be stored ({_printable(value)!r})")
+        problems.append(f"{key}: text with a lone surrogate cannot be stored ({printable(value)!r})")
     return value
 
 
@@ -132,9 +137,9 @@ def _object(
     clean: Config = {}
     for name, item in value.items():
         if type(name) is not str:
-            problems.append(f"{key or 'config'}: the key {name!r} is {type_name(name)}; JSON keys are text")
+            problems.append(f"{key or 'config'}: the key {brief(name)} is {type_name(name)}; JSON keys are text")
             continue
-        dotted = f"{key}.{name}" if key else name
+        dotted = printable(f"{key}.{name}" if key else name)
         _text(name, dotted, problems)
         clean[name] = to_json(item, dotted, problems, inside, all_numbers=all_numbers)
     return clean
@@ -157,20 +162,3 @@ def digest(config: Config) -> str:
     """Twelve hexadecimal digits that name a config, whatever the order of its keys."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _shorten(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
-        text = f"repr failed with {type(error).__name__}"
-    return shorten_text(_printable(" ".join(text.split())))
-
-
-def shorten_text(text: str) -> str:
-    """The beginning of a text, for a message."""
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
-from ductaflow_runtime.config.values import DEEPEST, MOST_DIGITS, TOO_FINE, TOO_MANY_DIGITS
+from ductaflow_runtime.config.values import MOST_DEEP, TOO_FINE
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.wording import MOST_DIGITS, TOO_MANY_DIGITS
 
 _TAG = "tag:yaml.org,2002:"
 _MOST = 200_000
@@ -50,6 +52,8 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _told(error: yaml.YAMLError) -> str:
+    if isinstance(error, ReaderError):
+        return f"{chr(error.character)!r} is a character that YAML has not, {error.position} characters from the start"
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else problem
@@ -64,7 +68,7 @@ class _Reader:
 
     def value(self, node: yaml.Node, depth: int) -> Any:
         self._count += 1
-        if depth > DEEPEST or self._count > _MOST:
+        if depth > MOST_DEEP or self._count > _MOST:
             line = node.start_mark.line + 1
             raise ConfigError(
                 f"{self._where}, line {line}: nested too deep, contains itself, or repeats itself too often"

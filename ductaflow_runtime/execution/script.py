@@ -24,7 +24,7 @@ from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
 from ductaflow_runtime.parameters.expected import expect
 from ductaflow_runtime.parameters.gate import admit
 from ductaflow_runtime.parameters.keys import FlowKeys
-from ductaflow_runtime.project import Project, find_root, set_import_path
+from ductaflow_runtime.project import Project, find_root, path_text, set_import_path
 
 Default = str | os.PathLike[str] | None
 
@@ -46,13 +46,13 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
             if Path(caller).resolve() == flow:
                 check_order(read_script(flow), as_config=default_config is not None)
         default = None if default_config is None else root / default_config
-        path = Path.cwd() / given.config if given.config else default
+        path = default if given.config is None else Path.cwd() / path_text(given.config, "--config")
         config = apply_settings(read_config_file(path) if path is not None else {}, given.set)
         set_import_path(flow.parent, root)
         given_config = resolved(config)
         if is_child():
             return given_config
-        if given.config or given.set:
+        if given.config is not None or given.set:
             _check(flow, root, config, default_config, asked_by=Path(caller).resolve())
         check_imported(root)
         if given.output_dir is None:
@@ -61,7 +61,8 @@ def enter_script(default_config: Default, description: str, caller: str) -> Conf
         else:
             from ductaflow_runtime.execution.script_run import begin_script_run
 
-            begin_script_run(read_script(flow), root, config, Path(os.path.normpath(Path.cwd() / given.output_dir)))
+            directory = Path(os.path.normpath(Path.cwd() / path_text(given.output_dir, "--output-dir")))
+            begin_script_run(read_script(flow), root, config, directory)
     except DuctaflowError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return given_config

@@ -93,7 +93,7 @@ def _open(job: Job, busy: bool) -> Entry:
         entry = open_entry(job)
         os.chdir(directory)
     except OSError as error:
-        raise ConfigError(f"--output-dir {directory} cannot be used: {error}") from None
+        raise ConfigError(f"--output-dir {directory} cannot be used: {error.strerror or error}") from None
     return entry
 
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.errors import FlowFileError
+from ductaflow_runtime.errors import FlowFileError, ProjectError
 from ductaflow_runtime.files import read_json, write_atomically
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.code import FlowCode
@@ -24,18 +26,35 @@ from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys, from_json
 from ductaflow_runtime.parameters.magics import parse
 from ductaflow_runtime.parameters.scopes import LOADER, called_name
-from ductaflow_runtime.project import places_of
+from ductaflow_runtime.project import path_text, places_of
 
 ANALYSIS_VERSION = f"8-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def find_flow(notebook_file: str | os.PathLike[str], root: Path) -> Path:
     """The flow's absolute path: under the working directory, else under the project root."""
-    places = places_of(notebook_file, root)
+    try:
+        places = places_of(path_text(notebook_file, "the flow"), root)
+    except ProjectError as error:
+        raise FlowFileError(str(error)) from None
     found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise FlowFileError(f"flow not found: {' or '.join(map(str, places))}")
-    return found
+    if found is not None:
+        return found
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is not None:
+        raise FlowFileError(f"{folder} is a folder; a flow is one file, such as {folder.name}/my_analysis.py")
+    near = difflib.get_close_matches(places[0].name, _names_beside(places))
+    advice = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise FlowFileError(f"flow not found: {' or '.join(map(str, places))}{advice}")
+
+
+def _names_beside(places: Sequence[Path]) -> list[str]:
+    """The files in the folders in which a flow was looked for."""
+    found: dict[str, None] = {}
+    for place in places:
+        with contextlib.suppress(OSError):
+            found.update((each.name, None) for each in os.scandir(place.parent) if each.is_file())
+    return sorted(found)
 
 
 def analyse(path: Path, cache: Path | None = None, text: bytes | None = None, *, keep: bool = True) -> FlowCode:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ductaflow_runtime.errors import FlowFileError
 from ductaflow_runtime.files import write_atomically
+from ductaflow_runtime.flow.parse_notebook import parse_notebook
 from ductaflow_runtime.parameters.languages import PYTHON, same_language
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ INJECTED = "injected-parameters"
 OURS = "ductaflow"
 _ADDED = frozenset((OURS, INJECTED, "papermill-error-cell-tag"))
 _MARKER = re.compile(r"^\s*#\s*%%")
-_QUARTO = "Quarto itself reads .qmd files: install it, or keep the flow as an .ipynb, .Rmd or percent-format .py"
 _TAGGED = re.compile(rf"""tags["']?\s*[=:]\s*\[[^\]]*["']{PARAMETERS}["']""")
 
 
@@ -55,26 +55,14 @@ _parsed: dict[tuple[Path, bytes], str] = {}
 
 
 def _read_notebook(path: Path, content: bytes) -> NotebookNode:
-    import jupytext
-    import nbformat
-
-    try:
-        text = content.decode("utf-8-sig")
-        if path.suffix == ".ipynb":
-            notebook = nbformat.reads(text, as_version=4)
-        else:
-            ending = path.suffix.lstrip(".")
-            notebook = jupytext.reads(text, fmt="py:percent" if ending == "py" else ending)
-    except Exception as error:
-        advice = f". {_QUARTO}" if path.suffix == ".qmd" else ""
-        raise FlowFileError(f"flow {path} cannot be read as a notebook: {error}{advice}") from error
+    notebook = parse_notebook(path, content)
     for number, cell in enumerate(notebook.cells):
         # Stable ids: the same flow gives the same notebook, so that stored notebooks can be compared.
         cell["id"] = hashlib.sha256(f"{number}:{cell.cell_type}".encode()).hexdigest()[:8]
         if cell.cell_type == "code":
             cell["outputs"], cell["execution_count"] = [], None
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
-    return cast("NotebookNode", notebook)
+    return notebook
 
 
 def read_executed(path: Path) -> NotebookNode:

@@ -13,6 +13,7 @@ from ductaflow_runtime.config.values import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.project import HIDDEN as HIDDEN
 from ductaflow_runtime.runs.record import FILE_NAME
+from ductaflow_runtime.wording import brief, is_too_long, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
 LOG_NAME = "run.log"
 CONFIG_NAME = "config.json"
 
-_WINDOWS_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{n}{i}" for n in ("COM", "LPT") for i in "123456789¹²³")}
+_WINDOWS_NAMES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    "CONIN$",
+    "CONOUT$",
+    *(f"{n}{i}" for n in ("COM", "LPT") for i in "123456789¹²³"),
+}
+_INSTANCE = "instance name"
 _WINDOWS_CHARACTERS = set('<>:"|?*')
 _MOST_CHARACTERS = 100
 _MOST_BYTES = 240  # file systems count bytes; temporary names need a few more
@@ -43,10 +53,11 @@ class Instance:
         return self.folder or self.runs_dir.joinpath(self.step, self.name)
 
 
-def name_problem(name: object, what: str = "instance name") -> str | None:
+def name_problem(name: object, what: str = _INSTANCE) -> str | None:
     """Why a name cannot be a folder everywhere, or `None`."""
     if type(name) is not str:
-        return f"{what} {name!r} is {type(name).__name__}; it must be text or a whole number"
+        wanted = "text or a whole number" if what == _INSTANCE else "text"
+        return f"{what} {brief(name)} is {type_name(name)}; it must be {wanted}"
     shown = name.encode("utf-8", "backslashreplace").decode()
     if not name:
         return f"{what} is empty"
@@ -73,10 +84,12 @@ def name_problem(name: object, what: str = "instance name") -> str | None:
 def as_name(given: object) -> object:
     """A name given as text or as a whole number, numpy's included, as plain text; anything else as it is."""
     plain = to_json(given, "", [])
-    return str(plain) if type(plain) is int or (type(plain) is str and isinstance(given, str)) else given
+    if type(plain) is int:
+        return given if is_too_long(plain) else str(plain)
+    return plain if type(plain) is str and isinstance(given, str) else given
 
 
-def check_name(name: object, what: str = "instance name") -> str:
+def check_name(name: object, what: str = _INSTANCE) -> str:
     """The name, if it can be a folder everywhere; else a `ConfigError`."""
     problem = name_problem(name, what)
     if problem:
@@ -92,7 +105,7 @@ def default_name(config: Config) -> str:
 
 def folded(name: str) -> str:
     """What two names have in common if some file system would put them in one folder."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def written_by_runtime(flow_stem: str) -> set[str]:
