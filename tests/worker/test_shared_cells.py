@@ -262,6 +262,20 @@ REFUSED = {
         "import random\nclass Sim:\n    def __init__(self):\n        self.draw = random.Random().random\nsim = Sim()",
         "makes a random generator without a seed",
     ),
+    "draws": ("import numpy as np\nnoise = np.random.rand()", "draws random numbers without a seed"),
+    "draws with Python": ("import random\nrandom.shuffle([1, 2, 3])", "draws random numbers without a seed"),
+    "draws, then seeds": (
+        "import random\nfirst = random.random()\nrandom.seed(3)",
+        "draws random numbers without a seed",
+    ),
+    "seeds with nothing, and draws": (
+        "import numpy as np\nnp.random.seed()\nnoise = np.random.rand()\nnp.random.seed(3)",
+        "draws random numbers without a seed",
+    ),
+    "draws in a library": (
+        "import pandas as pd\npicked = pd.Series(range(1000)).sample(10)",
+        "draws random numbers without a seed",
+    ),
     "draws with Arrow": (
         "import pyarrow.compute as pc\nfirst = pc.random(1).to_pylist()",
         "draws random numbers with Arrow",
@@ -360,14 +374,21 @@ def test_random_numbers(project: Project) -> None:
     from ductaflow import save_results
     import random
     import numpy as np
-    save_results(python=random.random(), numpy=np.random.rand(), n=config["n"])
+    save_results(python=random.random(), numpy=np.random.rand(), token=token, n=config["n"])
     """
-    imports = "import random\nimport numpy as np\nfirst = random.random() + np.random.rand()\n"
-    write(project, imports, rest=draws)
-    frame = sweep()
-    assert frame[["result.python", "result.numpy"]].nunique().tolist() == [3, 3]
+    # A library that draws with a seed of its own, and puts back what was there.
+    puts_back = "states = random.getstate(), np.random.get_state()\nrandom.seed(3)\nnp.random.seed(3)\n"
+    puts_back += (
+        "first = random.random() + np.random.rand()\nrandom.setstate(states[0])\nnp.random.set_state(states[1])"
+    )
+    imports = f"import random\nimport numpy as np\n{TOKEN}"
+    for unseeded in ("", puts_back, "random.seed()\nnp.random.seed()"):
+        write(project, f"{imports}{unseeded}", rest=draws)
+        frame = sweep()
+        assert frame[["result.python", "result.numpy", "result.token"]].nunique().tolist() == [3, 3, 1]
     write(project, f"{imports}random.seed(3)\nnp.random.seed(3)\nnp.random.rand()", rest=draws)
     frame = sweep()
+    assert tokens(frame) == 1
     import random
 
     import numpy as np
@@ -376,6 +397,39 @@ def test_random_numbers(project: Project) -> None:
     generator.rand()
     assert frame["result.python"].tolist() == [random.Random(3).random()] * 3
     assert frame["result.numpy"].tolist() == [generator.rand()] * 3
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_what_they_draw_without_a_seed(project: Project) -> None:
+    """Every instance has numbers of its own, whatever the engine."""
+    write(project, "import numpy as np\nnoise = np.random.rand()", rest=SAVES.replace("token=token", "noise=noise"))
+    assert sweep()["result.noise"].nunique() == 3
+
+
+# How shared cells look whether `data/more.csv` is there.
+LOOKS = {
+    "by literal": 'path = project_path("data/more.csv")',
+    "put together": 'path = project_path("data", "more" + ".csv")',
+    "in a module": "from lib.places import MORE\npath = project_path() / MORE",
+}
+
+
+@pytest.mark.engines("fork", "spawn")
+@pytest.mark.parametrize("case", LOOKS)
+def test_a_file_that_comes_after_they_asked_whether_it_is_there(project: Project, case: str) -> None:
+    """What starts after the file has come begins with it, and no record says that a file was read which was not."""
+    project.write("lib/places.py", 'MORE = "data/more.csv"\n')
+    looks = f"from ductaflow import project_path\n{LOOKS[case]}\ntext = path.read_text() if path.exists() else ''\n"
+    write(project, TOKEN, looks, rest=SAVES.replace("token=token", "token=token, text=text"))
+    assert sweep(2)["result.text"].tolist() == [""] * 2
+    project.write("data/more.csv", "here")
+    frame = sweep(3)
+    assert frame["result.text"].tolist()[2] == "here"
+    if case != "put together":  # which files a flow asks for is known where it names them
+        assert frame["result.text"].tolist() == ["here"] * 3
+    assert sweep(3)["status"].eq("up to date").all()
+    project.write("data/more.csv", "there")
+    assert sweep(3)["result.text"].tolist()[2] == "there"
 
 
 def test_a_change_of_what_they_read_or_are(project: Project) -> None:
