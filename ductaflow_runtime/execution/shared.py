@@ -48,8 +48,9 @@ class RefusedError(Exception):
 class Shared:
     """What the shared cells have left, besides their variables.
 
-    `told` is what their tracker saw, `absent` the files that they named and that were not there, `sources` the files of
-    code that they ran, `last_import` what had been imported last before them, `warned` the number of their warnings,
+    `told` is what their tracker saw, `absent` the files that they named and that were not there, `asked_for` those of
+    them that they named in a call, `sources` the files of code that they ran, `last_import` what had been imported last
+    before them, `warned` the number of their warnings,
     `context` what all cells of a notebook run in.
     """
 
@@ -59,6 +60,7 @@ class Shared:
     log: bytes
     told: dict[str, Any]
     absent: frozenset[str]
+    asked_for: frozenset[str]
     sources: frozenset[str]
     last_import: str | None
     warned: int
@@ -69,7 +71,7 @@ class Shared:
         self.seeded.restore()
         progress_bars.take_up()
         execution.tracker.take_over(self.told)
-        execution.tracker.absent_before = self.absent
+        execution.tracker.go_on_without(self.absent, self.asked_for)
         execution.tracker.sources |= self.sources
         execution.last_import = self.last_import
         with open(execution.directory / LOG_NAME, "ab") as log:
@@ -213,7 +215,8 @@ class _Run:
             self.context,
             log,
             tracker.told(),
-            tracker.absent_places(),
+            tracker.places_of(tracker.absent),
+            tracker.places_of(tracker.asked_for),
             frozenset(tracker.sources),
             self.execution.last_import,
             self.execution.warned.count,
@@ -225,7 +228,7 @@ class _Run:
         tracker = self.execution.tracker
         root, last = str(self.execution.root), self.execution.last_import
         files = needs_of(root, last, self._modules(), tracker.files, self.limits.opened)
-        files = dict.fromkeys(tracker.absent_places()) | files
+        files = dict.fromkeys(tracker.places_of(tracker.absent)) | files
         told = {"failed": bool(self.replies), "connected": self.limits.has_connected}
         return {"files": files, "folders": tracker.folders, **told}
 

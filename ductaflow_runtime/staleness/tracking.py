@@ -30,7 +30,8 @@ class Tracker:
     size of the bytes that were compiled, of each file of code, `texts` those bytes by their sha256; of the files in
     `shown` somebody has asked for the text. `late`: the process has imported modules of the project before this tracker
     was made. `thread.busy`: what this thread does is the runtime's own work. `absent` are files that the flow named and
-    that were not there; those in `absent_before` count as such in any case, for the flow has begun without them.
+    that were not there, `asked_for` those among them that it named in a call; those in `absent_before` count as such in
+    any case, for the flow has begun without them.
     """
 
     root: str
@@ -49,6 +50,7 @@ class Tracker:
     texts: dict[str, bytes] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
     absent: set[str] = field(default_factory=set)
+    asked_for: set[str] = field(default_factory=set)
     absent_before: frozenset[str] = frozenset()
     thread: threading.local = field(default_factory=threading.local)
     _flows: set[str] = field(default_factory=set)  # of those instances
@@ -173,13 +175,20 @@ class Tracker:
             "shown": sorted(self.texts_asked_for().difference(self.files)),
         }
 
-    def absent_places(self) -> frozenset[str]:
-        """The named files that were not there, as places."""
+    def places_of(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those that may count, as places."""
         places: set[str | None] = set()
-        for path in self.absent:
+        for path in paths:
             with contextlib.suppress(ValueError):  # a text that no path can be
                 places.add(self.place(path, anywhere=True))
         return frozenset(place for place in places if place is not None)
+
+    def go_on_without(self, absent: frozenset[str], asked_for: frozenset[str]) -> None:
+        """What the flow has found absent before this process; what it asked for in a call is an input, then."""
+        self.absent_before = absent
+        new = asked_for.difference(self.files)
+        self.files.update(dict.fromkeys(new))
+        self._only_named |= new
 
     def take_over(self, told: dict[str, Any]) -> None:
         """Add what another process saw and told."""
@@ -195,11 +204,13 @@ class Tracker:
         for path, states in told["compiled"].items():
             self.compiled.setdefault(path, set()).update(map(tuple, states))
 
-    def name(self, path: str | os.PathLike[str]) -> None:
-        """Count a file as an input because the flow names it."""
+    def name(self, path: str | os.PathLike[str], *, in_call: bool = False) -> None:
+        """Count a file as an input because the flow names it, be it in a call."""
         found = stat_file(path)
         if found is None:
             self.absent.add(os.fspath(path))
+            if in_call:
+                self.asked_for.add(os.fspath(path))
             return
         place = self.place(path, anywhere=True)
         if place is not None and not any(place in known for known in (self.files, self.written, self._flows)):

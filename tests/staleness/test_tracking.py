@@ -533,7 +533,7 @@ def test_what_comes_after_shared_cells_found_it_absent(tmp_path: Path) -> None:
     before = Tracker(root=str(tmp_path), own=str(tmp_path / "scratch"), runs_dir=str(tmp_path / "runs"))
     before.name_all(["named.csv", "read.csv", "written.csv"])
     tracker = Tracker(root=str(tmp_path), own=str(own), runs_dir=str(tmp_path / "runs"))
-    tracker.absent_before = before.absent_places()
+    tracker.go_on_without(before.places_of(before.absent), frozenset())
     tracker.name_all(["read.csv"])
     for path in (named, read, written):
         Path(path).write_text("x")
