@@ -8,18 +8,20 @@ one too, and what was tried before stays. Nothing in `runs/` is written.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.prepare import inject as fill
 from ductaflow_runtime.execution.running import Execution
-from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.analysis import find_flow
 from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SCRATCH = "ductaflow-debug"
+_LONGEST = 100
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,24 @@ def open_case(run_dir: str | os.PathLike[str]) -> Case:
     if not (root / "pyproject.toml").is_file():
         root = find_root()
     return Case(root, find_flow(root / record.flow, root), record, stored_config(directory))
+
+
+def told(case: Case) -> Iterator[str]:
+    """How an instance ended, where, and what it was given, in lines for a terminal."""
+    error = case.record.error
+    cause = "" if error is None else f": {error.line}"
+    yield f"{case.name}: its last run {STATES[case.record.status].ending}{cause}"
+    if error is not None and error.place:
+        yield f"  {error.place}"
+    given = flatten(case.config)
+    width = max(map(len, given), default=0)
+    yield "given:" if given else "given: nothing"
+    for key, value in given.items():
+        yield f"  {key:<{width}}  {_shorten(json.dumps(value, ensure_ascii=False))}"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def find_directory(run_dir: str | os.PathLike[str]) -> Path:
@@ -150,7 +171,7 @@ def find_cell(case: Case, notebook: NotebookNode, number: int) -> int | None:
 
 
 def _heading(case: Case) -> str:
-    flow = relative_to_root(case.flow, case.root)
+    flow = case.record.flow
     return (
         f"Made by `ductaflow debug`: `{flow}` with the config of `{case.name}`, whose last run "
         f"{STATES[case.record.status].ending}. Running these cells changes nothing in the results. "

@@ -70,6 +70,13 @@ def shown(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def type_name(value: object) -> str:
+    """The type of a value as a message names it."""
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"
+
+
 class DuctaflowError(Exception):
     """Base of all errors that ductaflow raises on purpose."""
 
@@ -177,7 +184,7 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
     for place, alike in enumerate(ordered[:_MOST_KINDS]):
         names = ", ".join(str(record.instance_name) for record in alike[:_MOST_NAMES])
         more = f" and {len(alike) - _MOST_NAMES} more" if len(alike) > _MOST_NAMES else ""
-        lines.append(f"  {len(alike):>{width}}  {_cut(_headline(alike[0]))}  ({names}{more})")
+        lines.append(f"  {len(alike):>{width}}  {_cut(_in_common(alike))}  ({names}{more})")
         if place < _FEW:
             lines.append(f"  {'':{width}}  log: {alike[0].log}")
     if len(ordered) > _MOST_KINDS:
@@ -191,8 +198,10 @@ def kind_of(record: FailedRecord) -> str:
     return "unknown error" if record.error is None else record.error.kind
 
 
-def _headline(record: FailedRecord) -> str:
-    return "unknown error" if record.error is None else record.error.headline
+def _in_common(alike: Sequence[FailedRecord]) -> str:
+    """The headline of equal failures; where numbers in it differ, `...` for these."""
+    headlines = {"unknown error" if record.error is None else record.error.headline for record in alike}
+    return headlines.pop() if len(headlines) == 1 else kind_of(alike[0])
 
 
 def _cut(text: str) -> str:

@@ -192,7 +192,13 @@ def test_command_prints_notebook_and_how_to_open_it(project: Path, monkeypatch: 
     monkeypatch.chdir(project / "flow")
     result = CliRunner().invoke(main, ["debug", "runs/load/none"])
     assert result.exit_code == 0, result.output
-    path, how = result.output.splitlines()
+    *told, path, how = result.output.splitlines()
+    assert told == [
+        "load/none: its last run failed: ZeroDivisionError: float division by zero (cell 4)",
+        '  flow/load.py:20: load = per_lane(flow, config["lanes"])',
+        "given:",
+        "  lanes  0",
+    ]
     assert Path(path).is_file()
     assert how.startswith("open it with: ")
     assert path in how

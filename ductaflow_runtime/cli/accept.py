@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ductaflow_runtime.cli.common import echo, find_present, known_step
+from ductaflow_runtime.cli.common import count, echo, find_present, known_step
 from ductaflow_runtime.cli.report import renew_index
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.states import Status
@@ -34,6 +34,7 @@ def accept(step: str, names: tuple[str, ...]) -> None:
     if not names:
         chosen = [one for one in chosen if one.state is Status.DONE]
     acceptance.check_acceptable(chosen)
+    accepted = left = 0
     for one in chosen:
         if one.reason is None:
             echo(f"{one.address}: up to date, nothing to accept")
@@ -41,9 +42,19 @@ def accept(step: str, names: tuple[str, ...]) -> None:
         try:
             acceptance.accept(one, present)
             echo(f"{one.address}: accepted ({one.reason})")
+            accepted += 1
         except DuctaflowError as error:
             echo(f"{one.address}: left as it is ({error})")
-    if any(one.reason is not None for one in chosen):
+            left += 1
+    if accepted or left:
         renew_index(present.project)
     if not chosen:
         echo(f"{step}: no instance is done, nothing to accept")
+    elif accepted or left:
+        echo(_summary(step, accepted, left, len(chosen) - accepted - left))
+
+
+def _summary(step: str, accepted: int, left: int, idle: int) -> str:
+    parts = [f"{count(accepted, 'instance')} accepted without being executed"]
+    parts += [f"{left} left as they are"] * bool(left) + [f"{idle} up to date before"] * bool(idle)
+    return f"{step}: {', '.join(parts)}; ductaflow status lists what was accepted"

@@ -11,7 +11,8 @@ import click
 
 from ductaflow_runtime.cli.common import echo
 from ductaflow_runtime.config.files import read_config_file
-from ductaflow_runtime.config.values import Config, apply_settings
+from ductaflow_runtime.config.texts import apply_settings
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import DuctaflowError, FlowError, shown
 
 if TYPE_CHECKING:

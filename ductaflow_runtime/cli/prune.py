@@ -1,8 +1,9 @@
-"""`ductaflow prune`: remove instances that have lost their row, after asking."""
+"""`ductaflow prune`: remove instances that have lost their row, or their flow, after asking."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -28,25 +29,23 @@ def prune(step: str, yes: bool) -> None:
     """Remove the instances of STEP that had a row once and are not among those that were said to be all.
 
     All are the rows of the last run_instances(..., whole=True), and those that later calls have added.
+    Of a step whose flow is gone, such as one that has another name now, remove all instances.
     Lists the instances and asks. Deletes record, config, log, notebook and page, edited or not, and outputs
     that are as they were written. Edited outputs, and files that no execution wrote, stay.
     """
-    from ductaflow_runtime.runs.control import last_control, not_in_control
-    from ductaflow_runtime.staleness.prune import plan_removal
+    from ductaflow_runtime.runs.control import forget_step
+    from ductaflow_runtime.staleness.prune import plan_removal, without_flow
 
     project = Project.find()
     runs_dir = project.runs_dir
     known_step(runs_dir, step)
-    control = last_control(runs_dir, step)
-    if control is None or not control.whole:
-        raise ConfigError(
-            f"nobody has said which rows of {step} are all, so none of its instances is known to have lost its row; "
-            "give whole=True to the run_instances that has them all, and run it once"
-        )
-    removals = [plan_removal(runs_dir, step, name) for name in not_in_control(runs_dir, step)]
-    rows = f"the {count(len(control.names), 'row')} that were said to be all ({local_time(control.at)})"
+    flowless = without_flow(project, step)
+    if flowless and yes:  # said before anybody could know that it is about all of them
+        raise ConfigError(f"{_flow_gone(flowless)}; leave out --yes to be shown what there is of {step}, and asked")
+    names, title = (list(flowless), _flow_gone(flowless)) if flowless else _rows_gone(runs_dir, step)
+    removals = [plan_removal(runs_dir, step, name) for name in names]
     if removals:
-        echo(f"{step}: not among {rows}:")
+        echo(f"{step}: {title}:")
     for one in removals:
         when = f"executed {local_time(one.record.started)}, " if one.record is not None else ""
         echo(f"  {step}/{one.instance.name}: {when}{_removal_text(one)}")
@@ -57,7 +56,29 @@ def prune(step: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove {count(len(doable), 'instance')} from {runs_dir / step}?", abort=True)
     _remove_all(step, doable)
+    if flowless:
+        forget_step(runs_dir, step)
     renew_index(project)
+
+
+def _flow_gone(flowless: Mapping[str, str]) -> str:
+    flows = list(dict.fromkeys(flowless.values()))
+    are = "is" if len(flows) == 1 else "are"
+    return f"{some(flows)} {are} gone, so nothing executes these again as they were"
+
+
+def _rows_gone(runs_dir: Path, step: str) -> tuple[list[str], str]:
+    """The instances that have lost their row, and what they were held against; `ConfigError` if nobody knows."""
+    from ductaflow_runtime.runs.control import last_control, not_in_control
+
+    control = last_control(runs_dir, step)
+    if control is None or not control.whole:
+        raise ConfigError(
+            f"nobody has said which rows of {step} are all, so none of its instances is known to have lost its row; "
+            "give whole=True to the run_instances that has them all, and run it once"
+        )
+    rows = f"the {count(len(control.names), 'row')} that were said to be all ({local_time(control.at)})"
+    return not_in_control(runs_dir, step), f"not among {rows}"
 
 
 def _remove_all(step: str, removals: Sequence[Removal]) -> None:

@@ -91,10 +91,12 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
 @click.argument("run_dir", type=click.Path(path_type=Path))
 def debug(run_dir: Path) -> None:
     """Open the flow of RUN_DIR (runs/STEP/NAME) with that instance's config, the failing cell marked."""
-    from ductaflow_runtime.debug import make_debug_notebook, open_command
+    from ductaflow_runtime.debug import make_debug_notebook, open_case, open_command, told
 
     path = make_debug_notebook(run_dir)
     command = open_command(path)
+    for line in told(open_case(run_dir)):
+        echo(line)
     echo(path)
     if command and sys.stdout.isatty():
         subprocess.run(command, check=False)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from ductaflow_runtime.cli.common import count, echo, find_present, known_step, some
-from ductaflow_runtime.errors import shown
+from ductaflow_runtime.cli.common import count, echo, find_present, known_step, local_time, some
+from ductaflow_runtime.errors import DuctaflowError, shown
+from ductaflow_runtime.flow.code import FLOW
 from ductaflow_runtime.runs.failure import UNKNOWN
 from ductaflow_runtime.runs.states import COUNTED, Status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ductaflow_runtime.runs.failure import Failure
     from ductaflow_runtime.staleness.inventory import Found
+    from ductaflow_runtime.staleness.present import Present
 
 _MOST_LINES = 20
 _SLOWEST = 3
@@ -54,12 +58,15 @@ def status(step: str | None) -> None:
     _show_counts(console, found, more | {"without a folder": _numbers(to_come)})
     if any(known.values()) and not all(known.values()):
         echo("?  not known: no run_instances(..., whole=True) has said which rows of this step are all")
-    _show_list(console, "Failures", _grouped((_failure(one), one) for one in _in(everything, Status.FAILED)))
+    _show_list(console, "Flows that cannot be executed as they are now", _broken_flows(everything, present))
+    _show_list(console, "Failures", _grouped(_failures(_in(everything, Status.FAILED))))
     _show_list(console, "Interrupted", [one.address for one in _in(everything, Status.INTERRUPTED)])
     damaged = [f"{one.address}: {one.reason}" for one in _in(everything, Status.DAMAGED)]
     _show_list(console, "Damaged records", damaged)
     stale = [one for one in _in(everything, Status.DONE) if one.stale]
     _show_list(console, "No longer up to date", _grouped(_named_if_alone(stale)))
+    accepted = [one for one in everything if one.record is not None and one.record.accepted is not None]
+    _show_list(console, "Accepted without being executed", _grouped((_acceptance(one), one) for one in accepted))
     _show_list(console, "With warnings", _grouped((_warnings(one), one) for each in steps for one in warned[each]))
     rowless = [f"{each}/{name}" for each in steps for name in gone[each]]
     _show_list(console, "Without a row (ductaflow prune STEP removes them, after asking)", rowless)
@@ -120,9 +127,41 @@ def _show_list(console: Console, title: str, lines: Sequence[str]) -> None:
         console.print(f"  and {len(lines) - _MOST_LINES} more", soft_wrap=True)
 
 
-def _failure(one: Found) -> str:
-    error = one.record.error if one.record is not None else None
-    return UNKNOWN if error is None else error.headline
+def _failures(failed: Sequence[Found]) -> list[tuple[str, Found]]:
+    """Each with its cause, in which numbers give way where those of others like it differ."""
+    errors = [one.record.error if one.record is not None else None for one in failed]
+    headlines: dict[str, set[str]] = {}
+    for error in errors:
+        if error is not None:
+            headlines.setdefault(error.kind, set()).add(error.headline)
+    told = [_in_common(error, headlines) for error in errors]
+    return list(zip(told, failed, strict=True))
+
+
+def _in_common(error: Failure | None, headlines: Mapping[str, set[str]]) -> str:
+    if error is None:
+        return UNKNOWN
+    return error.headline if len(headlines[error.kind]) == 1 else error.kind
+
+
+def _broken_flows(found: Sequence[Found], present: Present) -> list[str]:
+    """What is no Python in each flow of the instances, once for all of them."""
+    lines = []
+    for flow in dict.fromkeys(one.instance.flow for one in found):
+        with contextlib.suppress(DuctaflowError):  # one that is gone or cannot be read is its instances' reason
+            code = present.code(flow)
+            name = present.name_of(flow)
+            lines += [text.replace(FLOW, name, 1) for text in code.broken if code.kernel is None]
+    return lines
+
+
+def _acceptance(one: Found) -> str:
+    """When somebody declared it up to date, and what had changed, if that is known."""
+    record = one.record
+    if record is None:
+        return ""
+    although = f", although: {record.accepted_reason}" if record.accepted_reason else ""
+    return f"{local_time(record.accepted)}{although}"
 
 
 def _in(found: Iterable[Found], state: Status) -> list[Found]:

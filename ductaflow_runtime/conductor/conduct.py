@@ -28,7 +28,11 @@ from ductaflow_runtime.staleness.present import Present
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
     with aside():
-        outcomes = _conduct(call, plans, sweep)
+        try:
+            outcomes = _conduct(call, plans, sweep)
+        except BaseException:
+            _count_as_unknown(plans)
+            raise
         _count_as_inputs(outcomes)
     return outcomes
 
@@ -71,11 +75,19 @@ def _count_as_inputs(outcomes: Sequence[Outcome]) -> None:
     if running is None:
         return
     for outcome in outcomes:
-        seen = look(outcome.directory)
-        if outcome.record is not None and seen.record is not None:
-            same = seen.record.started == outcome.record.started
-            path = str(outcome.directory / FILE_NAME)
-            running.tracker.note_instance(path, hash_instance(seen.record) if same else "", str(outcome.instance.flow))
+        found, expected = look(outcome.directory).record, outcome.record
+        same = found is not None and expected is not None and found.started == expected.started
+        digest = hash_instance(found) if found is not None and same else ""
+        running.tracker.note_instance(str(outcome.directory / FILE_NAME), digest, str(outcome.instance.flow))
+
+
+def _count_as_unknown(plans: Sequence[Plan]) -> None:
+    """Of a flow that goes on although these have ended in an error: what they give is not what it has seen."""
+    running = current()
+    if running is None:
+        return
+    for plan in plans:
+        running.tracker.note_instance(str(plan.instance.directory / FILE_NAME), "", str(plan.instance.flow))
 
 
 def refresh_all(plans: Sequence[Plan], present: Present, html: bool) -> dict[int, Outcome]:

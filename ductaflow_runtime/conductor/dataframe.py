@@ -13,11 +13,14 @@ from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
-from ductaflow_runtime.config.values import Config, Json, digest, to_json, type_name
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.config.values import Config, Json, digest, to_json
+from ductaflow_runtime.errors import ConfigError, type_name
 from ductaflow_runtime.parameters.check import ADVICE, LABELS
-from ductaflow_runtime.parameters.gate import Expected, Finding, blank_cells, examine_columns, warn
+from ductaflow_runtime.parameters.expected import Expected
+from ductaflow_runtime.parameters.gate import Finding, blank_cells, examine_columns, warn
 from ductaflow_runtime.runs.instance import as_name, folded, name_problem
+from ductaflow_runtime.runs.previous import former_result_names
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.tables.frames import way_to_pandas
 
 NAME = "instance_name"
@@ -186,7 +189,7 @@ def plan_frame(control_df: pd.DataFrame, reasons: Sequence[str | None]) -> pd.Da
 
 
 def outcome_frame(control_df: pd.DataFrame, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """The rows plus what became of them and what they saved."""
+    """The rows plus what became of them and what they saved; if none is done, what they saved before, valueless."""
     index = control_df.index
     durations = [None if outcome.record is None else outcome.record.duration_s for outcome in outcomes]
     results = [(outcome.record.results if outcome.record is not None else None) or {} for outcome in outcomes]
@@ -201,7 +204,10 @@ def outcome_frame(control_df: pd.DataFrame, outcomes: Sequence[Outcome]) -> pd.D
         "directory": texts(str(outcome.directory) for outcome in outcomes),
         "error": texts(None if outcome.error is None else outcome.error.line for outcome in outcomes),
     }
-    for name in dict.fromkeys(name for saved in results for name in saved):
+    names = dict.fromkeys(name for saved in results for name in saved)
+    if all(outcome.status in (Status.FAILED, Status.NOT_RUN) for outcome in outcomes):
+        names |= dict.fromkeys(former_result_names(outcome.directory for outcome in outcomes))
+    for name in names:
         added[RESULT + name] = typed([saved.get(name) for saved in results]).set_axis(index)
     return _with(control_df, added)
 

@@ -7,33 +7,32 @@ out of date.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import cast
 
-from ductaflow_runtime.conductor.announcement import some
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.conductor.outdated import ADVICE, outdated
 from ductaflow_runtime.conductor.plan import Call
+from ductaflow_runtime.conductor.resting import lines_of
 from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.files import FileState
 from ductaflow_runtime.runs.fingerprint import CodeState, Fingerprint
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.why_stale import code_change, input_change, module_change
-from ductaflow_runtime.terminal import say
-
-_MOST_CAUSES = 5
 
 # Part of the fingerprint, path, and what was there.
 Used = tuple[str, str, tuple[tuple[str, object], ...]]
 
 
 class EditedMeanwhile(Observer):
-    """Remembers what the rows have used; says at the end what of it is no longer so."""
+    """Remembers what the rows have used; knows at the end what of it is no longer so."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._rows: dict[Used, list[str]] = {}
+        self._causes: dict[str, list[str]] = {}
 
     def ended(self, outcome: Outcome) -> None:
         """Remember what it has used."""
@@ -43,30 +42,34 @@ class EditedMeanwhile(Observer):
                 self._rows.setdefault(used, []).append(outcome.instance.name)
 
     def finished(self) -> None:
-        """Say it."""
-        text = self.text()
-        if text:
-            say(text)
+        """Look at each file once more."""
+        present = Present(self._call.project)
+        for used, rows in self._rows.items():
+            for cause in self._causes_of(used, present):
+                self._causes.setdefault(cause, []).extend(rows)
+        if current() is None:  # whoever runs a flow that runs this learns of it by that flow's row
+            executed = {name for rows in self._rows.values() for name in rows}
+            outdated.note(self._call.project.runs_dir, self._call.step, executed, self.causes)
+
+    @property
+    def causes(self) -> dict[str, str]:
+        """Why rows are already out of date, by name."""
+        found: dict[str, list[str]] = {}
+        for cause, rows in self._causes.items():
+            for name in rows:
+                found.setdefault(name, []).append(cause)
+        return {name: "; ".join(causes) for name, causes in found.items()}
 
     def text(self) -> str:
         """Which rows are already out of date, and why; nothing if none is."""
-        present = Present(self._call.project)
-        causes: dict[str, list[str]] = {}
-        for used, rows in self._rows.items():
-            for cause in self._causes(used, present):
-                causes.setdefault(cause, []).extend(rows)
-        if not causes:
+        if not self._causes:
             return ""
-        stale = len(set(chain.from_iterable(causes.values())))
+        stale = len(self.causes)
         are = "row is" if stale == 1 else "rows are"
-        lines = [f"{self._call.step}: {stale} {are} already out of date, because of what changed while the sweep ran:"]
-        ordered = sorted(causes.items(), key=lambda item: -len(item[1]))
-        lines += [f"  {len(rows)}  {cause}  ({some(rows)})" for cause, rows in ordered[:_MOST_CAUSES]]
-        if len(ordered) > _MOST_CAUSES:
-            lines.append(f"  and {len(ordered) - _MOST_CAUSES} more reasons")
-        return "\n".join([*lines, "  run the conductor again to execute them as things are now"])
+        first = f"{self._call.step}: {stale} {are} already out of date, because of what changed while the sweep ran:"
+        return "\n".join([first, *lines_of(self._causes), f"  {ADVICE}"])
 
-    def _causes(self, used: Used, present: Present) -> Iterator[str]:
+    def _causes_of(self, used: Used, present: Present) -> Iterator[str]:
         part, path, was = used
         if part == "code":
             try:

@@ -108,18 +108,27 @@ def _needs_page(project: Project, plans: Sequence[Plan]) -> bool:
 
 
 class Waiting(Observer):
-    """A line for each instance that another process is executing and that is waited for."""
+    """A line for the first instance that another process is executing and that is waited for; of many, their number."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._told: set[str] = set()
+        self._seen: set[str] = set()
+        self._next = 1
 
     def waited(self) -> None:
-        """Name those that have not been named."""
-        for address, who in sorted(pool().waiting.items()):
-            if address not in self._told:
-                self._told.add(address)
-                self._say(f"{address}: waiting for another process ({who})")
+        """Name the first; after it, say at ten times as many each how many there have been."""
+        new = [(address, who) for address, who in sorted(pool().waiting.items()) if address not in self._seen]
+        if not new:
+            return
+        self._seen.update(address for address, _ in new)
+        address, who = new[0]
+        if self._next == 1:
+            more = f", and for {len(new) - 1} more at the same time" if len(new) > 1 else ""
+            self._say(f"{address}: waiting for another process ({who}){more}")
+        elif len(self._seen) >= self._next:
+            self._say(f"{address}: waiting for another process ({who}), as for {len(self._seen) - 1} rows before it")
+        while self._next <= len(self._seen):
+            self._next *= 10
 
 
 class Retrying(Observer):

@@ -20,11 +20,11 @@ from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import read_bytes
 from ductaflow_runtime.memory import AMOUNT, read_amount
-from ductaflow_runtime.parameters.gate import Expected, admit, expect
+from ductaflow_runtime.parameters.expected import Expected, expect
+from ductaflow_runtime.parameters.gate import admit
 from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
-from ductaflow_runtime.settings import Settings
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.present import Present
@@ -65,8 +65,9 @@ class Options:
         """What an instance may hold."""
         return _bytes(self.max_memory)
 
-    def with_settings(self, settings: Settings) -> Options:
+    def settled(self, project: Project) -> Options:
         """What the call leaves open, as the project's settings say."""
+        settings = project.settings
         return replace(
             self,
             timeout=settings.timeout if self.timeout is None else self.timeout,
@@ -125,7 +126,7 @@ def make_call(
     project = project or Project.find()
     flow = find_flow(notebook_file, project.root)
     step = check_name(flow.stem if step_name is None else step_name, "step name")
-    settled = (options or Options()).with_settings(project.settings)
+    settled = (options or Options()).settled(project)
     text = read_bytes(flow)
     code = analyse(flow, project.flow_cache, text, keep=False)
     return Call(project, flow, code, step, settled, text, read_base(base_config, project.root))

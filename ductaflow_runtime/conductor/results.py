@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.announcement import some
+from ductaflow_runtime.conductor.outdated import ADVICE, outdated
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
 from ductaflow_runtime.config.dotted import flatten
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
 from ductaflow_runtime.runs.look import config_of, look
+from ductaflow_runtime.runs.previous import former_result_names
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 
@@ -36,7 +38,8 @@ def load_results(
     All steps without `step`. Whole numbers stay whole, ISO dates become dates. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
     above becomes `config.<key>`. A step that nothing has run yet gives no rows; one that has no flow of its name
-    either, and is called nearly like another step, is a `ConfigError` that names that one.
+    either, and is called nearly like another step, is a `ConfigError` that names that one. Outside a project, where
+    there are no results either, it is a `ProjectError`; a `runs_dir` that is not there is a warning.
 
     With `table`, instead, the rows of the tables that the step's instances have saved under that name: one long frame,
     `instance_name` first, of the instances that are done. Raises `ConfigError` for a table that there is not, naming
@@ -47,6 +50,7 @@ def load_results(
     from ductaflow_runtime.conductor.dataframe import typed
 
     folder = _runs_dir(runs_dir)
+    _check_place(folder, explicit=runs_dir is not None)
     rehearsal = current_rehearsal()
     unknown = None if rehearsal is None else rehearsal.results(folder, step)
     if unknown is not None:
@@ -62,13 +66,31 @@ def load_results(
     steps = list_steps(folder) if step is None else [_known_step(folder, step)]
     for each in steps:
         _warn_of_lost_rows(folder, each)
+        _warn_of_outdated_rows(folder, each)
     found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
     rows = [row for row in found if row is not None]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
     results = dict.fromkeys(key for row in rows for key in row if key.startswith("result."))
+    if rows and not any(row["status"] == Status.DONE for row in rows):
+        with execution.aside():
+            former = former_result_names(Path(row["directory"]) for row in rows)
+        results |= dict.fromkeys(f"result.{name}" for name in former)
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
     values = {key: typed([row.get(key) for row in rows], dates=key in given) for key in columns}
     return pd.DataFrame(values, columns=columns)
+
+
+def _check_place(folder: Path, *, explicit: bool) -> None:
+    """No results in a folder that is not there are no mistake in a project, where they may come."""
+    if folder.is_dir() or execution.current() is not None or current_rehearsal() is not None:
+        return
+    if explicit:
+        warnings.warn(f"there are no results: {folder} does not exist", stacklevel=3)
+    elif not (_root() / "pyproject.toml").is_file():
+        raise ProjectError(
+            f"there are no results: neither {_root()} nor a folder above it holds a pyproject.toml, and {folder} does "
+            "not exist. Go to the folder of a project first, or give runs_dir="
+        )
 
 
 def _warn_of_lost_rows(runs_dir: Path, step: str) -> None:
@@ -80,6 +102,13 @@ def _warn_of_lost_rows(runs_dir: Path, step: str) -> None:
             f"the results of {step} include {which} no row any more: {some(lost, 3)} (`ductaflow prune {step}`)",
             stacklevel=3,
         )
+
+
+def _warn_of_outdated_rows(runs_dir: Path, step: str) -> None:
+    rows = outdated.of(runs_dir, step)
+    if rows:
+        which = "an instance that is" if len(rows) == 1 else f"{len(rows)} instances that are"
+        warnings.warn(f"the results of {step} include {which} not up to date: {some(rows, 3)}; {ADVICE}", stacklevel=3)
 
 
 def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:

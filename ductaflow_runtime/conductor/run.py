@@ -9,20 +9,21 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.conduct import conduct
-from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
 from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
-from ductaflow_runtime.conductor.head_start import head_start
+from ductaflow_runtime.conductor.head_start import begun_call
 from ductaflow_runtime.conductor.interruption import told_interrupts
 from ductaflow_runtime.conductor.kernel import Unwatched
+from ductaflow_runtime.conductor.last_words import LastWords, tell_failures
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
 from ductaflow_runtime.conductor.observers import Announcement, Observer, PageAtExit, Retrying, SweepPage, Waiting
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call, Options, instance_of, instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.progress import Progress
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
+from ductaflow_runtime.conductor.resting import Resting
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
-from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError, InstancesFailed
+from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.control import remember_control
@@ -75,11 +76,7 @@ def run_notebook(
         workers=1,
         retries=retries,
     )
-    with aside(), beside_rehearsal():
-        project = Project.find(runs_dir)
-    with head_start(project, options, step_name or notebook_file, rows=1):
-        with aside(), beside_rehearsal():
-            call = make_call(notebook_file, step_name, project, options, base_config)
+    with begun_call(notebook_file, step_name, runs_dir, options, base_config, rows=1) as call:
         rehearsal = current_rehearsal()
         if rehearsal is not None:
             return rehearsal.one(call, lambda: instance_of(call, config, instance_name))  # type: ignore[no-any-return]
@@ -94,7 +91,8 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
             (plan,) = make_plans(call, [instance], whole=True)
         if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
-        observers = [PageAtExit(call.project), Waiting(say), Retrying(say), unwatched(call), interruption]
+        resting = Resting(call, once=True)
+        observers = [PageAtExit(call.project), Waiting(say), Retrying(say), unwatched(call), resting, interruption]
         (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
@@ -170,28 +168,20 @@ def run_instances(
         retries=retries,
     )
     rows = len(control_df) if hasattr(control_df, "__len__") else 0
-    with aside(), beside_rehearsal():
-        project = Project.find(runs_dir)
-    with head_start(project, options, step_name or notebook_file, rows=rows):
-        with aside(), beside_rehearsal():
-            call = make_call(notebook_file, step_name, project, options, base_config)
+    with begun_call(notebook_file, step_name, runs_dir, options, base_config, rows=rows) as call:
         rehearsal = current_rehearsal()
         if rehearsal is not None:
             return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]
         given = None if executor is None else Given(executor, workers)
-        outcomes, frame = run_rows(call, control_df, given, patience, whole=whole)
-    failed = [outcome.as_record(call.project) for outcome in outcomes if outcome.status is Status.FAILED]
-    if failed:
-        not_run = sum(outcome.status is Status.NOT_RUN for outcome in outcomes)
-        error = InstancesFailed(failed, frame, patience.note(not_run))
-        if on_error != "continue":
-            raise error
-        say(error.in_brief())
+        last = LastWords(call)
+        with last.told():
+            outcomes, frame = run_rows(call, control_df, given, patience, last, whole=whole)
+            tell_failures(call, outcomes, frame, patience, on_error)
     return frame
 
 
 def run_rows(
-    call: Call, control_df: pd.DataFrame, given: Given | None, patience: Patience, *, whole: bool
+    call: Call, control_df: pd.DataFrame, given: Given | None, patience: Patience, last: LastWords, *, whole: bool
 ) -> tuple[list[Outcome], pd.DataFrame]:
     """What became of each row, and the frame that says so."""
     from ductaflow_runtime.conductor.dataframe import outcome_frame
@@ -201,8 +191,8 @@ def run_rows(
         with aside():
             plans = make_plans(call, instances)
             remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
-        observers = [*observers_of(call), interruption]
-        outcomes = conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience))
+        observers = [*observers_of(call), *last.observers, interruption]
+        outcomes = last.on(conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience)))
         return outcomes, outcome_frame(control_df, outcomes)
 
 
@@ -215,7 +205,6 @@ def observers_of(call: Call) -> list[Observer]:
         progress,
         Waiting(progress.say),
         Retrying(progress.say),
-        EditedMeanwhile(call),
         unwatched(call),
         NothingSaved(call),
     ]

@@ -15,18 +15,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.config.values import (
-    TOO_FINE,
-    TOO_MANY_DIGITS,
-    Config,
-    parse_config,
-    read_config,
-    text_of,
-    to_config,
-)
+from ductaflow_runtime.config.texts import parse_config, read_config, text_of
+from ductaflow_runtime.config.values import TOO_FINE, TOO_MANY_DIGITS, Config, to_config
 from ductaflow_runtime.errors import ConfigError
 
-ENDINGS = (".json", ".yaml", ".yml", ".toml")
 # Texts and comments, and, outside of them, times that `tomllib` cuts off at microseconds.
 _TOML = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|"(?:\\.|[^"\\\n])*"'

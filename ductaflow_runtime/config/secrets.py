@@ -36,35 +36,33 @@ def is_secret(value: object) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(KEY), str)
 
 
-def shape_problems(value: object, key: str = "") -> Iterator[str]:
+def shape_problems(config: Config) -> Iterator[str]:
     """A line for each place of a config where `$env` stands and that is no secret."""
-    if isinstance(value, dict):
-        if KEY in value and not (is_secret(value) and key and _NAME.fullmatch(value[KEY])):
+    for key, found in _marked(config):
+        if not (is_secret(found) and key and _NAME.fullmatch(found[KEY])):
             yield (
                 f'{key or "config"}: a secret is written {{"{KEY}": "NAME"}}, with the name of an environment variable '
                 f"and nothing beside it; data that has a key {KEY} is given as text, for the flow to take apart"
             )
-            return
-        for name, item in value.items():
-            if isinstance(item, (dict, list)):
-                yield from shape_problems(item, f"{key}.{name}" if key else name)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from shape_problems(item, f"{key}[{number}]")
 
 
-def secrets_in(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+def secrets_in(config: Config) -> Iterator[tuple[str, str]]:
     """The dotted key and the variable's name of each secret of a config."""
+    return ((key, found[KEY]) for key, found in _marked(config) if is_secret(found))
+
+
+def _marked(value: object, key: str = "") -> Iterator[tuple[str, Config]]:
+    """Each object of a config that has the key `$env`, with its own dotted key; it is not looked into further."""
     if isinstance(value, dict):
-        if is_secret(value):
-            yield key, value[KEY]
+        if KEY in value:
+            yield key, value
             return
         for name, item in value.items():
             if isinstance(item, (dict, list)):
-                yield from secrets_in(item, f"{key}.{name}" if key else name)
+                yield from _marked(item, f"{key}.{name}" if key else name)
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from secrets_in(item, f"{key}[{number}]")
+            yield from _marked(item, f"{key}[{number}]")
 
 
 def with_stand_ins(value: Any) -> Any:

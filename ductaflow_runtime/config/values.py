@@ -10,22 +10,19 @@ import hashlib
 import json
 import math
 import sys
-from collections import Counter
-from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePath
+from typing import Any
 
-from ductaflow_runtime.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from ductaflow_runtime.config.ways import way_to_json
+from ductaflow_runtime.errors import ConfigError, type_name
 
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 Config = dict[str, Any]
 
 TOO_FINE = '{written} is finer than a microsecond, which would be cut off; write "{written}" for the text'
 SECRET_KEY = "$env"  # an object with this key alone is a secret, see `secrets`
-_DEEPEST = 60
-_DEEP = f"nested more than {_DEEPEST} deep"
+DEEPEST = 60
+TOO_DEEP = f"nested more than {DEEPEST} deep"
 MOST_DIGITS = sys.int_info.default_max_str_digits
 TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as text, such as hex(n)"
 _TOO_LONG = 10**MOST_DIGITS
@@ -62,8 +59,8 @@ def to_json(
         return _whole(value, key, problems)  # type: ignore[arg-type]
     if kind is float:
         return value if all_numbers else _number(value, key, problems)  # type: ignore[return-value,arg-type]
-    if id(value) in above or len(above) > _DEEPEST:
-        problems.append(f"{_shorten_text(key)}: {_DEEP if len(above) > _DEEPEST else 'contains itself'}")
+    if id(value) in above or len(above) > DEEPEST:
+        problems.append(f"{shorten_text(key)}: {TOO_DEEP if len(above) > DEEPEST else 'contains itself'}")
         return None
     inside = (*above, id(value))
     if kind is dict:
@@ -94,7 +91,7 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
             plain = value.item()
             if type(plain) in (bool, int, float, str):
                 return to_json(plain, key, problems, inside, all_numbers=all_numbers)
-    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)})")
+    problems.append(f"{key}: {type_name(value)} is not a JSON value ({_shorten(value)}){way_to_json(value)}")
     return None
 
 
@@ -162,104 +159,16 @@ def digest(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def read_config(path: Path) -> Config:
-    """The config in a JSON file; raises `ConfigError` that says what is wrong and where."""
-    return parse_config(text_of(path, Path.read_bytes), f"config file {path}")
-
-
-def text_of(path: Path, read: Callable[[Path], bytes]) -> str:
-    """The text of a config file; raises `ConfigError` for one that cannot be read."""
-    try:
-        return read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except FileNotFoundError:
-        raise ConfigError(f"config file not found: {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {path} cannot be read: {error}") from None
-
-
-def parse_config(text: str, where: str) -> Config:
-    """The config in a JSON text; raises `ConfigError` that says what is wrong with it."""
-    try:
-        loaded = json.loads(text, object_pairs_hook=_unique_keys(where))
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"{where} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
-    except RecursionError:
-        raise ConfigError(f"{where} is {_DEEP}") from None
-    except ValueError:  # of Python's int(): it is JSON, but nobody could write it back
-        raise ConfigError(f"{where} holds {TOO_MANY_DIGITS}") from None
-    return to_config(loaded, where)
-
-
-def _unique_keys(where: str) -> Callable[[list[tuple[str, Any]]], Config]:
-    def build(pairs: list[tuple[str, Any]]) -> Config:
-        built = dict(pairs)
-        if len(built) < len(pairs):
-            twice = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-            raise ConfigError(f"{where} gives a key twice: {', '.join(twice)}")
-        return built
-
-    return build
-
-
-def apply_settings(config: Config, settings: Iterable[str]) -> Config:
-    """`a.b=JSON` texts applied to a copy of `config`; a value that is not JSON is taken as text."""
-    changed: Config = json.loads(json.dumps(config))
-    for setting in settings:
-        dotted, separator, text = setting.partition("=")
-        if not separator or not all(dotted.split(".")):
-            raise ConfigError(f"--set {setting}: write it as key=value or parent.key=value")
-        value = _given_as_text(text, f"--set {setting}")
-        *parents, last = dotted.split(".")
-        if last == SECRET_KEY and parents:  # a secret is one value, whatever stands in its place
-            last, value = parents.pop(), {last: value}
-        target = changed
-        for parent in parents:
-            target = target.setdefault(parent, {})
-            if not isinstance(target, dict):
-                raise ConfigError(f"--set {setting}: {parent} holds a value, not an object with keys of its own")
-        target[last] = value
-    return to_config(changed, "--set")
-
-
-def _given_as_text(text: str, where: str) -> Json:
-    """JSON, else the text itself, such as `NaN`, which JSON does not have; raises `ConfigError` for a key twice."""
-    try:
-        value: Json = json.loads(text, object_pairs_hook=_unique_keys(where), parse_constant=_no_json)
-    except RecursionError:
-        raise ConfigError(f"{_shorten_text(where)} is {_DEEP}") from None
-    except (json.JSONDecodeError, _NoJsonError):
-        return text
-    except ValueError:  # of Python's int()
-        raise ConfigError(f"{_shorten_text(where)} holds {TOO_MANY_DIGITS}") from None
-    return value
-
-
-class _NoJsonError(ValueError):
-    """A number that JSON does not have."""
-
-
-def _no_json(name: str) -> Json:
-    raise _NoJsonError(name)
-
-
-def type_name(value: object) -> str:
-    """The type of a value as a message names it."""
-    kind = type(value)
-    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return f"{module}{kind.__qualname__}"
-
-
 def _shorten(value: object) -> str:
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
         text = f"repr failed with {type(error).__name__}"
-    return _shorten_text(_printable(" ".join(text.split())))
+    return shorten_text(_printable(" ".join(text.split())))
 
 
-def _shorten_text(text: str) -> str:
+def shorten_text(text: str) -> str:
+    """The beginning of a text, for a message."""
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import yaml
 
-from ductaflow_runtime.config.values import MOST_DIGITS, TOO_FINE, TOO_MANY_DIGITS
+from ductaflow_runtime.config.values import DEEPEST, MOST_DIGITS, TOO_FINE, TOO_MANY_DIGITS
 from ductaflow_runtime.errors import ConfigError
 
 _TAG = "tag:yaml.org,2002:"
-_DEEPEST = 60
 _MOST = 200_000
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
@@ -65,7 +64,7 @@ class _Reader:
 
     def value(self, node: yaml.Node, depth: int) -> Any:
         self._count += 1
-        if depth > _DEEPEST or self._count > _MOST:
+        if depth > DEEPEST or self._count > _MOST:
             line = node.start_mark.line + 1
             raise ConfigError(
                 f"{self._where}, line {line}: nested too deep, contains itself, or repeats itself too often"

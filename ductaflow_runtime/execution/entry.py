@@ -151,6 +151,7 @@ def _make_durable(final: Record) -> None:
         speaks_of = files - {FILE_NAME}
         with new_record(final) as written:
             folder.sync_files([*sorted(speaks_of), written.name])
+            folder.sync_folders_of(speaks_of)
         folder.sync()
 
 

@@ -32,7 +32,7 @@ from ductaflow_runtime.execution.shared import Shared, shared_for
 from ductaflow_runtime.execution.usage import Usage, usage_so_far
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
-from ductaflow_runtime.flow.kernels import HERE, Kernel, choose_kernel
+from ductaflow_runtime.flow.kernels import HERE, Choice, Kernel, choose_kernel
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
@@ -42,7 +42,7 @@ from ductaflow_runtime.runs.folder import make_folders
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import Seen, look
-from ductaflow_runtime.runs.record import now
+from ductaflow_runtime.runs.record import Record, now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.decision import decide, mark_of
@@ -137,11 +137,7 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
 
     given.observe(Phase.ENTER)
     shared = shared_for(job) if choice.kernel is None else None
-    execution = _enter(job, code, shared)
-    execution.tracker.on_made = lambda name: given.journal({"made": [name]})
-    if choice.kernel is None:
-        build_kernel()  # before warnings are counted: it has one of its own
-    execution.warned = count_warnings(shared.warned if shared is not None else 0)
+    execution = _enter(given, code, choice, shared)
     prepare_notebook(notebook, record.command or "", own_kernel=choice.kernel is None)
     notebook = inject(notebook, given_by(job, code, choice.language), choice.name, choice.language)
 
@@ -156,16 +152,13 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
     status, error = judge(ran, numbers, given)
     error = masked_failure(placed(error, ran, numbers, job), mask)
     if job.export_html:
-        from ductaflow_runtime.html_export.export import export_page
-
-        export_page(ran.notebook, record.html, show_code=job.show_code)
+        _export_page(ran.notebook, record, job)
 
     given.observe(Phase.FINGERPRINT)
-    contents = Contents(job.project.hash_cache)
     seen = fingerprint(
         code,
         execution.tracker,
-        contents,
+        Contents(job.project.hash_cache),
         flow=job.flow,
         config=job.config,
         started=record.started or "",
@@ -173,14 +166,25 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
         with_packages=choice.has_our_packages,
         kernel=choice.name,
     )
-    usage = Usage(peak_memory=ran.memory)
+    conclusion = Conclusion(status, error, fingerprint=seen, usage=Usage(peak_memory=ran.memory))
     if choice.is_python:
-        warned = execution.warned.count if ran.watched else None
-        tables = execution.tables
-        conclusion = Conclusion(status, error, warned, execution.named_results, seen, _made(), tables, usage)
+        conclusion = _with_what_it_told(conclusion, execution, watched=ran.watched)
     else:
-        conclusion = _with_results_of_file(Conclusion(status, error, fingerprint=seen, usage=usage), entry)
+        conclusion = _with_results_of_file(conclusion, entry)
     return conclusion.spoiled_by(problem)
+
+
+def _export_page(notebook: NotebookNode, record: Record, job: Job) -> None:
+    from ductaflow_runtime.html_export.export import export_page
+
+    export_page(notebook, record.html, show_code=job.show_code)
+
+
+def _with_what_it_told(conclusion: Conclusion, execution: Execution, *, watched: bool) -> Conclusion:
+    """A flow that calls ductaflow has given it results and tables; its warnings are known if somebody watched."""
+    warned = execution.warned.count if watched else None
+    results, tables = execution.named_results, execution.tables
+    return replace(conclusion, warnings=warned, results=results, tables=tables, made=_made())
 
 
 def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
@@ -194,8 +198,9 @@ def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
         return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={}, tables={})
 
 
-def _enter(job: Job, code: FlowCode, shared: Shared | None) -> Execution:
+def _enter(given: Assignment, code: FlowCode, choice: Choice, shared: Shared | None) -> Execution:
     """Make this process the instance's: directory, import path, and what the flow's calls refer to."""
+    job = given.job
     execution = occupy(job, job.instance.directory, goes_on=shared is not None)
     if shared is None:
         Seeded().restore()
@@ -203,6 +208,10 @@ def _enter(job: Job, code: FlowCode, shared: Shared | None) -> Execution:
         shared.take_over(execution)
     listen(execution.tracker)
     execution.tracker.name_all([*code.literals, *texts_in(job.config)])
+    execution.tracker.on_made = lambda name: given.journal({"made": [name]})
+    if choice.kernel is None:
+        build_kernel()  # before warnings are counted: it has one of its own
+    execution.warned = count_warnings(shared.warned if shared is not None else 0)
     return execution
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config.dotted import flatten
-from ductaflow_runtime.config.values import Config, Json, to_json, type_name
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.config.values import Config, Json, to_json
+from ductaflow_runtime.errors import ConfigError, type_name
 from ductaflow_runtime.files import read_json
 
 RESULTS_NAME = "results.json"

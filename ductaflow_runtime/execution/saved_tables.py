@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.values import type_name
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, type_name
 from ductaflow_runtime.runs.instance import folded, name_problem
 from ductaflow_runtime.tables.files import TableFile, to_file
 from ductaflow_runtime.tables.frames import is_frame, table_of, way_to_pandas

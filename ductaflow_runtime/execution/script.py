@@ -14,13 +14,15 @@ from pathlib import Path
 
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.secrets import resolved
-from ductaflow_runtime.config.values import Config, apply_settings
+from ductaflow_runtime.config.texts import apply_settings
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import ConfigError, DuctaflowError, FlowFileError
 from ductaflow_runtime.execution.script_reads import check_imported, is_child, pause_watching
 from ductaflow_runtime.execution.script_text import check_order, read_script
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.flow.analysis import analyse, loads_config_in_vain
-from ductaflow_runtime.parameters.gate import admit, expect
+from ductaflow_runtime.parameters.expected import expect
+from ductaflow_runtime.parameters.gate import admit
 from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import Project, find_root, set_import_path
 

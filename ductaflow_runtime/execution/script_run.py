@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import sys
 from pathlib import Path
@@ -30,10 +31,15 @@ from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
 from ductaflow_runtime.runs.lock import acquire
+from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
+from ductaflow_runtime.terminal import say
+
+_MOST_RESULTS = 5
+_LONGEST = 60
 
 
 def begin_script_run(script: ScriptText, root: Path, config: Config, directory: Path) -> None:
@@ -144,7 +150,8 @@ class ScriptRun:
         results, tables = self.execution.named_results, self.execution.tables
         usage = Usage(own_cpu())
         error = masked_failure(error, known_mask())
-        self.entry.close(Conclusion(status, error, self.warned.count, results, seen, made, tables, usage))
+        concluded = Conclusion(status, error, self.warned.count, results, seen, made, tables, usage)
+        say(last_line(self.entry.close(concluded)))
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before, without secrets."""
@@ -154,6 +161,21 @@ class ScriptRun:
         self.log.feed(name, text, at_once)
         with contextlib.suppress(OSError):  # nobody reads the terminal any more; the log has it
             os.write(self.capture.original(name), text.encode("utf-8", "replace"))
+
+
+def last_line(record: Record) -> str:
+    """What became of a script's run: as one line, with the results that it saved and where all of it lies."""
+    saved = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in (record.results or {}).items()]
+    saved += [f"table {name} ({told['rows']} rows)" for name, told in (record.tables or {}).items()]
+    more = [f"{len(saved) - _MOST_RESULTS} more"] if len(saved) > _MOST_RESULTS else []
+    told = "; ".join(map(_shorten, (*saved[:_MOST_RESULTS], *more)))
+    took = "" if record.duration_s is None else f" in {record.duration_s:.3g} s"
+    ending = f"{record.status}{took}" + (f": {told}" if told else "")
+    return f"{record.step}/{record.instance_name}: {ending} ({record.directory})"
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _flush_streams() -> None:

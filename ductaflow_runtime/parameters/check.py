@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.parameters.cell import CONFIG
@@ -29,22 +29,29 @@ _MAYBE_OF_THE_ROW = "instance"
 _ALIKE = 0.7
 _VERY_ALIKE = 0.8
 _MOST_NAMED = 8
+_MOST_INSIDE = 3
 
 
 @dataclass(frozen=True)
 class KeyProblem:
-    """A key that the flow is not seen to read. `certain`: it cannot read it; else it may, or nobody knows."""
+    """A key that the flow is not seen to read. `certain`: it cannot read it; else it may, or nobody knows.
+
+    Of an object, `inside` are the dotted keys that were given in it.
+    """
 
     key: str
     certain: bool
     suggestion: str | None = None
     why: str = ""
+    inside: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
-        """One line: which key, what it should have been, and what is known."""
+        """One line: which key, as it was given, what it should have been, and what is known."""
         meant = f"; did you mean `{self.suggestion}`?" if self.suggestion else "."
-        return f"unknown parameter `{self.key}`{meant} {self.why}".rstrip()
+        more = f" and {len(self.inside) - _MOST_INSIDE} more" if len(self.inside) > _MOST_INSIDE else ""
+        names = ", ".join(f"`{each}`" for each in self.inside[:_MOST_INSIDE]) or f"`{self.key}`"
+        return f"unknown parameter {names}{more}{meant} {self.why}".rstrip()
 
 
 class KeyChecks:
@@ -94,7 +101,16 @@ class KeyChecks:
                 continue
             problem = self._judge(here, value)
             if problem is not None:
-                yield problem
+                yield self._within(problem, here, value) if isinstance(value, dict) and value else problem
+
+    def _within(self, problem: KeyProblem, part: Part, section: Config) -> KeyProblem:
+        """The same, told by what an object holds; what was meant as well, if the flow reads that of another object."""
+        inside = tuple(".".join(each) for each in _leaves(section, part))
+        suggestion = problem.suggestion
+        if suggestion is not None and len(inside) == 1:
+            meant = suggestion + inside[0].removeprefix(problem.key)
+            suggestion = meant if tuple(meant.split(".")) in self._known else suggestion
+        return replace(problem, inside=inside, suggestion=suggestion)
 
     def _is_of_the_row(self, key: str, value: Json) -> bool:
         if key != _MAYBE_OF_THE_ROW:
@@ -185,6 +201,14 @@ def _parts(config: Config, above: Part) -> Iterable[Part]:
         yield (*above, key)
         if isinstance(value, dict):
             yield from _parts(value, (*above, key))
+
+
+def _leaves(section: Config, above: Part) -> Iterable[Part]:
+    for key, value in section.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key)
 
 
 def nearest(key: str, names: Sequence[str], alike: float) -> str | None:

@@ -28,20 +28,37 @@ def claim(path: Path, make: bool = True) -> bool:
         return False
     if not make:
         return True
-    if path.exists():
-        # Of two who find a dead owner's file, one gets it out of the way.
-        grave = f"{path}.{os.getpid()}.dead"
-        try:
-            os.rename(path, grave)
-            os.unlink(grave)
-        except OSError:
-            return False
+    if path.exists() and not _bury(path):
+        return False
+    return _make(path)
+
+
+def _make(path: Path) -> bool:
+    """Make a file that names this process, if it is not there."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except OSError:
         return False
     with open(handle, "w", encoding="utf-8") as file:
         json.dump({"host": host_name(), "pid": os.getpid(), "born": born(os.getpid())}, file)
+    return True
+
+
+def _bury(path: Path) -> bool:
+    """Delete a dead owner's file; of several who have found it so, one at a time, for it may be another's by now."""
+    turn = path.with_name(f"{path.name}.turn")
+    if not _make(turn):
+        if not _is_claimed(turn):
+            turn.unlink(missing_ok=True)  # whoever had the turn died with it: the next one who asks may have it
+        return False
+    try:
+        if _is_claimed(path):
+            return False
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    finally:
+        turn.unlink(missing_ok=True)
     return True
 
 

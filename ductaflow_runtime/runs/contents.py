@@ -53,7 +53,9 @@ def _readable(path: Path) -> Record | None:
 
 
 def _told_by(record: Record) -> list[Any]:
-    return [record.status, record.results, record.fingerprint.config if record.fingerprint is not None else None]
+    config = record.fingerprint.config if record.fingerprint is not None else None
+    # Without tables as 0.1.0 told it, so that the digests in its records hold.
+    return [record.status, record.results, config, *([record.tables] if record.tables else [])]
 
 
 def _digest(told: list[Any]) -> str:

@@ -50,6 +50,13 @@ def remember_control(runs_dir: Path, step: str, names: Sequence[str], *, whole: 
         write_atomically(path, json.dumps({**note, "ever": _both(before, names)}, ensure_ascii=False))
 
 
+def forget_step(runs_dir: Path, step: str) -> None:
+    """Take away the folder of a step that has no instance left, and the note of its rows: nothing will execute them."""
+    with contextlib.suppress(OSError):
+        (runs_dir / step).rmdir()
+        _control_file(runs_dir, step).unlink()
+
+
 def _both(first: Sequence[str], second: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*first, *second]))
 

@@ -53,13 +53,15 @@ class Failure(Stored):
     @property
     def headline(self) -> str:
         """The first line of the cause, and the cell: what alike failures have in common."""
-        first = next(iter(self.message.splitlines()), "")
-        return f"{self.type}: {first}".rstrip(": ") + (f" in cell {self.cell}" if self.cell else "")
+        return self._headline(next(iter(self.message.splitlines()), ""))
 
     @property
     def kind(self) -> str:
-        """What equal failures have in common: numbers in the message may differ."""
-        return _NUMBER.sub("#", self.headline)
+        """What equal failures have in common: the headline with `...` for each number of the message."""
+        return self._headline(_NUMBER.sub("...", next(iter(self.message.splitlines()), "")))
+
+    def _headline(self, message: str) -> str:
+        return f"{self.type}: {message}".rstrip(": ") + (f" in cell {self.cell}" if self.cell else "")
 
     @property
     def may_pass(self) -> bool:

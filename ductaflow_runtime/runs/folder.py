@@ -11,9 +11,9 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ductaflow_runtime.errors import ProjectError
 
@@ -137,6 +137,16 @@ class Folder:
                     _begin_to_write(handle)
                 for handle in handles:
                     _sync(handle)
+
+    def sync_folders_of(self, names: Iterable[str]) -> None:
+        """Have the names of files in folders below, and of those folders, outlive a power cut."""
+        folders = {above for name in names for above in PurePosixPath(name).parents} - {PurePosixPath(".")}
+        for above in sorted(folders, key=lambda each: len(each.parts), reverse=True):
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                self.parent_of(f"{above}/.") as (folder, _),
+            ):
+                folder.sync()
 
     def _open(self, name: str, stack: contextlib.ExitStack) -> int | None:
         """A descriptor of a regular file, open as long as `stack` is."""

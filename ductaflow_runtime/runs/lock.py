@@ -1,6 +1,6 @@
 """Who holds an instance: one process at a time, whatever else becomes of its folder.
 
-Two locks of the system are held, one on the instance's folder and one in a file of `runs/.ductaflow/`, so that either
+A lock of the system is held on the instance's folder, and on Linux one in a file of `runs/.ductaflow/`, so that either
 may be deleted meanwhile. Both go with the process, however it ends. Where the file system has no locks, a file
 that only one process can create stands for them (`claim`).
 """
@@ -8,6 +8,7 @@ that only one process can create stands for them (`claim`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -103,7 +104,7 @@ def acquire(directory: Path, *, make: bool = True) -> Lock | None:
 
 def is_replaced(directory: Path) -> bool:
     """Whether another folder, or something else, is now where one was that this process holds, as far as is known."""
-    held = [handle for handle in _held if _is_folder(handle)]
+    held = [handle for handle in list(_held) if _is_folder(handle)]
     return bool(held) and not any(_is_at(handle, os.fspath(directory)) for handle in held)
 
 
@@ -135,7 +136,9 @@ def _take(lock: Lock, path: str, flags: int, place: int | None = None) -> bool:
         try:
             flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW * bool(flags & os.O_RDWR)
             handle = os.open(path, flags, 0o666)
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise  # it may well be held
             return True
         try:
             _lock(handle, place)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ductaflow_runtime.config.values import Config, parse_config, text_of
+from ductaflow_runtime.config.texts import parse_config, text_of
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
 from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.runs.claim import host_name, is_beating

@@ -12,6 +12,7 @@ import datetime
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from ductaflow_runtime.config import values as configs
@@ -25,6 +26,7 @@ from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_reco
 from ductaflow_runtime.runs.states import Status
 
 _EDITED = Path(HIDDEN, "edited")
+_MOST_ASKED = 200
 
 
 def set_aside(instance: Instance, before: Record, running: Record) -> None:
@@ -59,6 +61,18 @@ def _keep_log(folder: Folder, before: Record, running: Record, edited: Edited) -
         if name not in before.attempt_logs:
             edited.save(folder, name)  # somebody else's
         folder.rename(before.log.name, name)
+
+
+def former_result_names(directories: Iterable[Path]) -> list[str]:
+    """The results of the first of some instances whose last execution, or the last good one before it, saved any."""
+    for directory in islice(directories, _MOST_ASKED):
+        with contextlib.suppress(RecordError):
+            record = read_record(directory)
+            if record is not None and record.previous is not None:
+                record = read_record(record.previous)
+            if record is not None and record.status is Status.DONE and record.results:
+                return list(record.results)
+    return []
 
 
 def make_way(instance: Instance, flow_stem: str) -> None:

@@ -63,6 +63,7 @@ class Record:
     outputs: dict[str, FileState] | None = None
     environment: dict[str, Any] | None = None
     accepted: str | None = None
+    accepted_reason: str | None = None
     links: list[str] | None = None
     attempts: list[dict[str, Any]] | None = None
     directory: Path = field(default=Path(), compare=False)
@@ -77,6 +78,7 @@ class Record:
             "results": [f"{name} = {value!r}" for name, value in (self.results or {}).items()],
             "tables": [f"{name} ({told['rows']} rows)" for name, told in (self.tables or {}).items()],
             "outputs": list(self.outputs or {}),
+            "accepted": [f"{self.accepted} ({self.accepted_reason or 'why is not known'})"] if self.accepted else [],
             "warnings": [str(self.warnings)] if self.warnings else [],
             "attempts": [str(len(self.attempts))] if self.attempts else [],
             "folder": [str(self.directory)],

@@ -163,7 +163,7 @@ def _is_code(value: Any) -> bool:
     return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 
 
-_TEXTS = ("step", "instance_name", "reason", "started", "finished", "command", "accepted")
+_TEXTS = ("step", "instance_name", "reason", "started", "finished", "command", "accepted", "accepted_reason")
 _PARTS: dict[str, Callable[[Any], bool]] = {
     "flow": _is_flow,
     **dict.fromkeys(("fingerprint", "environment"), _is_a(dict)),

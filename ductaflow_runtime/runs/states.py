@@ -76,6 +76,9 @@ STATES: dict[Status, State] = {
     Status.NEW: State("it has not been executed yet", _DASH, *_GREY, line=True),
 }  # fmt: skip
 
+# Not a state of its own: of a result of any state, that a new execution might give another one.
+OUTDATED = ("#8f6a00", "#e3c53c")  # on a light and on a dark page
+
 # What a summary counts, in the order of its columns.
 COUNTED = (Status.DONE, Status.FAILED, Status.INTERRUPTED, Status.RUNNING, Status.DAMAGED)
 STORED = frozenset(status for status, state in STATES.items() if state.stored)

@@ -37,16 +37,24 @@ def _obstacle(found: Found) -> str | None:
 
 
 def accept(found: Found, present: Present) -> Record:
-    """Declare an instance up to date as things are now; its record says since when."""
+    """Declare an instance up to date as things are now; its record says since when, and what has changed."""
     assert found.record is not None
     with held(found.instance.directory, found.record) as record:
         record = record.but(
             fingerprint=fingerprint_now(found.instance, record, present),
             outputs=_present_outputs(record),
             accepted=now(),
+            accepted_reason=_changes_since_it_was_executed(record, found.reason),
         )
         write_record(record)
     return record
+
+
+def _changes_since_it_was_executed(record: Record, reason: str | None) -> str | None:
+    """Those that were accepted before count on, unless nobody knows them."""
+    if record.accepted is not None and record.accepted_reason is None:
+        return None
+    return "; ".join(dict.fromkeys(filter(None, (record.accepted_reason, reason)))) or None
 
 
 def _present_outputs(record: Record) -> dict[str, FileState]:

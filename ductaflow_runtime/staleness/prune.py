@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.files import relative_to_root
+from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import open_folder
-from ductaflow_runtime.runs.instance import Instance, written_by_runtime
+from ductaflow_runtime.runs.instance import Instance, list_instances, written_by_runtime
 from ductaflow_runtime.runs.look import held, look
 from ductaflow_runtime.runs.previous import drop_previous
 from ductaflow_runtime.runs.record import FILE_NAME, Record
@@ -44,6 +45,22 @@ def plan_removal(runs_dir: Path, step: str, name: str) -> Removal:
     files = dict(_files_in(instance.directory))
     ours = {each for each, path in files.items() if _is_ours(each, path, record, contents)}
     return Removal(instance, record, tuple(sorted(ours)), tuple(sorted(files.keys() - ours)))
+
+
+def without_flow(project: Project, step: str) -> dict[str, str]:
+    """The instances of a step whose flow's file is gone, as a renamed step leaves them, and that file.
+
+    None while one of the step's instances has a flow that is there: such a step goes on under its name.
+    """
+    gone: dict[str, str] = {}
+    for name in list_instances(project.runs_dir, step):
+        record = look(project.runs_dir / step / name).record
+        if record is None or not record.flow:
+            continue
+        if os.path.lexists(project.absolute(record.flow)):
+            return {}
+        gone[name] = record.flow
+    return gone
 
 
 def _files_in(directory: Path) -> Iterator[tuple[str, str]]:

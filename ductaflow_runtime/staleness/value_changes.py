@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import unicodedata
 from collections.abc import Iterator
 
 from ductaflow_runtime.config.values import Config
@@ -43,15 +45,43 @@ def same_types(old: object, new: object) -> bool:
 
 
 def _show(value: object) -> str:
-    text = value if isinstance(value, str) and value.strip() else json.dumps(value, ensure_ascii=False)
+    """A value on its own; of a long one, digits at the end tell it from all that begin like it."""
+    text = _written(value)
+    if len(text) <= _LONGEST:
+        return text
+    return f"{_cut(text)} [{hashlib.sha256(text.encode()).hexdigest()[:8]}]"
+
+
+def _written(value: object) -> str:
+    plain = isinstance(value, str) and value and value == value.strip() and value.isprintable()
+    return _bare(value) if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _bare(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def _show_pair(old: object, new: object) -> str:
-    """Two values so that one sees the difference, be it in the type or far into a long text."""
-    if _show(old) != _show(new):
+    """Two values so that one sees the difference, be it in the type, in a blank, or far into a long text."""
+    if _looks(_cut(_bare(old))) != _looks(_cut(_bare(new))):
         return f"{_show(old)} -> {_show(new)}"
-    texts = [json.dumps(value, ensure_ascii=False) for value in (old, new)]
-    differs = next((i for i, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), 0)
+    shown = _around_the_difference(*(json.dumps(value, ensure_ascii=False) for value in (old, new)))
+    if _looks(shown[0]) == _looks(shown[1]):
+        shown = _around_the_difference(json.dumps(old), json.dumps(new))
+    return " -> ".join(shown)
+
+
+def _around_the_difference(old: str, new: str) -> tuple[str, str]:
+    shorter = min(len(old), len(new))
+    differs = next((i for i, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), shorter)
     skip = max(0, differs - 20)
-    return " -> ".join(_show(f"...{text[skip:]}" if skip else text) for text in texts)
+    return _cut(f"...{old[skip:]}" if skip else old), _cut(f"...{new[skip:]}" if skip else new)
+
+
+def _looks(text: str) -> str:
+    """What somebody sees of it: accents may be letters of their own, and blanks are alike."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())

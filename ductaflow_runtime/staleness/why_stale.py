@@ -221,8 +221,9 @@ def _upstream(absolute: str, present: Present) -> str:
     seen = look(present.project.runs_dir / step / name)
     if seen.damage:
         return f" (the record of {step}/{name} is damaged)"
-    if seen.record is None:
-        return f" ({step}/{name} has not run)"
+    if seen.record is None and seen.state is not Status.RUNNING:
+        was = "has no run.json" if seen.state is Status.DAMAGED else "was removed"  # it had written what was read
+        return f" ({step}/{name} {was})"
     return f" ({step}/{name}: {seen.state})" if seen.state != Status.DONE else ""
 
 

@@ -16,7 +16,7 @@ from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.failures import failure_labels
-from ductaflow_runtime.status_page.row import Row
+from ductaflow_runtime.status_page.row import Row, milliseconds
 
 Values = Callable[[Sequence[Row]], Iterable[Any]]
 PLACE = "\u0000"
@@ -200,6 +200,14 @@ COLUMNS: tuple[Column | Parts, ...] = (
     Column(
         "started", "started", each(lambda row: row.began),
         Look(Format.TIME, When.FILLED, fact="started", axis=True, csv="started"),
+    ),
+    Column(
+        "accepted", "accepted", each(lambda row: milliseconds(row.record.accepted)),
+        Look(Format.TIME, When.FILLED, fact="accepted without being executed", csv="accepted"),
+    ),
+    Column(
+        "accepted_reason", "accepted although", each(lambda row: text(row.record.accepted_reason)),
+        Look(table=When.FILLED, fact="accepted although:", search=True, wide=True, csv="accepted_reason"),
     ),
     Column("worker", "worker", each(worker), Look(fact="worker", axis=True, colour=True)),
     Column(

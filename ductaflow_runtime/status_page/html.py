@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.runs.states import STATES, Status
+from ductaflow_runtime.runs.states import OUTDATED, STATES, Status
 from ductaflow_runtime.status_page.bundle import Library, bundle
 
 HERE = Path(__file__).parent
@@ -59,12 +59,13 @@ def _script() -> str:
 
 
 def state_colours() -> str:
-    """A style variable for each state, by its place in the table, and two by their meaning."""
+    """A style variable for each state, by its place in the table, and three by their meaning."""
     alarm = next(place for place, state in enumerate(STATES.values()) if state.failure)
     warning = list(STATES).index(Status.WARNED)
     light, dark = (
         "".join(f"--state-{place}: {getattr(state, scheme)}; " for place, state in enumerate(STATES.values()))
-        for scheme in ("light", "dark")
+        + f"--outdated: {outdated}; "
+        for scheme, outdated in zip(("light", "dark"), OUTDATED, strict=True)
     )
     return (
         f":root {{ {light}--alarm: var(--state-{alarm}); --warning: var(--state-{warning}); }}\n"

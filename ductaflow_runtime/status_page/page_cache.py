@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.files import open_regular, write_atomically
-from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import failure_from_json
+from ductaflow_runtime.runs.instance import HIDDEN
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.row import Row, natural_key
 
-VERSION = 2
+VERSION = 3
 """Of what is kept. A change of what a row tells needs the next number, or the old rows stay."""
 
 _OF_RECORD = tuple(item.name for item in fields(Record) if item.name not in ("fingerprint", "results", "skipped"))

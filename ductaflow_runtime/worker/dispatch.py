@@ -23,9 +23,10 @@ from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, decide, mark_of
 from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.worker.fitness import installed_state
 from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
-from ductaflow_runtime.worker.process import BrokenOffError, RefusedAheadError, UnfitError, Worker, installed_state
+from ductaflow_runtime.worker.process import BrokenOffError, RefusedAheadError, UnfitError, Worker
 
 _REASONS: dict[str, type[DuctaflowError]] = {
     "InstanceBusyError": InstanceBusyError,

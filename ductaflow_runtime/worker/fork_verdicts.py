@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import read_json, write_atomically
-from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.runs.instance import HIDDEN
 from ductaflow_runtime.terminal import say
 
 # What cannot be seen from outside, each with its reason.

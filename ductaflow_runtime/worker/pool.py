@@ -20,7 +20,8 @@ from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.terminal import say
 from ductaflow_runtime.worker.base_process import BaseProcess, has_bases
-from ductaflow_runtime.worker.process import Key, Worker, forks, start_fresh, worker_key, worker_variables
+from ductaflow_runtime.worker.fitness import Key, forks, worker_key
+from ductaflow_runtime.worker.process import Worker, start_fresh, worker_variables
 
 _MOST_IDLE = 4  # workers a processor, of all flows together
 _MOST_BASES = 4

@@ -26,11 +26,12 @@ from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
 from ductaflow_runtime.worker.crash import settle
+from ductaflow_runtime.worker.fitness import forks
 from ductaflow_runtime.worker.journal import read_end, read_journal
 from ductaflow_runtime.worker.leftovers import note_worker
 from ductaflow_runtime.worker.meter import Meter
 from ductaflow_runtime.worker.preload import Preloader
-from ductaflow_runtime.worker.process import UnfitError, forks
+from ductaflow_runtime.worker.process import UnfitError
 from ductaflow_runtime.worker.supervise import ChildEnd, Limits, Process, supervise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 from click.testing import CliRunner
@@ -85,6 +86,25 @@ def test_status_groups_failures(sample: Sample) -> None:
     ]
 
 
+def test_status_groups_failures_whose_numbers_differ(sample: Sample) -> None:
+    """They are one line, with `...` for the numbers; where they are the same, the numbers are shown."""
+    for name, message, cell in (("a", "column 17 is missing", 2), ("b", "column 18 is missing", 2), ("c", "5 rows", 3)):
+        sample.edit_record(f"cost/{name}", status="failed", error={"type": "E", "message": message, "cell": cell})
+    assert section(call("status", "cost"), "Failures") == [
+        "2  E: column ... is missing in cell 2  (cost/a, cost/b)",
+        "1  E: 5 rows in cell 3  (cost/c)",
+    ]
+
+
+def test_status_tells_flows_that_are_no_python(sample: Sample) -> None:
+    """Once for each flow, with the line."""
+    assert "cannot be executed" not in call("status")
+    sample.edit("flow/cost.py", "save_results(total=", "save_results((total=")
+    (line,) = section(call("status"), "Flows that cannot be executed as they are now")
+    assert line.startswith("flow/cost.py:")
+    assert "SyntaxError" in line
+
+
 def test_status_counts_warnings(sample: Sample) -> None:
     """Instances that are done and have warned have a column, where there are some, and are listed with how often."""
     sample.edit_record("cost/a", warnings=2)
@@ -149,6 +169,7 @@ def test_accept_declares_the_present_up_to_date(sample: Sample) -> None:
         f"cost/a: accepted ({shared}; input: data/a.csv)",
         f"cost/b: accepted ({shared}; output changed: cost.csv)",
         f"cost/c: accepted ({shared}; input: data/a.csv)",
+        "cost: 3 instances accepted without being executed; ductaflow status lists what was accepted",
     ]
     assert sample.plan("cost") == {}
     assert sample.run("cost")["status"].tolist() == ["up to date"] * 3
@@ -174,9 +195,24 @@ def test_an_accepted_notebook_stays_what_was_executed(sample: Sample) -> None:
 def test_accept_named_instances_only(sample: Sample) -> None:
     """With names, only these are accepted; a second time there is nothing to accept."""
     sample.edit("lib/rates.py", "2", "3")
-    assert call("accept", "cost", "b") == "cost/b: accepted (module: lib/rates.py)\n"
+    assert call("accept", "cost", "b").splitlines()[0] == "cost/b: accepted (module: lib/rates.py)"
     assert call("accept", "cost", "b") == "cost/b: up to date, nothing to accept\n"
     assert set(sample.plan("cost")) == {"cost/a", "cost/c"}
+
+
+def test_what_was_accepted_stays_visible(sample: Sample) -> None:
+    """When, and what had changed since the execution, is in the record and in `ductaflow status`, until it executes."""
+    sample.edit("lib/rates.py", "2", "3")
+    call("accept", "cost", "a", "b")
+    write_data(sample.root / "data/a.csv", [5, 5])
+    summary = call("accept", "cost", "a", "b").splitlines()[-1]
+    assert summary.startswith("cost: 1 instance accepted without being executed, 1 up to date before; ")
+    assert sample.record("cost", "a")["accepted_reason"] == "module: lib/rates.py; input: data/a.csv"
+    first, second = section(call("status", "cost"), "Accepted without being executed")
+    assert re.fullmatch(r"1  \d{4}-.*, although: module: lib/rates.py; input: data/a.csv  \(cost/a\)", first)
+    assert re.fullmatch(r"1  \d{4}-.*, although: module: lib/rates.py  \(cost/b\)", second)
+    sample.run("cost", force=True)
+    assert "Accepted" not in call("status", "cost")
 
 
 def test_accept_sees_files_that_new_code_names(sample: Sample) -> None:
@@ -197,7 +233,7 @@ def test_accept_refuses_what_has_not_succeeded(sample: Sample) -> None:
     assert "cost/a: failed" in text
     assert "cost/z: no such instance; there are a, b, c" in text
     assert sample.record("cost", "b")["accepted"] is None
-    assert call("accept", "cost").count("accepted") == 2
+    assert call("accept", "cost").count(": accepted (") == 2
     assert "path separator" in call("accept", "cost", "../b", code=2)
 
 

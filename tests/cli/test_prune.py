@@ -181,6 +181,38 @@ def test_prune_leaves_what_ran_meanwhile(sample: Sample, monkeypatch: pytest.Mon
     assert left(sample) == ["a", "b"]
 
 
+def test_prune_of_a_step_whose_flow_is_gone(sample: Sample) -> None:
+    """What a renamed step leaves behind is found without anybody having said which rows are all, and asked about."""
+    (sample.root / "runs/.ductaflow/control/sum.json").unlink()
+    sample.write("runs/sum/b/notes.md", "mine")
+    (sample.root / "flow/sum.py").rename(sample.root / "flow/total.py")
+    assert "flow/sum.py is gone" in call("prune", "sum", "--yes", code=2)
+    text = call("prune", "sum", answer="n\n", code=1)
+    assert text.startswith(
+        "sum: flow/sum.py is gone, so nothing executes these again as they were:\n  sum/a: executed "
+    )
+    assert "Remove 2 instances" in text
+    assert sample.folder("sum/a").is_dir()
+    assert "sum: removed 2 instances" in call("prune", "sum", answer="y\n")
+    assert [path.name for path in sample.folder("sum/b").iterdir()] == ["notes.md"]
+
+
+def test_nothing_is_left_of_a_step_whose_flow_is_gone(sample: Sample) -> None:
+    """Neither a folder nor rows that something would have to execute."""
+    (sample.root / "flow/sum.py").unlink()
+    call("prune", "sum", answer="y\n")
+    assert not (sample.root / "runs/sum").exists()
+    assert "sum/" not in call("status")
+
+
+def test_a_step_goes_on_while_one_of_its_flows_is_there(sample: Sample) -> None:
+    """A flow that was renamed and keeps its step is no reason to remove what it has not come to yet."""
+    (sample.root / "flow/cost.py").rename(sample.root / "flow/price.py")
+    sample.flows["cost"] = "price"
+    run_instances(sample.frame("cost")[:1], "flow/price.py", step_name="cost")
+    assert call("prune", "cost", code=2).startswith("ductaflow: nobody has said which rows of cost are all")
+
+
 def test_prune_needs_a_control_dataframe(sample: Sample) -> None:
     """Without knowing which rows are all, nothing is removed."""
     (sample.root / "runs/.ductaflow/control/cost.json").unlink()

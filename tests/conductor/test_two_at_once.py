@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,7 +17,10 @@ import pandas as pd
 import pytest
 
 from ductaflow import InstanceBusyError, run_instances, run_notebook
+from ductaflow_runtime.conductor.observers import Waiting
+from ductaflow_runtime.runs import claim
 from ductaflow_runtime.runs.lock import acquire, is_free, locked
+from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
@@ -156,6 +161,31 @@ def test_waiting_is_told(project: Project) -> None:
     assert "waiting for" not in err
 
 
+def test_waiting_for_many_is_a_handful_of_lines() -> None:
+    """The first is named with who has it; then their number is told, at ten times as many each."""
+    said: list[str] = []
+    observer = Waiting(said.append)
+    for number in range(150):
+        with pool_waits_for(f"step/{number}"):
+            observer.waited()
+            observer.waited()
+    assert said == [
+        "step/0: waiting for another process (here, pid 1)",
+        "step/9: waiting for another process (here, pid 1), as for 9 rows before it",
+        "step/99: waiting for another process (here, pid 1), as for 99 rows before it",
+    ]
+
+
+@contextmanager
+def pool_waits_for(address: str) -> Iterator[None]:
+    """As while a worker's thread waits for an instance."""
+    pool().waiting[address] = "here, pid 1"
+    try:
+        yield
+    finally:
+        del pool().waiting[address]
+
+
 def test_other_rows_come_first(project: Project) -> None:
     """While another process has a row, the others are executed."""
     project.flow("")
@@ -277,3 +307,23 @@ def test_a_single_instance_is_waited_for_no_longer_than_the_limit(project: Proje
     run_notebook("flow/step.py", {}, instance_name="one")
     with locked(project.root / "runs/step/one"), pytest.raises(InstanceBusyError, match=r"\(waited 0.5 s\)"):
         run_notebook("flow/step.py", {}, instance_name="one", force=True)
+
+
+def test_two_that_find_the_same_dead_owner(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files stand for locks: who has judged before another took over does not take its file away."""
+    path = project.root / "one.claim"
+    path.write_text(json.dumps({"host": claim.host_name(), "pid": 2**22 + 1, "born": "1"}))
+    judge, first = claim._is_claimed, []
+
+    def judge_and_be_overtaken(asked: Path) -> bool:
+        found = judge(asked)
+        if not first:
+            first.append(True)
+            first.append(claim.claim(path))
+        return found
+
+    monkeypatch.setattr(claim, "_is_claimed", judge_and_be_overtaken)
+    assert not claim.claim(path)
+    assert first == [True, True]
+    assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert [each.name for each in project.root.glob("one.*")] == ["one.claim"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ductaflow_runtime.config.files import read_config_file
-from ductaflow_runtime.config.values import apply_settings
+from ductaflow_runtime.config.texts import apply_settings
 from ductaflow_runtime.errors import ConfigError
 
 

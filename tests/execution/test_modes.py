@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -96,6 +97,17 @@ def test_an_opened_flow_keeps_a_config_that_is_given(same: Project) -> None:
     (same.root / "flow/costs.py").write_text(text)
     open_as_notebook(same, same.root / "flow")
     assert "'factor': 2}" in (same.root / "flow/where.txt").read_text()
+
+
+def test_a_script_ends_with_its_results(same: Project) -> None:
+    """The last line on stderr says how it ended, what was saved, and where that lies."""
+    ended = script(same, "--config", "config/base.json", "--output-dir", "runs/costs/a")
+    told = re.fullmatch(r"costs/a: done in [\d.]+ s: total = [\d.]+ \((.+)\)", ended.stderr.splitlines()[-1])
+    assert told is not None
+    assert Path(told[1]) == same.root / "runs/costs/a"
+    (same.root / "flow/costs.py").write_text((same.root / "flow/costs.py").read_text() + "1 / 0\n")
+    ended = script(same, "--config", "config/base.json", "--output-dir", "runs/costs/b", code=1)
+    assert re.fullmatch(r"costs/b: failed in .*runs/costs/b\)", ended.stderr.splitlines()[-1])
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")

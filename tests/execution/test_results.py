@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import subprocess
@@ -159,6 +160,12 @@ def deep() -> list[Any]:
 
 WRONG = [
     ({"tags": {1, 2}}, "tags: set is not a JSON value"),
+    ({"tags": {1, 2}}, "give sorted(...) or list(...) of it"),
+    ({"cost": {"all": [pd.Series([1, 2])]}}, "cost.all[0]: pandas"),
+    ({"cost": {"all": pd.Series([1, 2])}}, "give its .tolist()"),
+    ({"cost": pd.Series({"a": 1})}, "give its .tolist() or its .to_dict() to keep the names in its index"),
+    ({"cost": {"all": pd.DataFrame({"a": [1]})}}, 'give its .to_dict("list")'),
+    ({"took": {"all": datetime.timedelta(1)}}, "give its .total_seconds()"),
     ({"cost": {"toll": object()}}, "cost.toll: object is not a JSON value"),
     ({"cost": {2: "two"}}, "cost: the key 2 is int; JSON keys are text"),
     ({2: "two"}, "2: a result is named with text, not with int"),

@@ -103,6 +103,33 @@ def test_tables_of_all_instances_are_one_frame(project: Project) -> None:
     assert run_notebook("flow/step.py", {"n": 1}, instance_name="a").skipped
 
 
+def test_a_table_that_appears_is_seen_below(project: Project) -> None:
+    """A step that has read all tables of a step runs again when an instance has one that had none."""
+    project.write("data/a.txt", "2")
+    project.flow(
+        """
+        import pandas as pd
+        from ductaflow import project_path, save_results
+        rows = int(project_path("data/a.txt").read_text()) if config["n"] else 1
+        if rows:
+            save_results(events=pd.DataFrame({"at": range(rows)}))
+        """,
+        "flow/up.py",
+    )
+    project.flow(
+        'from ductaflow import load_results, save_results\nsave_results(n=len(load_results("up", table="events")))'
+    )
+    rows = pd.DataFrame({"instance_name": ["a", "b"], "n": [0, 1]})
+    project.write("data/a.txt", "0")
+    run_instances(rows, "flow/up.py")
+    assert run_notebook("flow/step.py", {}, instance_name="all").results == {"n": 1}
+    project.write("data/a.txt", "3")
+    run_instances(rows, "flow/up.py")
+    below = run_notebook("flow/step.py", {}, instance_name="all")
+    assert (below.skipped, below.results) == (False, {"n": 4})
+    assert below.reason == "input: runs/up/b/run.json"
+
+
 def test_without_pyarrow_a_table_is_csv(project: Project) -> None:
     """The file is one that anybody can open, and the frame is the same."""
     project.flow(SHARES)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ductaflow_runtime.parameters.arrival import Arrival
-from ductaflow_runtime.parameters.gate import Expected, examine, examine_columns
+from ductaflow_runtime.parameters.expected import Expected
+from ductaflow_runtime.parameters.gate import examine, examine_columns
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys
 from tests.parameters.flows import keys_of
 

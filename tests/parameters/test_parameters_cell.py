@@ -13,7 +13,8 @@ import pytest
 
 from ductaflow_runtime.parameters.cell import Parameter, list_parameters
 from ductaflow_runtime.parameters.check import type_warnings
-from ductaflow_runtime.parameters.gate import Expected, examine_columns
+from ductaflow_runtime.parameters.expected import Expected
+from ductaflow_runtime.parameters.gate import examine_columns
 from ductaflow_runtime.parameters.keys import CodeCell, analyse_keys, from_json
 from tests.parameters.flows import body, keys_of
 

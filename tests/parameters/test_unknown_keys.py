@@ -139,6 +139,21 @@ def test_the_message_says_what_where_and_what_was_meant(tmp_path: Path) -> None:
     )
 
 
+def test_a_key_in_an_object_is_named_whole(tmp_path: Path) -> None:
+    """As it was given, such as in the name of a column, and what was meant likewise."""
+    given = [
+        {"asignment": {"max_iterations": 5}},
+        {"settings": {"toll": 1}},
+        {"settings": {"toll": 1, "more": {"x": 1, "y": 2, "z": 3}}},
+    ]
+    told = [problems(SIMPLE, each, tmp_path)[0].message.partition(". Nothing")[0] for each in given]
+    assert told == [
+        "unknown parameter `asignment.max_iterations`; did you mean `assignment.max_iterations`?",
+        "unknown parameter `settings.toll`",
+        "unknown parameter `settings.toll`, `settings.more.x`, `settings.more.y` and 1 more",
+    ]
+
+
 def test_a_variable_beside_config_is_told_apart(tmp_path: Path) -> None:
     """The notebook that computed with its default under a green light gets told how to be given its parameter."""
     text, given, _ = REFUSED["a variable beside config"]

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ductaflow import ConfigError, FlowError, FlowFileError, InstancesFailed, load_results, run_instances, run_notebook
+from ductaflow import (
+    ConfigError,
+    FlowError,
+    FlowFileError,
+    InstancesFailed,
+    ProjectError,
+    load_results,
+    run_instances,
+    run_notebook,
+)
 from tests.conftest import Project
 
 KEYS = [
@@ -178,6 +188,29 @@ def test_results_come_back_typed(project: Project) -> None:
     assert loaded.loc["b", "status"] == "failed"
     assert set(load_results()["step"]) == {"step"}
     assert len(load_results("none")) == 0
+
+
+def test_outside_a_project_there_is_nothing_to_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error that says where it looked; a folder of results that is named and not there is a warning."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProjectError, match=r"neither .* nor a folder above it holds a pyproject.toml"):
+        load_results("step")
+    with pytest.warns(UserWarning, match="elsewhere does not exist"):
+        assert len(load_results("step", tmp_path / "elsewhere")) == 0
+    (tmp_path / "pyproject.toml").touch()
+    assert len(load_results("step")) == 0
+
+
+def test_result_columns_outlive_failures(project: Project) -> None:
+    """If no row is done, the frames have the columns of the last good executions, without values."""
+    project.flow("# %%\nfrom ductaflow import save_results\n\nif config['n'] > 2:\n    1 / 0\nsave_results(total=1)\n")
+    rows = pd.DataFrame({"instance_name": ["a", "b"], "n": [1, 2]})
+    run_instances(rows, "flow/step.py")
+    for n in ([3, 4], [5, 6]):
+        frame = run_instances(rows.assign(n=n), "flow/step.py", on_error="continue")
+        assert frame["result.total"].isna().tolist() == [True, True]
+        assert load_results("step")["result.total"].isna().tolist() == [True, True]
+    assert frame["status"].tolist() == ["failed", "failed"]
 
 
 def test_a_misspelt_step_is_told_the_nearest(project: Project) -> None:

@@ -279,3 +279,22 @@ def test_instances_that_begin_together_make_their_common_folder_together(tmp_pat
     with ThreadPoolExecutor(4) as threads:
         for number in range(200):
             assert all(threads.map(make, range(4 * number, 4 * number + 4)))
+
+
+def test_folders_of_outputs_are_under_way_to_the_disk_before_done_is_said(project: Project) -> None:
+    """The folders that a flow makes in its own hold names that a power cut could take away."""
+    project.flow(f"""
+        import os
+        def told(handle, os=os, open=open, real=os.fsync, log={str(project.root / "synced.txt")!r}):
+            with open(log, "a") as file:
+                file.write(os.readlink(f"/proc/self/fd/{{handle}}") + "\\n")
+            real(handle)
+        os.fsync = told
+        os.makedirs("maps/small")
+        open("maps/small/a.txt", "w").close()
+        """)
+    assert run_instances(pd.DataFrame({"instance_name": ["one"]}), "flow/step.py")["status"].tolist() == ["done"]
+    folder = project.root / "runs/step/one"
+    synced = [Path(line) for line in (project.root / "synced.txt").read_text().splitlines()]
+    assert synced.index(folder / "maps/small") < synced.index(folder / "maps") < synced.index(folder)
+    assert folder / "maps/small/a.txt" in synced

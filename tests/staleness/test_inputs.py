@@ -132,7 +132,7 @@ CHAINS = [
     Case(
         "upstream deleted and not run",
         upstream_cut_down,
-        {"sum/a": f"{MISSING} (cost/a has not run)"},
+        {"sum/a": f"{MISSING} (cost/a was removed)"},
         later={"sum/a": "failed"},
     ),
     Case(
@@ -153,7 +153,7 @@ def test_chains(sample: Sample, case: Case) -> None:
 def test_a_plan_downstream_before_upstream_has_run(sample: Sample) -> None:
     """What reads a missing output is stale until upstream has written the same bytes again."""
     shutil.rmtree(sample.folder("cost/a"))
-    assert sample.plan("sum") == {"sum/a": f"{MISSING} (cost/a has not run)"}
+    assert sample.plan("sum") == {"sum/a": f"{MISSING} (cost/a was removed)"}
     sample.run("cost")
     assert sample.plan("sum") == {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ductaflow import run_notebook
+from ductaflow_runtime.runs.lock import locked
 from tests.cli.test_commands import call
 from tests.conftest import Project
 from tests.staleness.test_tracking import plan, run
@@ -133,6 +134,50 @@ def test_an_inner_that_ran_on_its_own_since(project: Project) -> None:
     run_notebook("flow/inner.py", {"length": 2}, instance_name="short", step_name="inner")
     assert plan() == "instance: inner/short (other results)"
     assert run()["result.cost"] == 8
+    assert plan() is None
+
+
+CATCHES = """
+from ductaflow import DuctaflowError, run_notebook, save_results
+try:
+    cost = run_notebook("flow/inner.py", {"length": 2}, instance_name="short").results["cost"]
+except DuctaflowError:
+    cost = 0
+save_results(cost=cost)
+"""
+
+
+def test_an_inner_that_could_not_begin(project: Project) -> None:
+    """A flow that goes on without it runs again once it can: there is no record that could have changed."""
+    fill(project)
+    project.flow(CATCHES)
+    (project.root / "lib/rates.py").unlink()
+    assert run()["result.cost"] == 0
+    assert not (project.root / "runs/inner/short/run.json").exists()
+    project.write("lib/rates.py", "RATE = 2\n")
+    assert (plan() or "").startswith("instance: inner/short (")
+    assert run()["result.cost"] == 5
+    assert plan() is None
+
+
+def test_an_inner_that_somebody_else_was_executing(project: Project) -> None:
+    """A row that was not waited for is no result: the outer flow, which went on without it, runs again."""
+    fill(project)
+    project.settings(wait=0)
+    project.flow("""
+        import pandas as pd
+        from ductaflow import run_instances, save_results
+        frame = pd.DataFrame({"instance_name": ["short", "long"], "length": [2, 20]})
+        frame = run_instances(frame, "flow/inner.py", on_error="continue")
+        save_results(cost=int((frame["status"] == "done").sum()))
+        """)
+    (project.root / "runs/inner/short").mkdir(parents=True)
+    with locked(project.root / "runs/inner/short"):
+        assert run()["result.cost"] == 1
+    assert (plan() or "").startswith("instance: inner/short (")
+    run_notebook("flow/inner.py", {"length": 2}, instance_name="short")
+    assert (plan() or "").startswith("instance: inner/short (")
+    run()
     assert plan() is None
 
 

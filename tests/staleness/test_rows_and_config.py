@@ -131,9 +131,20 @@ def test_rows_and_config(sample: Sample, case: Case) -> None:
         (None, "null", 'null -> "null"'),
         (0.0, -0.0, "0.0 -> -0.0"),
         ([1.0, 0.0], [1.0, -0.0], "[1.0, 0.0] -> [1.0, -0.0]"),
+        ("fare", "fare ", '"fare" -> "fare "'),
+        ("a b", "a\u00a0b", '"a b" -> "a\\u00a0b"'),
+        ("Caf\u00e9", "Cafe\u0301", '"Caf\\u00e9" -> "Cafe\\u0301"'),
+        (10**70, 10**71, "...00000000000000000000 -> ...000000000000000000000"),
         ([*range(40), 7], [*range(40), 8], "...35, 36, 37, 38, 39, 7] -> ...35, 36, 37, 38, 39, 8]"),
     ],
 )
 def test_values_that_look_alike(old: object, new: object, shown: str) -> None:
     """A reason shows what differs, even if it is the type or the end of a long list."""
     assert list(value_changes("config", {"a": old}, {"a": new})) == [f"config: a {shown}"]
+
+
+def test_long_values_that_begin_alike() -> None:
+    """Two of them are never cut to the same text, be they of two rows."""
+    told = [next(value_changes("config", {}, {"note": "x" * 80 + end})) for end in ("", "y", "z")]
+    assert len(set(told)) == 3
+    assert all(len(text) < 100 for text in told)

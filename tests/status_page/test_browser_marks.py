@@ -12,6 +12,7 @@ from ductaflow_runtime.status_page import PageWriter, Staleness, write_page
 from tests.status_page.driving import ROWS, click, names, press, text, until
 
 pytestmark = pytest.mark.slow
+COLOURS = "prefers-color-scheme"
 LOOKED = "2025-11-21T08:00:00+00:00"
 
 
@@ -39,6 +40,23 @@ def test_what_is_no_longer_up_to_date_is_marked_with_its_reason(show: Any, outda
     assert names(browser) == ["old"]
     browser.execute_script(f"{ROWS}[0].click()")
     assert "No longer up to date: code: cell 4" in text(browser, "#detail")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_bar_shows_what_is_no_longer_up_to_date(show: Any, outdated: Path, scheme: str) -> None:
+    """Its part of the bar has a pattern and a colour of its own, and no result counts as good and as outdated."""
+    browser = show(outdated)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": COLOURS, "value": scheme}]})
+    try:
+        parts = browser.execute_script(
+            "return [...document.querySelectorAll('#steps .proportions span')]"
+            ".map(part => [part.className, part.style.flexGrow, getComputedStyle(part).background])"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert [(name, share) for name, share, _ in parts] == [("", "2"), ("", "1"), ("outdated", "1")]
+    assert len({colours for _, _, colours in parts}) == 3
+    assert "repeating-linear-gradient" in parts[-1][2]
 
 
 def test_a_count_filters_what_is_no_longer_up_to_date(show: Any, outdated: Path) -> None:
@@ -96,6 +114,46 @@ def test_many_steps_leave_room_for_the_table(show: Any, tmp_path: Path, width: i
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("width", [390, 600, 800, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_few_steps_are_all_in_sight(show: Any, tmp_path: Path, width: int, scheme: str) -> None:
+    """Three steps need no scrolling, however narrow; names that have no room are cut before their end."""
+    write_sweep(tmp_path, 60)
+    for step in ("compare_networks", "fit"):
+        write_instance(tmp_path, step, "all")
+    reasons = {("assign_traffic", path.name): "code: cell 4" for path in (tmp_path / "assign_traffic").iterdir()}
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser = show(write_page(tmp_path, title="Few"))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": COLOURS, "value": scheme}]})
+    try:
+        browser = show(write_page(tmp_path, title="Few", staleness=Staleness(reasons)))
+        box = "const box = document.getElementById('steps'); return [box.scrollHeight, box.clientHeight]"
+        needed, there = browser.execute_script(box)
+        assert needed <= there
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert "base_demand0.5000_gap0.001" in names(browser)
+        cut = f"{ROWS}.filter(tr => tr.querySelector('.name-start')).length > 0"
+        assert browser.execute_script(cut) == (width < 600)
+        right = "return document.querySelector(arguments[0]).getBoundingClientRect().right"
+        end, edge = (browser.execute_script(right, f"{each} [data-name=name]") for each in ("#rows", "#columns"))
+        assert browser.execute_script(right, "#rows [data-name=name] bdi") <= end == edge
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_numbers_are_written_as_people_do(show: Any, tmp_path: Path) -> None:
+    """Beside tiny ones, too: an exponent stands only where a number has too many zeros."""
+    written = {1.215: "1.215", 0.0125: "0.0125", 3.2e-7: "3.200e\u22127", 18250.5: "18\u2009251", 0.0: "0"}
+    for number, value in enumerate(written):
+        write_instance(tmp_path, "step", f"r{number}", results={"rate": value})
+    browser = show(write_page(tmp_path, title="Numbers"))
+    at = "[...document.querySelectorAll('#columns [data-id]')].findIndex(th => th.dataset.id === 'result.rate') + 1"
+    cells = f"const at = {at}; {ROWS}.map(tr => tr.children[at].innerText)"
+    assert browser.execute_script(cells) == list(written.values())
 
 
 FOCUSED = "return document.activeElement.textContent.trim() || document.activeElement.dataset.id"

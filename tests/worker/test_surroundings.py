@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ductaflow import run_notebook
-from ductaflow_runtime.worker.process import installed_state
+from ductaflow_runtime.worker.fitness import installed_state
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S
 from tests.worker.conductors import RUNS_ONE, start

@@ -48,10 +48,19 @@ export function numberFormat(values) {
   return (value) => grouped(value.toFixed(decimals));
 }
 
+// As people write it, beside others that are too large or too small for that.
+const isPlain = (size) => size === 0 || (size >= 1e-4 && size < 1e15);
+
+function plainNumber(value, kept) {
+  if (value === 0) return "0";
+  const decimals = Math.max(0, kept - Math.floor(Math.log10(Math.abs(value))));
+  return grouped(String(Number(value.toFixed(Math.min(decimals, 20)))));
+}
+
 function exponential(sample) {
   const digits = sample.map((value) => (value.toExponential().split("e")[0].split(".")[1] || "").length);
   const kept = Math.min(3, digits.reduce((most, count) => Math.max(most, count), 0));
-  return (value) => (value === 0 ? "0" : value.toExponential(kept).replace("e+", "e").replace(/-/g, "\u2212"));
+  return (value) => (isPlain(Math.abs(value)) ? plainNumber(value, kept) : value.toExponential(kept).replace("e+", "e").replace(/-/g, "\u2212"));
 }
 
 const UNITS = {

@@ -6,12 +6,13 @@ import { byId, el, fill } from "./dom.js";
 import { grouped } from "./format.js";
 import { isPrinting, onPrinting } from "./printing.js";
 import { light } from "./states.js";
-import { nameInTable } from "./table.js";
+import { isCut, nameInTable } from "./table.js";
 import { followRow, openRow, showEverything, state, toggleChosen } from "./store.js";
 
 const ROW_HEIGHT = 26;
 const PRINTED_ROWS = 1000;
 const SPARE_ROWS = 12;
+const NAME_END = 12;
 
 let layout = null;
 let shown = [];
@@ -123,7 +124,15 @@ function cell(column, row) {
   const text = column.text(row);
   const kind = column.isNumber ? "num" : "text";
   const nothing = column.value(row) === null ? " null" : "";
-  return el("td", { class: kind + nothing, "data-name": nameInTable(column), title: column.isNumber || text.length < 12 ? null : text }, el("bdi", {}, text));
+  const shownText = nameInTable(column) === "name" && isCut(layout, column, text) ? cutName(text) : text;
+  return el("td", { class: kind + nothing, "data-name": nameInTable(column), title: column.isNumber || text.length < 12 ? null : text }, el("bdi", {}, shownText));
+}
+
+// The names of a sweep begin alike: where one has no room, it is cut before its end.
+function cutName(text) {
+  const characters = Array.from(text);
+  const start = characters.slice(0, -NAME_END).join("");
+  return [start && el("span", { class: "name-start" }, start), characters.slice(-NAME_END).join("")];
 }
 
 // Selection, the open row and the keyboard's row change often; the cells do not.

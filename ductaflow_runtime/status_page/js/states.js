@@ -6,7 +6,7 @@ import { theme } from "./dom.js";
 export const STATES = new Map(page.states.map((state) => [state.name, state]));
 export const STATE_ORDER = [...STATES.keys()];
 export const FIRST_FAILURE = page.states.find((state) => state.failure).name;
-export const PLAIN = page.states.find((state) => state.plain).name;
+const PLAIN = page.states.find((state) => state.plain).name;
 export const IN_PROGRESS = page.states.find((state) => !state.final).name;
 
 const variable = (status) => `state-${STATE_ORDER.indexOf(status)}`;
@@ -14,6 +14,13 @@ const variable = (status) => `state-${STATE_ORDER.indexOf(status)}`;
 // For styles, which follow the colour scheme by themselves; a canvas has to be told the colour of the moment.
 export const colourStyle = (status) => `var(--${variable(status)})`;
 export const colourOf = (status) => theme(variable(status));
+
+// Of several results that are no longer up to date, however their executions ended.
+export function outdatedLight() {
+  const sign = light(PLAIN, true);
+  sign.style.color = "var(--outdated)";
+  return sign;
+}
 
 // A light differs in shape as well as in colour. That of a result that is no longer up to date is hollow.
 export function light(status, hollow = false) {

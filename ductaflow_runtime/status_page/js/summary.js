@@ -4,7 +4,7 @@ import { about, columnById, staleOf, statusOf, stepOf } from "./data.js";
 import { byId, el, fill } from "./dom.js";
 import { counted, grouped } from "./format.js";
 import { page } from "./page.js";
-import { FIRST_FAILURE, PLAIN, STATES, STATE_ORDER, colourStyle, light } from "./states.js";
+import { FIRST_FAILURE, STATES, STATE_ORDER, colourStyle, light, outdatedLight } from "./states.js";
 import { clearFilters, isFiltered, setFilter, showStep, state, toggleFilter } from "./store.js";
 
 export function countsOf(rows) {
@@ -51,30 +51,40 @@ function stepCard(step, rows) {
     onclick: () => showStep(step),
   }, step || "All steps");
   const lights = counts.slice().reverse().map(([status, count]) => statusCount(step, status, count));
-  const bar = el("div", { class: "proportions", "aria-hidden": "true" });
-  for (const [status, count] of counts.slice().reverse()) {
-    const part = el("span");
-    part.style.background = colourStyle(status);
-    part.style.flexGrow = count;
-    bar.append(part);
-  }
+  const bar = el("div", { class: "proportions", "aria-hidden": "true" }, partsOf(rows).map(([colour, count]) => barPart(colour, count)));
   return el("div", { class: `step${current ? " current" : ""}` }, title, el("span", { class: "step-total" }, counted(rows.length, "instance")), bar, el("div", { class: "lights" }, lights, staleCount(step, rows)));
 }
 
+// A result that is no longer up to date is told by that, however its execution ended.
+function partsOf(rows) {
+  const stale = rows.filter(isStale);
+  const counts = countsOf(stale.length ? rows.filter((row) => !isStale(row)) : rows).reverse();
+  const parts = counts.map(([status, count]) => [colourStyle(status), count]);
+  return stale.length ? [...parts, [null, stale.length]] : parts;
+}
+
+function barPart(colour, count) {
+  const part = el("span", { class: colour === null ? "outdated" : null });
+  if (colour !== null) part.style.background = colour;
+  part.style.flexGrow = count;
+  return part;
+}
+
+const isStale = (row) => anyStale && staleOf(row) !== undefined;
 const ANY = "*";
 const anyStale = about("stale").dictionary.length > 0;
 
 function staleCount(step, rows) {
-  const count = anyStale ? rows.filter((row) => staleOf(row) !== undefined).length : 0;
+  const count = rows.filter(isStale).length;
   if (!count) return null;
   const active = isFiltered("about.stale", ANY, step);
   return el("button", {
-    class: "status-count",
+    class: "status-count outdated",
     type: "button",
     "aria-pressed": String(active),
     title: active ? "Show all again" : "Show only what is no longer up to date",
     onclick: () => toggleFilter("about.stale", ANY, step),
-  }, light(PLAIN, true), el("b", {}, grouped(String(count))), " not up to date");
+  }, outdatedLight(), el("b", {}, grouped(String(count))), " not up to date");
 }
 
 function statusCount(step, status, count) {
@@ -101,7 +111,7 @@ function groupsOf(column, rows) {
 
 const GROUPED = [
   { id: "about.failure", title: "Failures by cause", sign: () => light(FIRST_FAILURE), kind: "failures" },
-  { id: "about.stale", title: "No longer up to date", sign: () => light(PLAIN, true), kind: "outdated" },
+  { id: "about.stale", title: "No longer up to date", sign: outdatedLight, kind: "outdated" },
 ];
 const FIRST_GROUPS = 3;
 const unfolded = new Set();

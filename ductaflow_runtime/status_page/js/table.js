@@ -32,6 +32,9 @@ function textWidth(text, bold) {
   return pen.measureText(text).width;
 }
 
+// Whether a text has no room in its column.
+export const isCut = (layout, column, text) => textWidth(text, false) + 20 > layout.widths[layout.columns.indexOf(column)];
+
 function widthOf(column, rows) {
   const every = Math.max(1, Math.floor(rows.length / WIDTH_SAMPLE));
   let longest = "";
@@ -41,7 +44,8 @@ function widthOf(column, rows) {
   }
   const title = Math.min(250, textWidth(column.label, true) + 34);
   if (column.format === "status") return Math.ceil(STATE_ORDER.reduce((most, word) => Math.max(most, textWidth(word, false)), 0) + 42);
-  const widest = column.wide ? Math.max(120, Math.min(320, innerWidth * 0.36)) : 240;
+  const share = nameInTable(column) === "name" ? 0.5 : 0.36;
+  const widest = column.wide ? Math.max(120, Math.min(320, innerWidth * share)) : 240;
   return Math.ceil(Math.max(72, title, Math.min(widest, textWidth(longest, false) + 22)));
 }
 

@@ -1,0 +1,78 @@
+"""Which rows of a call rest on results of this process that are not up to date: nothing executes them, and they may not
+be taken for more than that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ductaflow_runtime.conductor.announcement import some
+from ductaflow_runtime.conductor.observers import Observer
+from ductaflow_runtime.conductor.outdated import ADVICE, outdated
+from ductaflow_runtime.conductor.plan import Call
+from ductaflow_runtime.execution.context import current
+from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import Plan
+from ductaflow_runtime.staleness.inventory import Found, examine
+from ductaflow_runtime.staleness.present import Present
+from ductaflow_runtime.staleness.upstream import rest_on
+from ductaflow_runtime.terminal import say
+
+_MOST_CAUSES = 5
+
+
+def lines_of(causes: dict[str, list[str]]) -> list[str]:
+    """A line for each of the commonest causes, with its rows."""
+    ordered = sorted(causes.items(), key=lambda item: -len(item[1]))
+    lines = [f"  {len(rows)}  {cause}  ({some(rows)})" for cause, rows in ordered[:_MOST_CAUSES]]
+    return [*lines, f"  and {len(ordered) - _MOST_CAUSES} more reasons"] if len(ordered) > _MOST_CAUSES else lines
+
+
+class Resting(Observer):
+    """Finds them, where this process has such results.
+
+    With `once`, for calls of one row each, it says it itself, and of the first row of a step alone.
+    """
+
+    def __init__(self, call: Call, *, once: bool = False) -> None:
+        self._call = call
+        self._once = once
+        self._names: Sequence[str] = ()
+        self._text = ""
+        self.causes: dict[str, str] = {}
+
+    def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
+        """Remember the rows."""
+        self._names = [plan.instance.name for plan in plans]
+
+    def finished(self) -> None:
+        """Look at them as `ductaflow status` does."""
+        runs_dir, step = self._call.project.runs_dir, self._call.step
+        if current() is not None or not outdated.any_in(runs_dir):
+            return
+        known = outdated.of(runs_dir, step)
+        present = Present(self._call.project, kernels={self._call.flow: self._call.options.kernel_name})
+        found = [one for one in rest_on(examine(present, step, self._names), present) if one.state is Status.DONE]
+        outdated.note(runs_dir, step, self._names, [one.instance.name for one in found if one.stale])
+        resting = [one for one in found if one.above is not None and one.reason is None]
+        self.causes = {one.instance.name: one.above.text for one in resting if one.above is not None}
+        if resting and not (self._once and known):
+            self._text = self._told(resting)
+        if self._once and self._text:
+            say(self._text)
+
+    def text(self) -> str:
+        """Which rows, and on what they rest; nothing if none does."""
+        return self._text
+
+    def _told(self, resting: Sequence[Found]) -> str:
+        kinds = Counter(one.kind for one in resting)
+        causes: dict[str, list[str]] = {}
+        for one in resting:
+            cause = one.stale if kinds[one.kind] == 1 else one.kind
+            causes.setdefault(cause or "", []).append(one.instance.name)
+        rows = "1 row rests" if len(resting) == 1 else f"{len(resting)} rows rest"
+        return "\n".join(
+            [f"{self._call.step}: {rows} on results that are not up to date:", *lines_of(causes), f"  {ADVICE}"]
+        )
