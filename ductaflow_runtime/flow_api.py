@@ -205,7 +205,7 @@ def _below(folder: Path, parts: tuple[str | os.PathLike[str], ...], what: str) -
 def _as_input(path: Path) -> Path:
     tracker = current_tracker()
     if tracker is not None:
-        tracker.name(path)
+        tracker.name(path, in_call=True)
     return path
 
 

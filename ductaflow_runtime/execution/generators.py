@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import random
 import re
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-_SEEDS = re.compile("seed|set_?state", re.IGNORECASE)
 _DRAWS = re.compile(r"\brandom\b")
 _ARROW = "pyarrow.compute"
 _OWN = "makes a random generator without a seed, which each instance should have for itself"
-_PATIENCE_S = 1.0
-_BLOCK = 624  # words that a Mersenne twister makes at a time
+_DRAWN = "draws random numbers without a seed, which each instance should draw for itself"
 _LARGEST_SEED = 1 << 64  # what a generator of numpy's draws for itself is larger
 
 
@@ -47,7 +46,7 @@ class Generators:
 
     def __init__(self) -> None:
         self._of_python = _Watched(random, "setstate")
-        numpy = sys.modules.get("numpy.random")
+        numpy = _random_of_numpy()
         self._of_numpy = _Watched(numpy, "set_state") if numpy is not None else None
         self._before = _made_without_seed()
         self._made = _Made()
@@ -61,18 +60,24 @@ class Generators:
 
     def found(self, codes: Sequence[str]) -> Seeded | str:
         """What was seeded; a text that says why that is not to be known. `codes` are the texts that were executed."""
-        if self._of_numpy is None and "numpy.random" in sys.modules and any(map(_SEEDS.search, codes)):
-            return "imports numpy and speaks of a seed, so that nobody can tell whose its random numbers are"
+        if self._of_numpy is None and "numpy.random" in sys.modules and _is_numpys_touched():
+            return "imports numpy and draws or seeds random numbers, so that nobody can tell whose they are"
         if self._made.any_is_left() or not _made_without_seed() <= self._before:
             return _OWN
         late = self._of_arrow is None and _ARROW in sys.modules and any(map(_DRAWS.search, codes))
         if late or (self._of_arrow is not None and self._of_arrow.has_drawn):
             return "draws random numbers with Arrow, which forks would draw again"
-        python = self._of_python.left(_follow_python)
-        numpy = self._of_numpy.left(_follow_numpy) if self._of_numpy is not None else None
-        if "unknown" in (python, numpy):
-            return "draws very many random numbers without a seed"
-        return Seeded(python, numpy)
+        watched = (self._of_python, self._of_numpy)
+        if any(one is not None and one.has_drawn for one in watched):
+            return _DRAWN
+        return Seeded(*(None if one is None else one.seeded_state for one in watched))
+
+
+def _random_of_numpy() -> Any:
+    """The module, if numpy is imported: numpy imports it only when it is asked for."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("numpy.random") if "numpy" in sys.modules else None
+    return None
 
 
 class _Watched:
@@ -81,28 +86,38 @@ class _Watched:
     def __init__(self, module: Any, setter: str) -> None:
         self._module = module
         self._setters = {name: getattr(module, name) for name in ("seed", setter)}
-        self._seeded: bool | None = None  # as it was set last; None: it was not
         module.seed()
         self._state: Callable[[], Any] = getattr(module, setter.replace("set", "get", 1))
-        self._before = self._state()
+        self._unseeded = self._state()  # as it is without a seed, before anybody draws
+        self._is_seeded = self.has_drawn = False
+        self.seeded_state: Any = None
         for name, function in self._setters.items():
             setattr(module, name, self._noting(function))
 
     def stop(self) -> None:
+        """From here on, `has_drawn` says if somebody has drawn without a seed, or has seeded it where nobody could see.
+
+        `seeded_state` is the state in which it was left if it was seeded, else `None`.
+        """
         for name, function in self._setters.items():
             setattr(self._module, name, function)
+        self._note_draws()
+        self.seeded_state = self._state() if self._is_seeded else None
 
-    def left(self, follow: Callable[[Any, Any], bool]) -> Any:
-        """The state that it was left in if it was seeded, else `None`; `"unknown"` if nobody can tell."""
-        state = self._state()
-        if self._seeded is None and not follow(self._before, state):
-            return "unknown"
-        return state if self._seeded else None
+    def _note_draws(self) -> None:
+        self.has_drawn = self.has_drawn or not (self._is_seeded or self._is_as_without_seed())
+
+    def _is_as_without_seed(self) -> bool:
+        return _plain(self._state()) == _plain(self._unseeded)
 
     def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **kwargs: Any) -> Any:
-            self._seeded = any(given is not None for given in (*args, *kwargs.values()))
-            return function(*args, **kwargs)
+            self._note_draws()
+            given = function(*args, **kwargs)
+            if all(one is None for one in (*args, *kwargs.values())):
+                self._unseeded = self._state()
+            self._is_seeded = not self._is_as_without_seed()  # it may have been put back after a use with a seed
+            return given
 
         return noted
 
@@ -155,26 +170,17 @@ class _Arrow:
         return self._draw(*args, **kwargs)
 
 
-def _follow_python(before: Any, after: Any) -> bool:
-    generator = random.Random()
-    generator.setstate(before)
-    return _follow(lambda: generator.getstate()[1][0], lambda: generator.getrandbits(32 * _BLOCK), after[1][0])
+def _plain(state: tuple[Any, ...]) -> list[Any]:
+    """A state of either generator, arrays as lists."""
+    return [part.tolist() if hasattr(part, "tolist") else part for part in state]
 
 
-def _follow_numpy(before: Any, after: Any) -> bool:
-    generator = sys.modules["numpy.random"].RandomState()
-    generator.set_state(before)
-    return _follow(lambda: generator.get_state()[1][0], lambda: generator.bytes(4 * _BLOCK), after[1][0])
-
-
-def _follow(word: Callable[[], int], draw: Callable[[], object], wanted: int) -> bool:
-    """Whether drawing leads there."""
-    until = time.monotonic() + _PATIENCE_S
-    while word() != wanted:
-        if time.monotonic() > until:
-            return False
-        draw()
-    return True
+def _is_numpys_touched() -> bool:
+    """Whether numpy's common generator, imported with nobody watching, is not as its import has left it."""
+    numpy: Any = sys.modules["numpy.random"]
+    common, state_of = numpy.mtrand._rand, lambda one: _plain(one.get_state())
+    seeds = getattr(common._bit_generator, "seed_seq", None)
+    return seeds is None or state_of(common) != state_of(numpy.RandomState(type(common._bit_generator)(seeds)))
 
 
 def _made_without_seed() -> set[int]:

@@ -1,12 +1,13 @@
 """How a Jupyter kernel that the runtime started is told what it executes, and how it tells what it saw.
 
 Told in an environment variable, and once more in a request before the first cell, for a flow may never call ductaflow.
-Answered in a file that is written anew after each cell. A kernel of another language or of an environment without
-ductaflow, which knows nothing of this, answers nothing.
+Answered in a file that is written anew after each cell and at the end. A kernel of another language or of an
+environment without ductaflow, which knows nothing of this, answers nothing.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -65,6 +66,7 @@ def adopt(text: str) -> Execution:
     shell = sys.modules["IPython"].get_ipython()
     answer = Path(told["handoff"])
     shell.events.register("post_run_cell", lambda _result: _answer(execution, answer))
+    atexit.register(_answer, execution, answer)  # threads are over then, which the last cell may have left
     _answer(execution, answer)
     return execution
 

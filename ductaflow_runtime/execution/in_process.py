@@ -39,7 +39,8 @@ def run_in_process(
         given.observe(Phase.END)
         held = own_memory()
         memory.extend([] if held is None else [max(held - given.inherited, 0)])
-        shutdown(release)
+        with execution.tracker.looking_back():
+            shutdown(release)
 
     def failed(reply: dict[str, Any]) -> None:
         replies.append(reply)
@@ -49,14 +50,15 @@ def run_in_process(
         log=log,
         pipes=given.pipes,
         journal=given.journal,
-        own_code=execution.tracker.watching,
+        own_code=execution.tracker.looking_back,
         is_over=given.is_over,
         at_end=end,
         on_error=failed,
         executed=shared.executed if shared is not None else None,
         context=shared.context if shared is not None else None,
     )
-    error = run_cells(given.job, notebook, watch)
+    with execution.tracker.watching_others():  # a thread of the flow reads between its cells and after them
+        error = run_cells(given.job, notebook, watch)
     if replies and getattr(error, "ename", None) == "CellExecutionError":
         _name_error(error, replies[-1])
     modules = local_modules(given.job.root, execution.last_import)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +48,10 @@ class RefusedError(Exception):
 class Shared:
     """What the shared cells have left, besides their variables.
 
-    `told` is what their tracker saw, `sources` the files of code that they ran, `last_import` what had been imported
-    last before them, `warned` the number of their warnings, `context` what all cells of a notebook run in.
+    `told` is what their tracker saw, `absent` the files that they named and that were not there, `asked_for` those of
+    them that they named in a call, `sources` the files of code that they ran, `last_import` what had been imported last
+    before them, `warned` the number of their warnings,
+    `context` what all cells of a notebook run in.
     """
 
     key: str
@@ -57,6 +59,8 @@ class Shared:
     context: Context
     log: bytes
     told: dict[str, Any]
+    absent: frozenset[str]
+    asked_for: frozenset[str]
     sources: frozenset[str]
     last_import: str | None
     warned: int
@@ -67,6 +71,7 @@ class Shared:
         self.seeded.restore()
         progress_bars.take_up()
         execution.tracker.take_over(self.told)
+        execution.tracker.go_on_without(self.absent, self.asked_for)
         execution.tracker.sources |= self.sources
         execution.last_import = self.last_import
         with open(execution.directory / LOG_NAME, "ab") as log:
@@ -115,7 +120,7 @@ class _Run:
         self.execution = execution
         self.notebook, _ = study(Path(job.flow), job.content)
         self.cells = shared_cells(self.notebook)
-        self.texts = texts_of_shared(self.notebook)
+        texts = texts_of_shared(self.notebook)
         self.notebook.cells = self.notebook.cells[: self.notebook.cells.index(self.cells[-1]) + 1]
         prepare_notebook_metadata(self.notebook, job.project.relative(job.flow), "", report_mode=False)
         self.replies: list[dict[str, Any]] = []
@@ -132,8 +137,7 @@ class _Run:
         build_kernel()  # before warnings are counted: it has one of its own
         execution.warned = count_warnings()
         listen(execution.tracker)
-        execution.tracker.name_all(self.texts)
-        self.absent = {path for path in self._places() if stat_file(path) is None}
+        execution.tracker.name_all(texts)
         manager = NotebookExecutionManager(self.notebook, progress_bar=False, autosave_cell_every=0)
         manager.notebook_start()
         self.runner = CellRunner(manager, watch)
@@ -142,7 +146,8 @@ class _Run:
     def run(self) -> None:
         """All of them, or up to the first error."""
         try:
-            self.runner.run()
+            with self.execution.tracker.watching_others():
+                self.runner.run()
         finally:
             self.generators.stop()
 
@@ -158,7 +163,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _own_code(self) -> Iterator[None]:
-        with self.execution.tracker.watching(), self.limits.watching():
+        with self.execution.tracker.looking_back(), self.limits.watching():
             yield
 
     def _look_at_streams(self) -> None:
@@ -186,7 +191,7 @@ class _Run:
         if self.runner.kernel.comm_manager.comms:
             yield "shows widgets, which are connected to one instance"
         changed = [path for path, before in tracker.files.items() if stat_file(path) != before]
-        changed += [path for path in self.absent if stat_file(path) is not None]
+        changed += [path for path in tracker.absent if stat_file(path) is not None]
         changed += [path for path in self._modules() if not self._is_as_compiled(path)]
         if changed:
             yield f"reads or writes a file that changes meanwhile ({changed[0]})"
@@ -210,6 +215,8 @@ class _Run:
             self.context,
             log,
             tracker.told(),
+            tracker.places_of(tracker.absent),
+            tracker.places_of(tracker.asked_for),
             frozenset(tracker.sources),
             self.execution.last_import,
             self.execution.warned.count,
@@ -221,6 +228,7 @@ class _Run:
         tracker = self.execution.tracker
         root, last = str(self.execution.root), self.execution.last_import
         files = needs_of(root, last, self._modules(), tracker.files, self.limits.opened)
+        files = dict.fromkeys(tracker.places_of(tracker.absent)) | files
         told = {"failed": bool(self.replies), "connected": self.limits.has_connected}
         return {"files": files, "folders": tracker.folders, **told}
 
@@ -242,6 +250,3 @@ class _Run:
         for path in self._modules():
             with contextlib.suppress(OSError):
                 yield Path(path).read_text(encoding="utf-8", errors="replace")
-
-    def _places(self) -> Iterable[str]:
-        return (os.path.join(self.execution.root, text) for text in self.texts)

@@ -63,9 +63,25 @@ class Places:
         if not isinstance(path, (str, os.PathLike)):
             return None
         key = (str(os.path.abspath(os.fspath(path))), anywhere)
+        if is_below(key[0], self._own) or is_below(key[0], self.own):
+            linked = self._through_link(key[0])  # each time: the flow may have made the link since
+            if linked is None:
+                return None
+            key = (linked, anywhere)
         if key not in self._found:
             self._found[key] = self._find(*key)
         return self._found[key]
+
+    def _through_link(self, path: str) -> str | None:
+        """Where a path in the instance's folder leads, if a link leads it out of there."""
+        own = self._own if is_below(path, self._own) else self.own
+        place = own
+        for name in path[len(own) :].strip(os.sep).split(os.sep):
+            place = os.path.join(place, name)
+            if os.path.islink(place):
+                real = os.path.realpath(path)
+                return None if real == self.own or is_below(real, self.own) else real
+        return None
 
     def _find(self, path: str, anywhere: bool) -> str | None:
         if path.startswith(self._installed):

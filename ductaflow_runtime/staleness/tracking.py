@@ -29,7 +29,9 @@ class Tracker:
     the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
     size of the bytes that were compiled, of each file of code, `texts` those bytes by their sha256; of the files in
     `shown` somebody has asked for the text. `late`: the process has imported modules of the project before this tracker
-    was made. `thread.busy`: what this thread does is the runtime's own work.
+    was made. `thread.busy`: what this thread does is the runtime's own work. `absent` are files that the flow named and
+    that were not there, `asked_for` those among them that it named in a call; those in `absent_before` count as such in
+    any case, for the flow has begun without them.
     """
 
     root: str
@@ -47,6 +49,9 @@ class Tracker:
     compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
+    asked_for: set[str] = field(default_factory=set)
+    absent_before: frozenset[str] = frozenset()
     thread: threading.local = field(default_factory=threading.local)
     _flows: set[str] = field(default_factory=set)  # of those instances
     _only_named: set[str] = field(default_factory=set)  # among `files`: nobody has opened them yet
@@ -75,14 +80,24 @@ class Tracker:
             self.active = False
 
     @contextlib.contextmanager
-    def looking_away(self) -> Iterator[None]:
+    def watching_others(self) -> Iterator[None]:
+        """While the runtime works in this thread, and what the flow has left running works in others."""
+        with self.watching(), self.looking_away():
+            yield
+
+    @contextlib.contextmanager
+    def looking_away(self, busy: bool = True) -> Iterator[None]:
         """While the runtime works for the flow in this thread."""
         before = getattr(self.thread, "busy", False)
-        self.thread.busy = True
+        self.thread.busy = busy
         try:
             yield
         finally:
             self.thread.busy = before
+
+    def looking_back(self) -> contextlib.AbstractContextManager[None]:
+        """While the flow's own code runs in a thread that is the runtime's else."""
+        return self.looking_away(busy=False)
 
     def note_instance(self, path: str, digest: str, flow: str) -> None:
         """The flow has run an instance, or found it up to date: its record tells of the flow and all it has read."""
@@ -127,7 +142,10 @@ class Tracker:
         """A file is an input, with the state in which it is found first."""
         self._only_named.discard(path)
         if path not in self.files and path not in self.written:
-            self.files[path] = self._appended.get(path) or stat_file(path)
+            self.files[path] = self._first_state(path)
+
+    def _first_state(self, path: str) -> Stat | None:
+        return None if path in self.absent_before else self._appended.get(path) or stat_file(path)
 
     def note_writing(self, path: str, flags: int) -> None:
         """What the flow itself puts there is no input, unless it has read or reads what was there before."""
@@ -157,6 +175,21 @@ class Tracker:
             "shown": sorted(self.texts_asked_for().difference(self.files)),
         }
 
+    def places_of(self, paths: Iterable[str]) -> frozenset[str]:
+        """Those that may count, as places."""
+        places: set[str | None] = set()
+        for path in paths:
+            with contextlib.suppress(ValueError):  # a text that no path can be
+                places.add(self.place(path, anywhere=True))
+        return frozenset(place for place in places if place is not None)
+
+    def go_on_without(self, absent: frozenset[str], asked_for: frozenset[str]) -> None:
+        """What the flow has found absent before this process; what it asked for in a call is an input, then."""
+        self.absent_before = absent
+        new = asked_for.difference(self.files)
+        self.files.update(dict.fromkeys(new))
+        self._only_named |= new
+
     def take_over(self, told: dict[str, Any]) -> None:
         """Add what another process saw and told."""
         for path in self._only_named.intersection([*told["written"], *told["flows"]]):
@@ -171,12 +204,17 @@ class Tracker:
         for path, states in told["compiled"].items():
             self.compiled.setdefault(path, set()).update(map(tuple, states))
 
-    def name(self, path: str | os.PathLike[str]) -> None:
-        """Count a file as an input because the flow names it."""
+    def name(self, path: str | os.PathLike[str], *, in_call: bool = False) -> None:
+        """Count a file as an input because the flow names it, be it in a call."""
         found = stat_file(path)
-        place = self.place(path, anywhere=True) if found is not None else None
+        if found is None:
+            self.absent.add(os.fspath(path))
+            if in_call:
+                self.asked_for.add(os.fspath(path))
+            return
+        place = self.place(path, anywhere=True)
         if place is not None and not any(place in known for known in (self.files, self.written, self._flows)):
-            self.files[place] = found
+            self.files[place] = None if place in self.absent_before else found
             self._only_named.add(place)
 
     def name_all(self, texts: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -396,3 +397,127 @@ def test_a_package_imported_by_a_call(project: Project) -> None:
     )
     run()
     assert {"networkx", "psutil", "PyYAML"} <= {*project.record("step", "one")["fingerprint"]["packages"]}
+
+
+# What a flow leaves to a thread, once it has got hold of the folder `data`; the result is read by it.
+THREADS = {
+    "at the end": "threading.Thread(target=work).start()",
+    "of a pool": "ThreadPoolExecutor(1).submit(work)",
+    "that exit handlers start": "atexit.register(work)",
+    "between cells": "threading.Thread(target=work, kwargs={'wait': lambda: between.wait(9)}, daemon=True).start()\n"
+    "\n# %%\ndone.wait(9)",
+}
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+@pytest.mark.parametrize("case", THREADS)
+def test_what_threads_read(project: Project, case: str) -> None:
+    """What a thread of the flow reads, saves and writes counts as long as it is waited for, after the last cell too."""
+    body = """
+        import atexit, threading, time
+        from concurrent.futures import ThreadPoolExecutor
+        from ductaflow import project_path, save_results
+        data = project_path("data")
+        between, done = threading.Event(), threading.Event()
+        try:  # set when this cell is over
+            get_ipython().events.register("post_run_cell", lambda result: between.set())
+        except NameError:
+            pass
+
+        def work(wait=lambda: time.sleep(0.3)):
+            wait()
+            length = (data / ("x" + ".csv")).read_text()
+            save_results(length=int(length))
+            open("copy.txt", "w").write(length)
+            done.set()
+        """
+    project.write("data/x.csv", "1")
+    project.flow(textwrap.dedent(body) + THREADS[case])
+    assert run()["result.length"] == 1
+    assert list(project.record("step", "one")["fingerprint"]["inputs"]) == ["data/x.csv"]
+    assert plan() is None
+    project.write("data/x.csv", "500")
+    assert plan() == "input: data/x.csv"
+    assert run()["result.length"] == 500
+    assert plan() is None
+
+
+# How a flow gets at `data/base/x.csv` through a link in its own folder: what it does first, and then.
+LINKS = {
+    "a folder": ("os.symlink(base, 'inputs')", "open('inputs/x.csv').read()"),
+    "a folder, deeper": ("os.mkdir('in')\nos.symlink(base, 'in/base')", "open(Path.cwd() / 'in/base/x.csv').read()"),
+    "a link to a link": ("os.symlink(base, 'first')\nos.symlink('first', 'inputs')", "open('inputs/x.csv').read()"),
+    "another program's": ("subprocess.run(['ln', '-s', base, 'inputs'])", "open('inputs/x.csv').read()"),
+    "one that was not there": ("os.path.exists('inputs/x.csv')\ntry:\n    open('inputs/x.csv')\nexcept OSError:\n    "
+        "os.symlink(base, 'inputs')", "open('inputs/x.csv').read()"),
+    "of native code": ("os.symlink(base, 'inputs')", "sqlite3.connect('inputs/x.csv')\nopen('inputs/x.csv').read()"),
+}  # fmt: skip
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+@pytest.mark.parametrize("case", LINKS)
+def test_what_is_read_through_a_link_in_the_instances_folder(project: Project, case: str) -> None:
+    """It is the file that the link leads to, and an input like any other."""
+    link, read = LINKS[case]
+    project.write("data/base/x.csv", "1")
+    body = "import os, sqlite3, subprocess\nfrom pathlib import Path\nbase = Path.cwd().parents[2] / 'data/base'\n"
+    changes_are_seen(
+        project, f"{body}{link}\n{read}", lambda: project.write("data/base/x.csv", "500"), "input: data/base/x.csv"
+    )
+
+
+def test_a_linked_file(project: Project) -> None:
+    """A single file that is linked is an output as well, for its content is."""
+    project.write("data/x.csv", "1")
+    body = "import os\nos.symlink('../../../data/x.csv', 'x.csv')\nopen('x.csv').read()"
+    reason = "input: data/x.csv; output changed: x.csv"
+    changes_are_seen(project, body, lambda: project.write("data/x.csv", "500"), reason)
+
+
+def test_a_linked_folder_that_is_listed(project: Project) -> None:
+    """The names in a linked folder count, as do the files that a person has linked into the instance's folder."""
+    project.write("data/base/x.csv", "1")
+    folder = project.root / "runs/step/one"
+    folder.mkdir(parents=True)
+    (folder / "inputs").symlink_to("../../../data/base")
+    body = "import os\nfor name in os.listdir('inputs'):\n    open(f'inputs/{name}').read()"
+    changes_are_seen(project, body, lambda: project.write("data/base/y.csv", "2"), f"input: data/base/{LISTED}")
+    run()
+    project.write("data/base/y.csv", "3")
+    assert plan() == "input: data/base/y.csv"
+
+
+def test_what_is_written_through_a_link(project: Project) -> None:
+    """What a flow writes itself is no input, neither through a link out of its folder nor through one within."""
+    project.write("out/keep", "")
+    body = """
+        import os
+        os.symlink("../../../out", "out")
+        open("out/x.csv", "w").write("1")
+        open("out/x.csv").read()
+        os.mkdir("own")
+        os.symlink("own", "link")
+        open("own/y.csv", "w").write("1")
+        open("link/y.csv").read()
+        """
+    project.flow(body)
+    run()
+    assert project.record("step", "one")["fingerprint"]["inputs"] == {}
+    assert plan() is None
+
+
+def test_what_comes_after_shared_cells_found_it_absent(tmp_path: Path) -> None:
+    """A file that comes between the shared cells and an instance counts as absent, unless the instance writes it."""
+    own = tmp_path / "runs/step/one"
+    named, read, written = (str(tmp_path / f"{name}.csv") for name in ("named", "read", "written"))
+    before = Tracker(root=str(tmp_path), own=str(tmp_path / "scratch"), runs_dir=str(tmp_path / "runs"))
+    before.name_all(["named.csv", "read.csv", "written.csv"])
+    tracker = Tracker(root=str(tmp_path), own=str(own), runs_dir=str(tmp_path / "runs"))
+    tracker.go_on_without(before.places_of(before.absent), frozenset())
+    tracker.name_all(["read.csv"])
+    for path in (named, read, written):
+        Path(path).write_text("x")
+    tracker.name_all(["named.csv", "written.csv"])
+    tracker.note_reading(read)
+    tracker.note_writing(written, os.O_WRONLY | os.O_TRUNC)
+    assert tracker.files == {named: None, read: None}

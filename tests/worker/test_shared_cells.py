@@ -117,14 +117,21 @@ def test_random_numbers(project: Project) -> None:
     from ductaflow import save_results
     import random
     import numpy as np
-    save_results(python=random.random(), numpy=np.random.rand(), n=config["n"])
+    save_results(python=random.random(), numpy=np.random.rand(), token=token, n=config["n"])
     """
-    imports = "import random\nimport numpy as np\nfirst = random.random() + np.random.rand()\n"
-    write(project, imports, rest=draws)
-    frame = sweep()
-    assert frame[["result.python", "result.numpy"]].nunique().tolist() == [3, 3]
+    # A library that draws with a seed of its own, and puts back what was there.
+    puts_back = "states = random.getstate(), np.random.get_state()\nrandom.seed(3)\nnp.random.seed(3)\n"
+    puts_back += (
+        "first = random.random() + np.random.rand()\nrandom.setstate(states[0])\nnp.random.set_state(states[1])"
+    )
+    imports = f"import random\nimport numpy as np\n{TOKEN}"
+    for unseeded in ("", puts_back, "random.seed()\nnp.random.seed()"):
+        write(project, f"{imports}{unseeded}", rest=draws)
+        frame = sweep()
+        assert frame[["result.python", "result.numpy", "result.token"]].nunique().tolist() == [3, 3, 1]
     write(project, f"{imports}random.seed(3)\nnp.random.seed(3)\nnp.random.rand()", rest=draws)
     frame = sweep()
+    assert tokens(frame) == 1
     import random
 
     import numpy as np
@@ -133,6 +140,13 @@ def test_random_numbers(project: Project) -> None:
     generator.rand()
     assert frame["result.python"].tolist() == [random.Random(3).random()] * 3
     assert frame["result.numpy"].tolist() == [generator.rand()] * 3
+
+
+@pytest.mark.engines("fork", "spawn")
+def test_what_they_draw_without_a_seed(project: Project) -> None:
+    """Every instance has numbers of its own, whatever the engine."""
+    write(project, "import numpy as np\nnoise = np.random.rand()", rest=SAVES.replace("token=token", "noise=noise"))
+    assert sweep()["result.noise"].nunique() == 3
 
 
 def test_a_progress_bar_of_theirs_has_a_lock_in_each_instance(

@@ -150,3 +150,29 @@ def test_a_file_that_comes_to_be(project: Project) -> None:
     assert sweep()["result.text"].tolist() == [""] * 3
     project.write("data/more.csv", "here")
     assert sweep()["result.text"].tolist() == ["here"] * 3
+
+
+# How shared cells look whether `data/more.csv` is there.
+LOOKS = {
+    "by literal": 'path = project_path("data/more.csv")',
+    "put together": 'path = project_path("data", "more" + ".csv")',
+    "in a module": "from lib.places import MORE\npath = project_path() / MORE",
+}
+
+
+@pytest.mark.engines("fork", "spawn")
+@pytest.mark.parametrize("case", LOOKS)
+def test_a_file_that_comes_after_they_asked_whether_it_is_there(project: Project, engine: str, case: str) -> None:
+    """What starts after the file has come begins with it, and no record says that a file was read which was not."""
+    project.write("lib/places.py", 'MORE = "data/more.csv"\n')
+    looks = f"from ductaflow import project_path\n{LOOKS[case]}\ntext = path.read_text() if path.exists() else ''\n"
+    write(project, TOKEN, looks, rest=SAVES.replace("token=token", "token=token, text=text"))
+    assert sweep(2)["result.text"].tolist() == [""] * 2
+    project.write("data/more.csv", "here")
+    frame = sweep(3)
+    assert frame["result.text"].tolist()[2] == "here"
+    if engine == "fork" and case != "in a module":
+        assert frame["reason"].tolist() == ["input: data/more.csv (was not there)"] * 2 + ["new"]
+    assert sweep(3)["status"].eq("up to date").all()
+    project.write("data/more.csv", "there")
+    assert sweep(3)["result.text"].tolist()[2] == "there"

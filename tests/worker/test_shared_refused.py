@@ -71,6 +71,20 @@ REFUSED = {
         "import random\nclass Sim:\n    def __init__(self):\n        self.draw = random.Random().random\nsim = Sim()",
         "makes a random generator without a seed",
     ),
+    "draws": ("import numpy as np\nnoise = np.random.rand()", "draws random numbers without a seed"),
+    "draws with Python": ("import random\nrandom.shuffle([1, 2, 3])", "draws random numbers without a seed"),
+    "draws, then seeds": (
+        "import random\nfirst = random.random()\nrandom.seed(3)",
+        "draws random numbers without a seed",
+    ),
+    "seeds with nothing, and draws": (
+        "import numpy as np\nnp.random.seed()\nnoise = np.random.rand()\nnp.random.seed(3)",
+        "draws random numbers without a seed",
+    ),
+    "draws in a library": (
+        "import pandas as pd\npicked = pd.Series(range(1000)).sample(10)",
+        "draws random numbers without a seed",
+    ),
     "draws with Arrow": (
         "import pyarrow.compute as pc\nfirst = pc.random(1).to_pylist()",
         "draws random numbers with Arrow",
