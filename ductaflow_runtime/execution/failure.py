@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.execution.assignment import Assignment
+from ductaflow_runtime.execution.elsewhere import WORKS_ELSEWHERE, seek
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import relative_to_root, without_escapes
 from ductaflow_runtime.flow.notebook import place_of
@@ -88,19 +89,15 @@ def advise(error: Failure, job: Job) -> Failure:
     named = None if told is None else relative_to_root(told[1], job.instance.directory)
     if named is None or os.path.isabs(named):
         return error
-    flow, root = Path(job.flow), Path(job.root)
-    for base, where in ((root, "the project has it"), (flow.parent, "seen from the flow's folder it is there")):
-        found = Path(os.path.normpath(base / named))
-        if found.exists():
-            inside = relative_to_root(found, root)
-            finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
-            advice = f"{where}, but a flow works in its instance's folder: {finds} finds it"
-            if not job.copy_inputs and _would_be_copied(named, job):
-                advice += (
-                    ", and so does the flow as it is with copy_inputs = true under [tool.ductaflow] in pyproject.toml"
-                )
-            return replace(error, message=f"{error.message} ({advice})")
-    return error
+    found = seek(named, Path(job.flow), Path(job.root))
+    if found is None:
+        return error
+    where, inside = found
+    finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
+    advice = f"{where}, {WORKS_ELSEWHERE}: {finds} finds it"
+    if not job.copy_inputs and _would_be_copied(named, job):
+        advice += ", and so does the flow as it is with copy_inputs = true under [tool.ductaflow] in pyproject.toml"
+    return replace(error, message=f"{error.message} ({advice})")
 
 
 def _would_be_copied(named: str, job: Job) -> bool:
