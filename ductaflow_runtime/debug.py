@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.config.dotted import flatten
+from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
+from ductaflow_runtime.execution.copied_inputs import copy_inputs
 from ductaflow_runtime.execution.prepare import inject as fill
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.flow.analysis import find_flow
@@ -27,7 +29,7 @@ from ductaflow_runtime.flow.cells import analyse_notebook
 from ductaflow_runtime.flow.notebook import INJECTED, OURS, has_tag, read_bytes, read_notebook, save_notebook
 from ductaflow_runtime.parameters.inject import given_to
 from ductaflow_runtime.parameters.keys import FlowKeys
-from ductaflow_runtime.project import find_root, places_of, set_import_path
+from ductaflow_runtime.project import Project, find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.look import stored_config
@@ -61,7 +63,7 @@ def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     """The path of a notebook that holds today's flow with an instance's config, the failing cell marked.
 
     `run_dir` is `runs/STEP/NAME`, relative to the working directory or the project root. Raises
-    `DuctaflowError` if it is no instance, or its record, config or flow cannot be read.
+    `DuctaflowError` if it is no instance, or its record, config, flow or the project's settings cannot be read.
     """
     case = open_case(run_dir)
     notebook = read_notebook(case.flow, read_bytes(case.flow))
@@ -69,6 +71,8 @@ def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     mark_failure(case, notebook)
     folder = fresh_folder(case)
     copy_foreign_files(case.record, folder)
+    if Project.at(case.root).settings.copy_inputs:
+        copy_inputs([*code.literals, *texts_in(case.config)], case.flow, folder)
     notebook = inject(case, notebook, code.keys)
     if code.kernel is None:
         notebook.cells.insert(1, _code_cell(preparation(case, folder), "ductaflow-enter"))

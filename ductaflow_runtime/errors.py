@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -81,16 +82,18 @@ class DuctaflowError(Exception):
 class ConfigError(DuctaflowError):
     """A config value, a row or an instance name that cannot be used.
 
-    `problems` lists every problem found, one line each.
+    `problems` lists every problem found, one line each; `advice`, below them, is what to do about all of them.
     """
 
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, problems: Sequence[str] = (), advice: str = "") -> None:
         self.message = message
         self.problems = tuple(problems)
-        super().__init__("\n".join([message, *(f"  - {problem}" for problem in self.problems)]))
+        self.advice = advice
+        lines = [message, *(f"  - {problem}" for problem in self.problems), *([advice] if advice else [])]
+        super().__init__("\n".join(lines))
 
-    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[str, ...]]]:
-        return type(self), (self.message, self.problems)
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[str, ...], str]]:
+        return type(self), (self.message, self.problems, self.advice)
 
 
 class ProjectError(DuctaflowError):
@@ -155,7 +158,7 @@ class InstancesFailed(DuctaflowError):  # noqa: N818 - the public name is a cont
 _FEW = 3
 _MOST_KINDS = 6
 _MOST_NAMES = 5
-_LONGEST = 160
+_LONGEST = 320
 
 
 def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -> list[str]:
@@ -166,8 +169,9 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
     step = records[0].step
     frame = "the frame that is returned" if told else '.results of this error (on_error="continue" returns them)'
     rows = f"  all rows: {frame}, load_results({step!r}), or: ductaflow status {step}"
+    apart = f"  one of them, cell by cell: ductaflow debug {shlex.quote(_folder(records[0]))}"
     if len(records) <= _FEW and not told:
-        return [*(f"  {describe_failure(record, 3)}" for record in records), rows]
+        return [*(f"  {describe_failure(record, 3)}" for record in records), rows, apart]
     kinds: dict[str, list[FailedRecord]] = {}
     for record in records:
         kinds.setdefault(kind_of(record), []).append(record)
@@ -183,7 +187,16 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
     if len(ordered) > _MOST_KINDS:
         rest = sum(map(len, ordered[_MOST_KINDS:]))
         lines.append(f"  {rest:>{width}}  of {len(ordered) - _MOST_KINDS} other kinds")
-    return [*lines, rows]
+    return [*lines, rows, apart]
+
+
+def _folder(record: FailedRecord) -> str:
+    """An instance's folder as it is typed: relative where that is shorter."""
+    folder = os.path.dirname(record.log)
+    try:
+        return min(folder, os.path.relpath(folder), key=len)
+    except OSError:  # the working directory is gone
+        return folder
 
 
 def kind_of(record: FailedRecord) -> str:
@@ -198,7 +211,9 @@ def _in_common(alike: Sequence[FailedRecord]) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    """In the middle, for a message ends with what to do."""
+    half = (_LONGEST - 5) // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
 def describe_failure(record: FailedRecord, most_lines: int | None = None) -> str:

@@ -269,3 +269,33 @@ def test_opened_flow_takes_a_past_config_from_its_default(project: Path) -> None
     executed = run_on_kernel(scratch)
     assert "config: runs/load/two/config.json" in str(executed.cells[2].outputs)
     assert (project / "flow/load.txt").read_text() == "600.0"
+
+
+def test_files_beside_the_flow_are_copied_where_the_project_wants_that(project: Path) -> None:
+    """The notebook finds what the run found: the files that code or config name, as they are today."""
+    (project / "pyproject.toml").write_text("[tool.ductaflow]\ncopy_inputs = true\n")
+    (project / "flow" / "data").mkdir()
+    (project / "flow" / "data" / "more.txt").write_text("7")
+    (project / "flow" / "named.txt").write_text("8")
+    (project / "flow" / "reads.py").write_text(
+        '# %% tags=["parameters"]\nname = "x"\ndivisor = 1\n\n'
+        '# %%\ntotal = int(open("data/more.txt").read()) + int(open(name).read())\nprint(total / divisor)\n'
+    )
+    rows = pd.DataFrame({"instance_name": ["a"], "name": ["named.txt"], "divisor": [0]})
+    run_instances(rows, "flow/reads.py", workers=1, on_error="continue")
+    path = make_debug_notebook("runs/reads/a")
+    assert (path.parent / "data" / "more.txt").read_text() == "7"
+    assert (path.parent / "named.txt").read_text() == "8"
+
+
+@pytest.mark.slow
+def test_a_notebook_whose_inputs_are_copied_fails_where_the_run_failed(project: Path) -> None:
+    """Not before, for want of its files."""
+    test_files_beside_the_flow_are_copied_where_the_project_wants_that(project)
+    errors = [
+        output.ename
+        for cell in run_on_kernel(make_debug_notebook("runs/reads/a")).cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    ]
+    assert errors == ["ZeroDivisionError"]

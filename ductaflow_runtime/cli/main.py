@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ductaflow_runtime.cli.common import echo
+from ductaflow_runtime.cli.like_papermill import LikePapermill
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.texts import apply_settings
 from ductaflow_runtime.config.values import Config
@@ -63,7 +64,7 @@ def instance_options(command: Any) -> Any:
     return command
 
 
-@main.command()
+@main.command(cls=LikePapermill)
 @instance_options
 @click.option("--force", is_flag=True, help="Execute even if it is up to date.")
 @click.option("--html", is_flag=True, help="Also write an HTML page.")

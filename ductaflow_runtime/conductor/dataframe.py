@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import math
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from ductaflow_runtime.conductor.dates import DateText
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.config.base import ABSENT, merge_base, whole_numbers
 from ductaflow_runtime.config.dotted import nest
@@ -28,7 +29,6 @@ NAME = "instance_name"
 OURS = ("status", "reason", "duration_s", "directory", "error")
 RESULT = "result."
 _MOST_PROBLEMS = 100
-_ISO = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?)?")
 
 
 def read_rows(control_df: pd.DataFrame, expected: Expected, base: Config | None = None) -> list[tuple[str, Config]]:
@@ -75,10 +75,10 @@ def _refusal(found: list[tuple[int, str]], refused: list[Finding], names: Sequen
     in_rows = sorted([*found, *((finding.row, finding.text) for finding in refused if finding.row is not None)])
     lines = [*all_rows, *(f"row {row}{_label(names, row)}: {text}" for row, text in in_rows)]
     more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
-    advice = f" {ADVICE} {LABELS}" if refused else ""
     return ConfigError(
-        f"the control dataframe has rows that cannot be run{'.' if advice else ':'}{advice}",
+        "the control dataframe has rows that cannot be run:",
         [*lines[:_MOST_PROBLEMS], *more],
+        f"{ADVICE} {LABELS}" if refused else "",
     )
 
 
@@ -219,7 +219,7 @@ def _with(control_df: pd.DataFrame, added: dict[str, pd.Series[Any]]) -> pd.Data
     return pd.concat([control_df, pd.DataFrame(added, index=control_df.index)], axis=1)
 
 
-def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
+def typed(values: Sequence[Any]) -> pd.Series[Any]:
     """JSON values as the column they came from: whole numbers stay whole beside missing ones, dates dates."""
     kinds = {type(value) for value in values if value is not None}
     missing = any(value is None for value in values)
@@ -231,12 +231,20 @@ def typed(values: Sequence[Any], *, dates: bool = False) -> pd.Series[Any]:
         return pd.Series(values, dtype="boolean" if missing else "bool")
     elif kinds and kinds <= {int, float} and all(type(value) is not int or _is_exact(value) for value in values):
         return pd.Series(values, dtype="float64")
-    elif dates and kinds == {str} and all(value is None or _ISO.fullmatch(value) for value in values):
-        try:
-            return pd.Series(pd.to_datetime(pd.Series(values, dtype=object), format="ISO8601"))
-        except ValueError:
-            pass  # it only looks like a date, or mixes time zones: the text is exact
+    elif DateText in kinds:
+        texts = pd.Series([str(value) if isinstance(value, DateText) else value for value in values], dtype=object)
+        return _dates(texts) if kinds == {DateText} else texts
     return pd.Series(values, dtype=object)
+
+
+def _dates(texts: pd.Series[Any]) -> pd.Series[Any]:
+    """ISO texts as the timestamps that they were, or as dates where none has a time."""
+    try:
+        if not any("T" in text for text in texts.dropna()):
+            return texts.map(datetime.date.fromisoformat, na_action="ignore")
+        return pd.Series(pd.to_datetime(texts, format="ISO8601"))
+    except ValueError:
+        return texts  # time zones are mixed, or a year is one that pandas does not have: the text is exact
 
 
 def _is_exact(number: int) -> bool:

@@ -59,6 +59,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         step=instance.step,
         name=instance.name,
         config=instance.config,
+        dates=list(instance.dates),
         reason=plan.reason or "",
         timeout=options.timeout,
         max_memory=options.bytes_of_memory,

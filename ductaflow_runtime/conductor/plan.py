@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ductaflow_runtime.conductor.dates import dates_of_rows
 from ductaflow_runtime.conductor.kernel import settle_kernel
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
-from ductaflow_runtime.config.values import Config, to_config, to_json
+from ductaflow_runtime.config.values import Config, date_keys, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
@@ -172,16 +173,20 @@ def instance_of(call: Call, config: Config | None, name: str | int | None = None
         raise ConfigError("the config has secrets that cannot be used:", problems)
     admit(call.expected, clean, once=True)
     named = default_name(clean) if name is None else check_name(as_name(name))
-    return Instance(call.flow, call.step, named, clean, call.project.runs_dir)
+    return Instance(call.flow, call.step, named, clean, call.project.runs_dir, dates=tuple(date_keys(config or {})))
 
 
 def instances_of(control_df: pd.DataFrame, call: Call) -> list[Instance]:
     """The rows as instances, all validated."""
-    from ductaflow_runtime.conductor.dataframe import read_rows
+    from ductaflow_runtime.conductor.dataframe import NAME, read_rows
 
     runs_dir = call.project.runs_dir
     rows = read_rows(control_df, call.expected, call.base)
-    return [Instance(call.flow, call.step, name, config, runs_dir) for name, config in rows]
+    dates = dates_of_rows(control_df, NAME)
+    return [
+        Instance(call.flow, call.step, name, config, runs_dir, dates=dates.get(row, ()))
+        for row, (name, config) in enumerate(rows)
+    ]
 
 
 def make_plans(

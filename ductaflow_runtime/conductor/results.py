@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.announcement import some
+from ductaflow_runtime.conductor.dates import with_dates
 from ductaflow_runtime.conductor.outdated import ADVICE, outdated
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
 from ductaflow_runtime.config.dotted import flatten
@@ -35,7 +36,7 @@ def load_results(
     """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `duration_s` (seconds),
     `cpu_s` (seconds), `peak_memory` (bytes), `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
 
-    All steps without `step`. Whole numbers stay whole, ISO dates become dates. A record that cannot be read
+    All steps without `step`. Whole numbers stay whole, dates dates and text text. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
     above becomes `config.<key>`. A step that nothing has run yet gives no rows; one that has no flow of its name
     either, and is called nearly like another step, is a `ConfigError` that names that one. Outside a project, where
@@ -76,7 +77,7 @@ def load_results(
             former = former_result_names(Path(row["directory"]) for row in rows)
         results |= dict.fromkeys(f"result.{name}" for name in former)
     columns = [*_OWN[:2], *given, *_OWN[2:], *results]
-    values = {key: typed([row.get(key) for row in rows], dates=key in given) for key in columns}
+    values = {key: typed([row.get(key) for row in rows]) for key in columns}
     return pd.DataFrame(values, columns=columns)
 
 
@@ -154,7 +155,7 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
     row["peak_memory"] = record.peak_memory
     row["warnings"] = record.warnings
     row["error"] = None if record.error is None else record.error.line
-    for key, value in flatten(config_of(record)).items():
+    for key, value in with_dates(flatten(config_of(record)), record.dates).items():
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
     row.update({f"result.{key}": value for key, value in (record.results or {}).items()})
     return row

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
@@ -98,6 +99,15 @@ def _scientific(value: object, key: str, problems: list[str], inside: tuple[int,
     advice = f"; {way}" if (way := way_to_json(value)) else ""
     problems.append(f"{key or 'config'}: {type_name(value)} is not a JSON value ({brief(value)}){advice}")
     return None
+
+
+def date_keys(value: object, key: str = "") -> Iterator[str]:
+    """The dotted keys, in a config as it was given, of dates: as JSON they are text, which does not tell."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from date_keys(item, f"{key}.{name}" if key else name)
+    elif (isinstance(value, datetime.date) or type(value).__name__ == "datetime64") and value == value:  # not NaT
+        yield key
 
 
 def _is_missing(value: object) -> bool:

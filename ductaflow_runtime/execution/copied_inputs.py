@@ -33,13 +33,20 @@ def copied_inputs(texts: Iterable[str], flow: Path, directory: Path, tracker: Tr
             _remove(place, stat, directory)
 
 
-def _copy(text: str, source: Path, directory: Path, tracker: Tracker) -> Path | None:
+def copy_inputs(texts: Iterable[str], flow: Path, directory: Path) -> None:
+    """Copy them for somebody who takes the flow apart in `directory`; they stay."""
+    for text in texts:
+        _copy(text, flow.parent, directory, None)
+
+
+def _copy(text: str, source: Path, directory: Path, tracker: Tracker | None) -> Path | None:
     """The copy of the file that a text names, `None` if it names none below the flow's folder."""
     inside = os.path.normpath(text)
     original, place = source / inside, directory / inside
     if os.path.isabs(text) or inside.startswith("..") or stat_file(original) is None or os.path.lexists(place):
         return None
-    tracker.name(original)  # before it is read: what changes meanwhile, the copy may not hold
+    if tracker is not None:
+        tracker.name(original)  # before it is read: what changes meanwhile, the copy may not hold
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(original, place)
     return place

@@ -177,6 +177,7 @@ def running_record(job: Job, before: Record | None, started: str, *, here: bool 
         outputs=before.outputs if before is not None else None,
         environment=_place_of_execution(job, platform.python_version() if here else None),
         attempts=job.attempts or None,
+        dates=job.dates,
         directory=job.instance.directory,
     )
 

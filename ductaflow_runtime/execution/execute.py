@@ -17,6 +17,7 @@ from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyEr
 from ductaflow_runtime.execution.assignment import Assignment, Phase
 from ductaflow_runtime.execution.context import current
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
+from ductaflow_runtime.execution.elsewhere import warn_of_patterns
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.failure import Ran, forgive, judge, placed
 from ductaflow_runtime.execution.generators import Seeded
@@ -212,6 +213,7 @@ def _enter(given: Assignment, code: FlowCode, choice: Choice, shared: Shared | N
     if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
     execution.warned = count_warnings(shared.warned if shared is not None else 0)
+    warn_of_patterns(execution, Path(job.flow))
     return execution
 
 

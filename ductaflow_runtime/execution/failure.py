@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ductaflow_runtime.config.values import texts_in
+from ductaflow_runtime.execution.advice import advise
 from ductaflow_runtime.execution.assignment import Assignment
 from ductaflow_runtime.execution.job import Job
-from ductaflow_runtime.files import relative_to_root, without_escapes
+from ductaflow_runtime.files import without_escapes
 from ductaflow_runtime.flow.notebook import place_of
 from ductaflow_runtime.kernel.log import plain
 from ductaflow_runtime.runs.failure import Failure, interrupted, of_cell, of_surroundings
@@ -76,37 +74,6 @@ def placed(error: Failure | None, ran: Ran, numbers: dict[str, int], job: Job) -
     cell, line = lines[-1]
     number, text = numbers[cell["id"]], job.content.decode("utf-8-sig", "replace")
     return replace(error, place=place_of(job.project.relative(job.flow), text, cell.source, cell=number, line=line))
-
-
-def advise(error: Failure, job: Job) -> Failure:
-    """Say what to do where the message alone does not: a file that its author meant from the flow's folder or the root.
-
-    The flow looked for it in the folder that it works in, the instance's.
-    """
-    told = re.search(r"'([^']+)'$", error.message) if error.type == "FileNotFoundError" else None
-    # Where the flow puts its working directory before a name, that is the same.
-    named = None if told is None else relative_to_root(told[1], job.instance.directory)
-    if named is None or os.path.isabs(named):
-        return error
-    flow, root = Path(job.flow), Path(job.root)
-    for base, where in ((root, "the project has it"), (flow.parent, "seen from the flow's folder it is there")):
-        found = Path(os.path.normpath(base / named))
-        if found.exists():
-            inside = relative_to_root(found, root)
-            finds = f"its full path {inside!r}" if os.path.isabs(inside) else f"project_path({inside!r})"
-            advice = f"{where}, but a flow works in its instance's folder: {finds} finds it"
-            if not job.copy_inputs and _would_be_copied(named, job):
-                advice += (
-                    ", and so does the flow as it is with copy_inputs = true under [tool.ductaflow] in pyproject.toml"
-                )
-            return replace(error, message=f"{error.message} ({advice})")
-    return error
-
-
-def _would_be_copied(named: str, job: Job) -> bool:
-    """Whether `copy_inputs` would help: a file below the flow's folder, which code or config name as it is."""
-    below = not os.path.normpath(named).startswith("..") and (Path(job.flow).parent / named).is_file()
-    return below and (named in texts_in(job.config) or named in job.content.decode("utf-8-sig", "replace"))
 
 
 def plain_text(text: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ductaflow_runtime.config.secrets import know
+from ductaflow_runtime.execution.elsewhere import warn_of_patterns
 from ductaflow_runtime.execution.running import Execution
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.files import write_atomically
@@ -37,9 +38,10 @@ except Exception:
 """What a Python kernel is asked to do before the first cell. It leaves no name behind."""
 
 
-def tell_kernel(execution: Execution, answer: Path, secrets: Sequence[str] = ()) -> None:
+def tell_kernel(execution: Execution, flow: str, answer: Path, secrets: Sequence[str] = ()) -> None:
     """Leave word for the kernel that this process starts next; `secrets` are the variables of the config's secrets."""
     told = {
+        "flow": flow,
         "root": str(execution.root),
         "directory": str(execution.directory),
         "runs_dir": str(execution.runs_dir),
@@ -63,6 +65,8 @@ def adopt(text: str) -> Execution:
         tracker=tracker,
         warned=count_warnings(),
     )
+    if "flow" in told:  # not from a ductaflow of before, in another environment
+        warn_of_patterns(execution, Path(told["flow"]))
     shell = sys.modules["IPython"].get_ipython()
     answer = Path(told["handoff"])
     shell.events.register("post_run_cell", lambda _result: _answer(execution, answer))

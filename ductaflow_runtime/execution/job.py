@@ -28,7 +28,8 @@ class Job:
     Python's kernel, the flow does the same as a script, for it reads its arguments. `shared` tells the flow's shared
     cells from those of another text, if they are executed ahead. `call` tells the call that it is of from others.
     `retries` is how often the instance is executed again
-    when it fails, `attempts` what its record says of the executions of this call that have failed.
+    when it fails, `attempts` what its record says of the executions of this call that have failed. `dates` are the
+    dotted keys of the config's texts that were given as dates.
     """
 
     root: str
@@ -63,6 +64,7 @@ class Job:
     retries: int = 0
     attempts: list[dict[str, Any]] = field(default_factory=list)
     call: str = ""
+    dates: list[str] = field(default_factory=list)
 
     @property
     def content(self) -> bytes:

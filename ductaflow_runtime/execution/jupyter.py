@@ -174,7 +174,7 @@ class NotedManager(AsyncKernelManager):
 def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, log: Log) -> Ran:
     """Execute on the kernel; raises papermill's error if the kernel never got the notebook."""
     answer = given.scratch / "kernel.json"
-    tell_kernel(execution, answer, [name for _, name in secrets_in(given.job.config)])
+    tell_kernel(execution, given.job.flow, answer, [name for _, name in secrets_in(given.job.config)])
     _make_importable(given.job)
     portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
     run = KernelRun(flow.kernel.language, given.scratch if portless else None, known_mask())

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ductaflow_runtime.execution.failure import advise, means_success
+from ductaflow_runtime.execution.advice import advise
+from ductaflow_runtime.execution.failure import means_success
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.script_text import top_level_frame
 from ductaflow_runtime.files import relative_to_root

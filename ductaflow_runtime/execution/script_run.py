@@ -14,6 +14,7 @@ from ductaflow_runtime.config.values import Config, texts_in
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
+from ductaflow_runtime.execution.elsewhere import warn_of_patterns
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.masking import masked_failure
@@ -107,7 +108,7 @@ class ScriptRun:
         self.execution = execution
         self.end = ScriptEnd(entry.job)
         self.owner = os.getpid()
-        self.warned = count_warnings()
+        self.warned = execution.warned = count_warnings()
         self.log = Log(entry.record.directory / LOG_NAME)
         self.masked = MaskedStreams(known_mask())
         self.capture = Capture(self._take)
@@ -121,6 +122,7 @@ class ScriptRun:
                 stream.reconfigure(line_buffering=True)
         self.end.listen()
         atexit.register(self.close)
+        warn_of_patterns(self.execution, Path(self.entry.job.flow))
         self.execution.tracker.active = True
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ductaflow_runtime.config.secrets import known_mask
 from ductaflow_runtime.execution import progress_bars
+from ductaflow_runtime.execution.elsewhere import warn_of_patterns
 from ductaflow_runtime.execution.generators import Generators, Seeded
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.occupy import occupy
@@ -137,6 +138,7 @@ class _Run:
         build_kernel()  # before warnings are counted: it has one of its own
         execution.warned = count_warnings()
         listen(execution.tracker)
+        warn_of_patterns(execution, Path(job.flow))
         execution.tracker.name_all(texts)
         manager = NotebookExecutionManager(self.notebook, progress_bar=False, autosave_cell_every=0)
         manager.notebook_start()

@@ -199,7 +199,7 @@ def admit(expected: Expected, config: Config, *, once: bool = False) -> None:
     found = examine(expected, config)
     errors = [finding.text for finding in found if finding.certain]
     if errors:
-        raise ConfigError(f"{expected.flow} cannot be run with this config. {ADVICE}", errors)
+        raise ConfigError(f"{expected.flow} cannot be run with this config:", errors, ADVICE)
     warn(expected, [finding.text for finding in found], once=once)
 
 

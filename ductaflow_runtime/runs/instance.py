@@ -38,7 +38,7 @@ _MOST_BYTES = 240  # file systems count bytes; temporary names need a few more
 
 @dataclass(frozen=True)
 class Instance:
-    """Where one instance of a flow lives and what it is given."""
+    """Where one instance of a flow lives and what it is given; `dates` are the dotted keys of what were dates."""
 
     flow: Path
     step: str
@@ -46,6 +46,7 @@ class Instance:
     config: Config
     runs_dir: Path
     folder: Path | None = None
+    dates: tuple[str, ...] = ()
 
     @functools.cached_property
     def directory(self) -> Path:

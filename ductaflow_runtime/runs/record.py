@@ -39,8 +39,8 @@ class Record:
     `outputs` maps a path relative to `directory` to `{size (bytes), sha256, mtime_ns}`. `results` are by
     their dotted names, NaN and the infinities as they are; `not_finite` says where these are, for the file has `null`
     there. `tables` maps a name to `{file, rows, dtypes, empty}`. `attempts` are those of a call that executed the
-    instance more than once, each `{status, error, duration_s, log}`, the last one this record's own. It prints as a
-    few lines.
+    instance more than once, each `{status, error, duration_s, log}`, the last one this record's own. `dates` are
+    the dotted keys of the config's texts that were given as dates. It prints as a few lines.
     """
 
     schema: int = SCHEMA
@@ -66,6 +66,7 @@ class Record:
     accepted_reason: str | None = None
     links: list[str] | None = None
     attempts: list[dict[str, Any]] | None = None
+    dates: list[str] | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
 

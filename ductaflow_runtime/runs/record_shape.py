@@ -125,6 +125,10 @@ def _is_attempt(told: Any) -> bool:
     return all(isinstance(text, (str, type(None))) for text in texts) and _is_log(told.get("log"))
 
 
+def _are_texts(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(text, str) for text in value))
+
+
 def _is_log(name: Any) -> bool:
     """A re-run clears it away, so it is a name that the runtime gives."""
     return isinstance(name, str) and (name == "run.log" or _ATTEMPT_LOG.fullmatch(name) is not None)
@@ -176,6 +180,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "warnings": _is_amount(2**53, int),
     "links": _are_links,
     "attempts": _are_attempts,
+    "dates": _are_texts,
 }
 _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
     "config": _is_plain_object,

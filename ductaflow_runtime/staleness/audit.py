@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 from ductaflow_runtime.files import stat_file
 from ductaflow_runtime.staleness.bytecode import compile_from_source, compiled_of_imported, text_state
 from ductaflow_runtime.staleness.imports import asked_by_import, asked_for_source
-from ductaflow_runtime.staleness.tracking import Tracker
+from ductaflow_runtime.staleness.tracking import Pattern, Tracker
 
 _LISTINGS = ("os.listdir", "os.scandir")
 _PUTTING = ("os.rename", "os.link", "os.symlink")
-_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS, *_PUTTING))
+_PATTERNS = ("glob.glob/2", "pathlib.Path.glob", "pathlib.Path.rglob", "os.walk")
+_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS, *_PUTTING, *_PATTERNS))
 
 
 def listen(tracker: Tracker) -> None:
@@ -49,8 +50,19 @@ def _note(tracker: Tracker, event: str, args: tuple[Any, ...], *, asking: FrameT
             tracker.texts[text_state(args[0])[0]] = args[0]
     elif event in _PUTTING:
         tracker.note_made(args[1])
+    elif event in _PATTERNS:
+        tracker.on_pattern(_pattern(event, args))
     else:
         _note_looking(tracker, event, args, asking)
+
+
+def _pattern(event: str, args: tuple[Any, ...]) -> Pattern:
+    if event == "os.walk":
+        return Pattern(event, os.fsdecode(args[0]))
+    if event == "glob.glob/2":
+        return Pattern("glob.glob", os.fsdecode(args[2] or ""), os.fsdecode(args[0]))
+    anywhere = "**/" if event == "pathlib.Path.rglob" else ""
+    return Pattern("Path.glob", os.fspath(args[0]), f"{anywhere}{args[1]}")
 
 
 def _note_looking(tracker: Tracker, event: str, args: tuple[Any, ...], asking: FrameType) -> None:

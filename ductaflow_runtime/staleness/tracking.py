@@ -19,13 +19,25 @@ from ductaflow_runtime.staleness.imports import texts_of, texts_of_imported
 from ductaflow_runtime.staleness.places import Places
 
 
+@dataclass(frozen=True)
+class Pattern:
+    """Files that the flow looks for: by which `call` (`glob.glob`, `Path.glob` or `os.walk`), in which folder, and
+    which there. A pattern that nothing matches is no error, and neither is the walk through a folder that is not there.
+    """
+
+    call: str
+    folder: str
+    text: str = ""
+
+
 @dataclass
 class Tracker:
     """Collects the files read and the folders listed while it is `active`.
 
     `files` maps a path to its state when the execution first looked, `folders` to a digest of the names in it.
     `written` are files that the execution made itself, `sources` files whose code it ran, `made` are names
-    of what it has put into the instance's folder, each told to `on_made` at once. `instances` maps
+    of what it has put into the instance's folder, each told to `on_made` at once, as `on_pattern` is of each pattern
+    before it is looked for. `instances` maps
     the records of the instances that it ran itself to digests of what they gave. `compiled` are sha256 and
     size of the bytes that were compiled, of each file of code, `texts` those bytes by their sha256; of the files in
     `shown` somebody has asked for the text. `late`: the process has imported modules of the project before this tracker
@@ -45,6 +57,7 @@ class Tracker:
     sources: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
     on_made: Callable[[str], object] = lambda _name: None
+    on_pattern: Callable[[Pattern], object] = lambda _pattern: None
     instances: dict[str, set[str]] = field(default_factory=dict)
     compiled: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
     texts: dict[str, bytes] = field(default_factory=dict)

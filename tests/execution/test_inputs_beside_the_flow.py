@@ -118,3 +118,49 @@ def test_a_script_with_an_output_directory_finds_them_too(project: Project) -> N
     assert (record["status"], record["results"]) == ("done", {"n": 3})
     assert record["outputs"] == {}
     assert run_notebook("flow/step.py", instance_name="x").skipped
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+def test_a_module_in_a_relative_folder(project: Project) -> None:
+    """The error says where the module is and what to type; typed, it is found."""
+    project.write("src/helpers_x.py", "n = 3\n")
+    line = 'import sys\nsys.path.append("../src")\n'
+    rest = "from helpers_x import n\nfrom ductaflow import save_results\nsave_results(n=n)\n"
+    project.flow(line + rest)
+    with pytest.raises(FlowError) as raised:
+        run_notebook("flow/step.py", instance_name="x")
+    cure = "sys.path.append(str(project_path('src')))"
+    assert "the project has it in src, " in str(raised.value)
+    assert cure in str(raised.value)
+    project.flow(f"import sys\nfrom ductaflow import project_path\n{cure}\n{rest}")
+    assert run_notebook("flow/step.py", instance_name="x").results == {"n": 3}
+
+
+def test_a_module_that_is_nowhere(project: Project) -> None:
+    """Nothing is added to the error then."""
+    project.write("src/helpers_x.py", "n = 3\n")
+    project.flow('import importlib\nimportlib.import_module("helpers_y")')
+    with pytest.raises(FlowError):
+        run_notebook("flow/step.py", instance_name="x")
+    assert project.record("step", "x")["error"]["message"] == "No module named 'helpers_y'"
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+@pytest.mark.parametrize(
+    "writes",
+    [
+        'open("figures/a.png", "w")',
+        'open(os.path.abspath("figures/a.png"), "wb")',
+        'import pandas as pd\npd.DataFrame({"a": [1]}).to_csv("figures/a.png")',
+    ],
+)
+def test_an_output_in_a_folder_that_is_only_beside_the_flow(project: Project, writes: str) -> None:
+    """The error says that outputs go into the instance's folder, and what makes the folder there."""
+    project.write("flow/figures/a.png", "of an earlier run")
+    project.flow(f"import os\n{writes}")
+    with pytest.raises(FlowError) as raised:
+        run_notebook("flow/step.py", instance_name="x")
+    assert "os.makedirs('figures', exist_ok=True)" in str(raised.value)
+    assert "project_path" not in str(raised.value)
+    project.flow(f"import os\nos.makedirs('figures', exist_ok=True)\n{writes}")
+    assert run_notebook("flow/step.py", instance_name="x").status == "done"

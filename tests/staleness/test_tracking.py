@@ -39,6 +39,15 @@ def plan(name: str = "step") -> str | None:
     return plan_instances(ONE, f"flow/{name}.py")["reason"].tolist()[0]
 
 
+def changes_are_seen(project: Project, body: str, change: Callable[[], object], reason: str) -> None:
+    """The flow is up to date after a run, and is not after the change."""
+    project.flow(body)
+    run()
+    assert plan() is None
+    change()
+    assert plan() == reason
+
+
 LISTED = " (its list of files)"
 # How a flow asks, with files of its own in `folder`: what is changed, and what the reason says after the folder.
 WAYS_TO_READ = {
