@@ -23,13 +23,13 @@ from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.config.secrets import known_mask, resolved
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import ConfigError, FlowFileError, ProjectError
+from ductaflow_runtime.errors.wording import type_name
 from ductaflow_runtime.execution.context import aside, current, current_tracker, in_kernel
 from ductaflow_runtime.execution.masking import refuse_secrets
 from ductaflow_runtime.execution.saved_results import clean_results, given_results
 from ductaflow_runtime.execution.saved_tables import shown, split_tables, store_tables
 from ductaflow_runtime.project import Project, find_root, path_text, set_import_path
 from ductaflow_runtime.runs.instance import as_name, check_name
-from ductaflow_runtime.wording import type_name
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import ProjectError
+from ductaflow_runtime.errors.wording import brief
 from ductaflow_runtime.files import relative_to_root
 from ductaflow_runtime.settings import Settings, load_settings
-from ductaflow_runtime.wording import brief
 
 HIDDEN = ".ductaflow"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a drive of Windows has one letter

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.errors import ProjectError
+from ductaflow_runtime.errors.wording import MOST, TOO_MANY_DIGITS, brief, not_utf8
 from ductaflow_runtime.memory import AMOUNT, read_amount
-from ductaflow_runtime.wording import TOO_MANY_DIGITS, brief, not_utf8
 
 ENGINES = ("fork", "spawn")
 UNKNOWN_KEYS = ("error", "warn", "ignore")
-MOST = 2**53
-"""More workers, retries or seconds than anybody means; a float holds every whole number up to it."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ MODULES = sorted(path for path in RUNTIME.rglob("*.py") if path.read_text(encodi
 
 # From the bottom up. A package imports from lower floors only, at any time: at import, inside a function, for types.
 FLOORS = [
-    {"errors", "files", "memory", "wording"},
+    {"errors", "files", "memory"},
     {"config", "kernel", "settings", "terminal"},
     {"project", "tables"},
     {"parameters", "runs"},

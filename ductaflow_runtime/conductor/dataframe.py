@@ -16,6 +16,7 @@ from ductaflow_runtime.config.dotted import nest
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
 from ductaflow_runtime.config.values import MOST_DEEP, Config, Json, digest, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import brief, type_name
 from ductaflow_runtime.parameters.check import ADVICE, LABELS
 from ductaflow_runtime.parameters.expected import Expected
 from ductaflow_runtime.parameters.gate import Finding, blank_cells, examine_columns, warn
@@ -23,7 +24,6 @@ from ductaflow_runtime.runs.instance import as_name, folded, name_problem
 from ductaflow_runtime.runs.previous import former_result_names
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.tables.frames import way_to_pandas
-from ductaflow_runtime.wording import brief, type_name
 
 NAME = "instance_name"
 OURS = ("status", "reason", "duration_s", "directory", "error")

@@ -7,8 +7,8 @@ from typing import Literal
 
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import brief
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.wording import brief
 
 OnError = Literal["raise", "continue", "stop"] | int
 USUAL = 20

@@ -16,6 +16,7 @@ from ductaflow_runtime.config.files import read_config_file
 from ductaflow_runtime.config.secrets import plain_secrets, shape_problems
 from ductaflow_runtime.config.values import Config, date_keys, to_config, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import MOST, brief
 from ductaflow_runtime.flow.analysis import analyse, find_flow
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.notebook import read_bytes
@@ -25,11 +26,9 @@ from ductaflow_runtime.parameters.gate import admit
 from ductaflow_runtime.parameters.languages import PYTHON
 from ductaflow_runtime.project import Project, places_of
 from ductaflow_runtime.runs.instance import Instance, as_name, check_name, default_name
-from ductaflow_runtime.settings import MOST
 from ductaflow_runtime.staleness.awaited import Awaited
 from ductaflow_runtime.staleness.decision import Plan, decide
 from ductaflow_runtime.staleness.present import Present
-from ductaflow_runtime.wording import brief
 
 if TYPE_CHECKING:
     import pandas as pd

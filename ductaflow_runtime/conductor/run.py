@@ -24,13 +24,13 @@ from ductaflow_runtime.conductor.resting import Resting
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
 from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError
+from ductaflow_runtime.errors.wording import brief
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.control import remember_control
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.terminal import say
-from ductaflow_runtime.wording import brief
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

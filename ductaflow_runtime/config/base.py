@@ -14,7 +14,7 @@ from typing import Final
 from ductaflow_runtime.config.secrets import KEY, is_secret
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.wording import brief
+from ductaflow_runtime.errors.wording import brief
 
 
 class Absent(Enum):

@@ -18,7 +18,7 @@ from typing import Any
 from ductaflow_runtime.config.texts import parse_config, read_config, text_of
 from ductaflow_runtime.config.values import TOO_FINE, Config, to_config
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.wording import TOO_MANY_DIGITS
+from ductaflow_runtime.errors.wording import TOO_MANY_DIGITS
 
 # Texts and comments, and, outside of them, times that `tomllib` cuts off at microseconds.
 _TOML = re.compile(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ductaflow_runtime.config.values import SECRET_KEY, TOO_DEEP, Config, Json, to_config
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.wording import TOO_MANY_DIGITS, not_utf8, shorten_text
+from ductaflow_runtime.errors.wording import TOO_MANY_DIGITS, not_utf8, shorten_text
 
 
 def read_config(path: Path) -> Config:

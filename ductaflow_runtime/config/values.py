@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.wording import (
+from ductaflow_runtime.errors.wording import (
     TOO_MANY_DIGITS,
     brief,
     is_too_long,

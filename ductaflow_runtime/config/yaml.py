@@ -16,7 +16,7 @@ from yaml.reader import ReaderError
 
 from ductaflow_runtime.config.values import MOST_DEEP, TOO_FINE
 from ductaflow_runtime.errors import ConfigError
-from ductaflow_runtime.wording import MOST_DIGITS, TOO_MANY_DIGITS
+from ductaflow_runtime.errors.wording import MOST_DIGITS, TOO_MANY_DIGITS
 
 _TAG = "tag:yaml.org,2002:"
 _MOST = 200_000

@@ -9,8 +9,8 @@ from typing import Any
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.values import Config, Json, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import type_name
 from ductaflow_runtime.files import read_json
-from ductaflow_runtime.wording import type_name
 
 RESULTS_NAME = "results.json"
 _REFUSED = "save_results cannot store:"

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import type_name
 from ductaflow_runtime.runs.instance import folded, name_problem
 from ductaflow_runtime.tables.files import TableFile, to_file
 from ductaflow_runtime.tables.frames import is_frame, table_of, way_to_pandas
-from ductaflow_runtime.wording import type_name
 
 if TYPE_CHECKING:
     from ductaflow_runtime.execution.running import Execution

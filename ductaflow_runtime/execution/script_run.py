@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ductaflow_runtime.config.secrets import MaskedStreams, known_mask
 from ductaflow_runtime.config.values import Config, texts_in
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, shown
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.elsewhere import warn_of_patterns
@@ -38,7 +38,6 @@ from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
-from ductaflow_runtime.terminal import say
 
 _MOST_RESULTS = 5
 _LONGEST = 60
@@ -156,7 +155,8 @@ class ScriptRun:
         concluded = Conclusion(status, error, self.warned.count, results, seen, made, tables, usage)
         record = self.entry.close(concluded)
         if record.status is Status.DONE:  # else the error is the last word
-            say(last_line(record))
+            with contextlib.suppress(OSError, ValueError):  # nobody reads the terminal any more
+                print(shown(last_line(record)), file=sys.stderr)  # noqa: T201
 
     def _take(self, name: str, text: str, at_once: bool) -> None:
         """Output goes to the log, and on to where it went before, without secrets."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ductaflow_runtime.errors import FlowFileError
-from ductaflow_runtime.wording import not_utf8
+from ductaflow_runtime.errors.wording import not_utf8
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

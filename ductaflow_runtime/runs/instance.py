@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.values import Config, digest, to_json
 from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import brief, is_too_long, type_name
 from ductaflow_runtime.project import HIDDEN as HIDDEN
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.wording import brief, is_too_long, type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from ductaflow_runtime.wording import type_name
+from ductaflow_runtime.errors.wording import type_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,9 @@ TOO_MANY_DIGITS = f"a whole number of more than {MOST_DIGITS} digits; give it as
 _TOO_LONG = 10**MOST_DIGITS
 """Python neither writes nor reads a longer whole number as text, unless told to."""
 
+MOST = 2**53
+"""More workers, retries or seconds than anybody means; a float holds every whole number up to it."""
+
 _LIST = "give a list: list(...)"
 _WAYS = {
     "dict": "make it a plain dict: dict(...)",
