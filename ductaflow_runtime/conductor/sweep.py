@@ -17,7 +17,6 @@ from queue import Empty, SimpleQueue
 from ductaflow_runtime.conductor.giving_up import Patience
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
-from ductaflow_runtime.errors import WorkerError
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
@@ -190,10 +189,7 @@ class Window:
             future = self.executor.submit(run_job, job)
         except Exception as error:
             if not self._begun:
-                told = f"{type(error).__name__}: {error}"
-                raise WorkerError(
-                    f"the executor takes no work ({told}); give one that has not been shut down"
-                ) from error
+                raise
             future = Future()  # an executor that breaks on the way costs rows, as if it had broken while it had them
             future.set_exception(error)
         self._begun = True
