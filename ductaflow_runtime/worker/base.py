@@ -21,14 +21,13 @@ from typing import Any
 
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.shared import RefusedError, execute_shared
-from ductaflow_runtime.worker.child import inherit_orphans, leave
 from ductaflow_runtime.worker.commands import END, Commands
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import NOTE, UnfitError
 from ductaflow_runtime.worker.server import Server
 from ductaflow_runtime.worker.supervise import end_children
-from ductaflow_runtime.worker.watcher import ending_with
+from ductaflow_runtime.worker.watcher import ending_with, inherit_orphans, leave
 
 _PIPES = 3  # commands, replies, and what a worker complains of
 

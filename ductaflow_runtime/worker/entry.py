@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.worker.base import Base
-from ductaflow_runtime.worker.child import Child, inherit_orphans, leave, run_child
-from ductaflow_runtime.worker.commands import Commands, open_parent
+from ductaflow_runtime.worker.child import Child, run_child
+from ductaflow_runtime.worker.commands import Commands
 from ductaflow_runtime.worker.preload import Preloader, preload_runtime
 from ductaflow_runtime.worker.process import NOTE
 from ductaflow_runtime.worker.server import Server
-from ductaflow_runtime.worker.watcher import ending_with
+from ductaflow_runtime.worker.watcher import ending_with, inherit_orphans, leave, open_owner
 
 
 def main(arguments: list[str]) -> None:
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     os.dup2(2, 1)  # what an import prints must not end up among the replies
     _ignore_interrupts()
     _hear_of_children()
-    parent = open_parent()
+    parent = open_owner(scratch)
     with ending_with(parent, scratch, [commands, replies]):
         preload_runtime()
     with contextlib.suppress(SystemExit):

@@ -1,16 +1,37 @@
-"""A process that hears nothing while it imports or computes ends all the same when the one ends that it works for."""
+"""What binds a process to the one that it works for, also while it hears nothing because it imports or computes.
+
+Imports nothing of ours: a process watches from its beginning on.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import shutil
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ductaflow_runtime.worker.child import die_with_parent, leave
+# Taken before a flow can put something else in its place: a child that came back would go on as its worker.
+leave = os._exit
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def open_owner(scratch: Path) -> int | None:
+    """A descriptor that tells when the process ends whose scratch folder this is; `None` where the system has none.
+
+    If that process has ended already, this one ends, too.
+    """
+    try:
+        return os.pidfd_open(int(scratch.name.split("-")[2]))
+    except ProcessLookupError:
+        shutil.rmtree(scratch, ignore_errors=True)
+        leave(0)
+    except (OSError, AttributeError):
+        return None
 
 
 @contextlib.contextmanager
@@ -43,3 +64,19 @@ def ending_with(parent: int | None, scratch: Path, unused: Iterable[int] = ()) -
         with contextlib.suppress(OSError):
             os.kill(watcher, signal.SIGKILL)
             os.waitpid(watcher, 0)
+
+
+def die_with_parent() -> None:
+    """A killed worker cannot end its child, so the system does (Linux)."""
+    _prctl(_PR_SET_PDEATHSIG, 9)
+
+
+def inherit_orphans() -> None:
+    """What a child started and left behind becomes this worker's own child, which can end it (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -159,6 +160,19 @@ def test_a_worker_that_settles_elsewhere_is_let(
         for process in marked.values():
             process.kill()
             process.wait()
+
+
+def test_a_process_that_begins_after_its_conductor_has_ended(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
+    """It was about to begin when the conductor was killed: it ends at once, with its folder."""
+    folder = temporary / f"{owner(ended)}a"
+    folder.mkdir()
+    ended.kill()
+    ended.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-P", "-m", "ductaflow_runtime.worker", "--base", folder]
+        subprocess.run(command, stdin=theirs, timeout=LAST_CHANCE_S, check=True)
+    assert not folder.exists()
 
 
 FLOW = """
