@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -166,3 +167,12 @@ def test_what_a_shared_cell_saves_is_measured() -> None:
     found = measure("shared", 2, rows=10_000_000)
     assert found["megabytes"] < 60
     assert found["seconds"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="what belongs to a trial is told by /proc")
+def test_a_killed_sweep_is_tried() -> None:
+    """A case of the faults is tried as often as asked for, and nothing is found in it that must not be."""
+    command = [sys.executable, "-m", "benchmarks.faults", "all of them together, SIGKILL", "--trials", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^\| all of them together, SIGKILL \| 2 \|( 0 \|)+$", done.stdout, re.MULTILINE), done.stderr
