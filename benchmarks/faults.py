@@ -151,6 +151,7 @@ LONG_PAGE = """
 ## One conductor of many instances
 
 A flow that prints one line, on two workers; handles, threads and private memory of all processes of a kind together.
+The conductor keeps the frame of all rows, and makes the page of results at the end.
 
 {table}
 """
