@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from benchmarks.contenders import CONTENDERS
+from benchmarks.fault_kills import KILLS
+from benchmarks.fault_sweeps import TOGETHER
 from benchmarks.flows import make_project
 from benchmarks.promises import PROMISES, Measurement
 from benchmarks.report import write_report
@@ -166,3 +169,24 @@ def test_what_a_shared_cell_saves_is_measured() -> None:
     found = measure("shared", 2, rows=10_000_000)
     assert found["megabytes"] < 60
     assert found["seconds"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="what belongs to a trial is told by /proc")
+def test_a_killed_sweep_is_tried() -> None:
+    """A case of the faults is tried as often as asked for, and nothing is found in it that must not be."""
+    command = [sys.executable, "-m", "benchmarks.faults", "all of them together, SIGKILL", "--trials", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^\| all of them together, SIGKILL \| 2 \|( 0 \|)+$", done.stdout, re.MULTILINE), done.stderr
+
+
+def test_the_faults_told_are_those_that_were_tried() -> None:
+    """docs/faults.md says how many trials there were, as the committed table does, which has found nothing."""
+    page = (ROOT / "benchmarks" / "FAULTS.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- faults -->")[2].partition("<!-- end of faults -->")[0]
+    rows = re.findall(r"^\| (.+?) \| (\d+) \|((?: \d+ \|)+)$", table, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [*KILLS, *TOGETHER]
+    assert {number for _, _, numbers in rows for number in re.findall(r"\d+", numbers)} == {"0"}
+    trials = sum(int(number) for _, number, _ in rows)
+    told = " ".join((ROOT / "docs" / "faults.md").read_text(encoding="utf-8").split())
+    assert f"In {trials} trials nothing of the kind was found" in told

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 
-from ductaflow_runtime.worker.entry import main
+from ductaflow_runtime.worker.watcher import ending_with, open_owner
+
+scratch = Path(sys.argv[-1])
+with contextlib.nullcontext() if "--child" in sys.argv else ending_with(open_owner(scratch), scratch):
+    from ductaflow_runtime.worker.entry import main
 
 main(sys.argv[1:])

@@ -13,23 +13,21 @@ import json
 import os
 import select
 import shutil
-import signal
 import socket
 import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.shared import RefusedError, execute_shared
-from ductaflow_runtime.worker.child import die_with_parent, inherit_orphans, leave
-from ductaflow_runtime.worker.commands import END, Commands, open_parent
+from ductaflow_runtime.worker.commands import END, Commands
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import NOTE, UnfitError
 from ductaflow_runtime.worker.server import Server
 from ductaflow_runtime.worker.supervise import end_children
+from ductaflow_runtime.worker.watcher import ending_with, inherit_orphans, leave
 
 _PIPES = 3  # commands, replies, and what a worker complains of
 
@@ -37,13 +35,14 @@ _PIPES = 3  # commands, replies, and what a worker complains of
 class Base:
     """A base at work: the socket to the conductor, its scratch folder, and what it has imported."""
 
-    def __init__(self, scratch: Path, descriptor: int) -> None:
+    def __init__(self, scratch: Path, descriptor: int, parent: int | None) -> None:
         self._scratch = scratch
         self._channel = socket.socket(fileno=descriptor)
-        self._parent = open_parent()
+        self._parent = parent
         self._preloader = Preloader(scratch / NOTE)
         self._needs: dict[str, Any] | None = None  # what the shared cells depend on, once they are executed
         self._workers: set[int] = set()
+        self._is_warm = False
 
     def run(self) -> None:
         """One request after the other, until the conductor is gone."""
@@ -78,7 +77,9 @@ class Base:
         """A worker that starts with all that this process has imported."""
         job = Job(**request["job"])
         try:
-            self._preloader.warm_up(job)
+            with contextlib.nullcontext() if self._is_warm else self._ending_with_conductor():
+                self._preloader.warm_up(job)
+            self._is_warm = True
             if job.shared and self._needs is None:
                 self._execute_shared(job)
         except UnfitError as error:
@@ -121,28 +122,9 @@ class Base:
         self._preloader.keep_loaded()
         self._needs = needs
 
-    @contextlib.contextmanager
-    def _ending_with_conductor(self) -> Iterator[None]:
-        """While this process hears nothing, whatever it computes: another one ends it if the conductor is gone."""
-        base = os.getpid()
-        watcher = os.fork()
-        if not watcher:
-            try:
-                self._channel.close()
-                die_with_parent()
-                if self._parent is not None and os.getppid() == base:
-                    select.select([self._parent], [], [])
-                    os.kill(base, signal.SIGSTOP)  # it writes no more, and takes this process along when it ends
-                    shutil.rmtree(self._scratch, ignore_errors=True)
-                    os.kill(base, signal.SIGKILL)
-            finally:
-                leave(0)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                os.kill(watcher, signal.SIGKILL)
-                os.waitpid(watcher, 0)
+    def _ending_with_conductor(self) -> contextlib.AbstractContextManager[None]:
+        """While this process hears nothing, whatever it computes."""
+        return ending_with(self._parent, self._scratch, [self._channel.fileno()])
 
     def _become_worker(self, scratch: Path, commands: int, replies: int, complaints: int) -> None:
         """The worker's whole life; it never returns."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import gc
 import json
@@ -27,10 +26,7 @@ from ductaflow_runtime.staleness.imports import imported_since
 from ductaflow_runtime.worker.journal import FILE_NAME, JournalWriter
 from ductaflow_runtime.worker.learning import imported_by_packages
 from ductaflow_runtime.worker.supervise import Process
-
-# Taken before a flow can put something else in its place: a child that came back would go on as its worker.
-leave = os._exit
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+from ductaflow_runtime.worker.watcher import die_with_parent, leave
 
 
 @dataclass(frozen=True)
@@ -121,19 +117,3 @@ def run_child(child: Child, inherited: int = 0) -> None:
 def _poll_forked(pid: int) -> int | None:
     ended, status = os.waitpid(pid, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended == pid else None
-
-
-def die_with_parent() -> None:
-    """A killed worker cannot end its child, so the system does (Linux)."""
-    _prctl(_PR_SET_PDEATHSIG, 9)
-
-
-def inherit_orphans() -> None:
-    """What a child started and left behind becomes this worker's own child, which can end it (Linux)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 from collections.abc import Iterable
@@ -11,13 +10,6 @@ from ductaflow_runtime.runs.claim import HEARTBEAT_S
 
 INTERRUPT = "interrupt"
 END = "end"  # said as well as shown by the end of the pipe, which a process that the parent forked may keep open
-
-
-def open_parent() -> int | None:
-    """A descriptor that tells when this process's parent ends; `None` where the system has none to give."""
-    with contextlib.suppress(OSError, AttributeError):
-        return os.pidfd_open(os.getppid())
-    return None
 
 
 class Commands:

@@ -162,9 +162,11 @@ def _have_done(job: Job, worker: Worker) -> Record:
     try:
         reply = worker.run(job)
     except BrokenOffError as error:
-        if not worker.has_begun():
+        told = WorkerError(mask_of(job.config).text(str(error)))
+        record = _without_worker(job, worker, told) if worker.has_begun() else None
+        if record is None:
             raise
-        return _without_worker(job, worker, WorkerError(mask_of(job.config).text(str(error))))
+        return record
     return _record_of(job, reply)
 
 
@@ -181,8 +183,8 @@ def _record_of(job: Job, reply: dict[str, Any]) -> Record:
     return record.but(skipped="up to date" in reply)
 
 
-def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
-    """The worker itself died, and with it perhaps the record of what it was doing."""
+def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record | None:
+    """The worker itself died, and with it perhaps the record of what it was doing; `None` if no flow had begun."""
     from ductaflow_runtime.execution.entry import Conclusion
     from ductaflow_runtime.worker.crash import settle
     from ductaflow_runtime.worker.journal import read_journal
@@ -196,5 +198,7 @@ def _without_worker(job: Job, worker: Worker, error: WorkerError) -> Record:
         while not is_free(job.instance.directory) and time.monotonic() < until:
             time.sleep(_LOOK_S)
     if told.started is None or not settle(job, told, str(error), {}, Conclusion(Status.FAILED, lost(str(error)))):
+        if told.foreign is None:
+            return None  # and the record is an earlier one's: the row may not say other than that
         raise error
     return _record_of(job, {})

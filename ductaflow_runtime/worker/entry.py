@@ -11,11 +11,12 @@ from pathlib import Path
 
 from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.worker.base import Base
-from ductaflow_runtime.worker.child import Child, inherit_orphans, leave, run_child
-from ductaflow_runtime.worker.commands import Commands, open_parent
+from ductaflow_runtime.worker.child import Child, run_child
+from ductaflow_runtime.worker.commands import Commands
 from ductaflow_runtime.worker.preload import Preloader, preload_runtime
 from ductaflow_runtime.worker.process import NOTE
 from ductaflow_runtime.worker.server import Server
+from ductaflow_runtime.worker.watcher import ending_with, inherit_orphans, leave, open_owner
 
 
 def main(arguments: list[str]) -> None:
@@ -32,20 +33,22 @@ def main(arguments: list[str]) -> None:
     os.dup2(2, 1)  # what an import prints must not end up among the replies
     _ignore_interrupts()
     _hear_of_children()
-    preload_runtime()
+    parent = open_owner(scratch)
+    with ending_with(parent, scratch, [commands, replies]):
+        preload_runtime()
     with contextlib.suppress(SystemExit):
-        _serve(role, scratch, commands, replies)
+        _serve(role, scratch, commands, replies, parent)
     leave(0)  # what packages and shared cells registered for the end is the instances'
 
 
-def _serve(role: str, scratch: Path, commands: int, replies: int) -> None:
+def _serve(role: str, scratch: Path, commands: int, replies: int, parent: int | None) -> None:
     try:
         if role == "--base":
             os.close(replies)
-            Base(scratch, commands).run()
+            Base(scratch, commands, parent).run()
         else:
             inherit_orphans()
-            Server(scratch, Commands(commands, open_parent()), replies, Preloader(scratch / NOTE)).run()
+            Server(scratch, Commands(commands, parent), replies, Preloader(scratch / NOTE)).run()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
 

@@ -45,13 +45,23 @@ def clear_leftovers() -> None:
     if not folders:
         return  # and so nobody was killed with his workers: looking at all processes would take a while
     at_work = {_owner_of(folder.name) for folder in folders if _has_worker(folder)}
-    for owner, pid in _marked_processes():
-        if not _lives(*owner) and owner not in at_work:
+    # Only of those with a folder here: what has its folders elsewhere may have a worker there that settles.
+    ended = {_owner_of(folder.name) for folder in folders} - at_work
+    for name, pid in _marked_processes():
+        if _owner_of(name) in ended:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
     for folder in folders:
-        if _owner_of(folder.name) not in at_work:
+        if _owner_of(folder.name) in ended:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def end_started_with(scratch: Path) -> None:
+    """End what was started with a scratch folder, after the process that should have seen to it was killed (Linux)."""
+    for name, pid in _marked_processes():
+        if name == scratch.name:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @functools.cache
@@ -124,12 +134,12 @@ def _has_worker(folder: Path) -> bool:
     return _lives(int(pid), since)
 
 
-def _marked_processes() -> Iterator[tuple[tuple[int, str], int]]:
-    """Processes of this user that descend from one with a scratch folder: whose that is, and their id."""
+def _marked_processes() -> Iterator[tuple[str, int]]:
+    """Processes of this user that descend from one with a scratch folder: the folder's name, and their id."""
     mark = f"{OWNER}=".encode()
     for name in os.listdir(_PROC) if _PROC.is_dir() else ():
         if name.isdigit() and _is_mine(_PROC / name):
             with contextlib.suppress(OSError):
                 given = (_PROC / name / "environ").read_bytes().split(b"\0")
                 for told in (each for each in given if each.startswith(mark)):
-                    yield _owner_of(told[len(mark) :].decode("ascii", "replace")), int(name)
+                    yield told[len(mark) :].decode("ascii", "replace"), int(name)

@@ -21,7 +21,7 @@ from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, describe_exit
 from ductaflow_runtime.worker.commands import END, INTERRUPT
 from ductaflow_runtime.worker.journal import FILE_NAME
-from ductaflow_runtime.worker.leftovers import OWNER, make_scratch
+from ductaflow_runtime.worker.leftovers import OWNER, end_started_with, make_scratch
 
 NOTE = "importing"  # in a worker's scratch folder, what it imports at this moment
 _THREAD_VARIABLES = (
@@ -136,7 +136,9 @@ class Worker:
         except OSError:
             line = b""
         if not line:
-            raise self._traces.of_end(self._life.wait())
+            code = self._life.wait()
+            end_started_with(self._traces.scratch)
+            raise self._traces.of_end(code)
         reply: dict[str, Any] = json.loads(line)
         if "unfit" in reply:
             raise UnfitError(**reply["unfit"])

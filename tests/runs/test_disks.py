@@ -109,6 +109,49 @@ def test_nowhere_to_write_but_the_project(project: Project) -> None:
     assert {row["status"] for row in rows.values()} == {"done"}
 
 
+@pytest.mark.slow
+def test_a_machine_that_speaks_no_language(project: Project) -> None:
+    """With `LANG=C`, names and texts in any script are what they are elsewhere: nothing is executed again."""
+    project.flow(
+        """
+        import ductaflow
+        print("Zürich 東京")
+        open("größe.txt", "w", encoding="utf-8").write("größe")
+        ductaflow.save_results(where=f"Zürich {config['n']}")
+        """
+    )
+    script = project.write("conductor.py", CONDUCTOR.replace('"a"', '"Zürich"').replace('"b"', '"東京"'))
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHON"))}
+    told = []
+    for language in ("C", "C.UTF-8"):
+        done = subprocess.run(
+            [sys.executable, script], env={**plain, "LANG": language}, capture_output=True, text=True,
+            timeout=LAST_CHANCE_S, check=True,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr
+        told.append({row["instance_name"]: row["status"] for row in json.loads(done.stdout)})
+    assert told == [dict.fromkeys(("Zürich", "東京", "c"), status) for status in ("done", "up to date")]
+    assert "Zürich 東京" in (project.root / "runs/step/東京/run.log").read_text(encoding="utf-8")
+    assert list(project.record("step", "Zürich")["outputs"]) == ["größe.txt"]
+    assert load_results("step")["result.where"].tolist() == ["Zürich 1", "Zürich 3", "Zürich 2"]
+
+
+@pytest.mark.slow
+def test_without_shared_memory(project: Project) -> None:
+    """Where nothing can be put into `/dev/shm`, all rows are executed."""
+    apart = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "bash", "-c"]
+    hidden = "mount -t tmpfs -o ro,size=4k none /dev/shm"
+    if shutil.which("unshare") is None or subprocess.run([*apart, hidden], capture_output=True).returncode:
+        pytest.skip("may not take the system's folder away from one process")
+    project.flow("import os\nassert not os.access('/dev/shm', os.W_OK)\nprint(config['n'])")
+    script = project.write("conductor.py", CONDUCTOR)
+    told = subprocess.run(
+        [*apart, f"{hidden} && exec {sys.executable} {script}"], capture_output=True, text=True,
+        timeout=LAST_CHANCE_S, check=True,
+    )  # fmt: skip
+    assert [(row["status"], row["error"]) for row in json.loads(told.stdout)] == [("done", None)] * 3
+
+
 @pytest.mark.parametrize("limit", [64, 24])
 def test_few_file_handles(project: Project, limit: int) -> None:
     """With 64 handles, and with fewer, all rows are executed."""

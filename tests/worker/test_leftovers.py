@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ductaflow_runtime.runs.claim import born
 from ductaflow_runtime.worker.leftovers import OWNER, clear_leftovers, make_scratch
+from ductaflow_runtime.worker.process import NOTE
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
@@ -131,6 +134,47 @@ def test_processes_of_the_dead_only(temporary: Path, ended: subprocess.Popen[byt
             each.wait()
 
 
+def test_a_worker_that_settles_elsewhere_is_let(
+    temporary: Path, tmp_path: Path, ended: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is in another temporary directory: whoever begins in this one knows nothing of it."""
+    other = subprocess.Popen(["sleep", "600"])
+    here = tmp_path / "here"
+    names = {temporary: f"{owner(ended)}a", here: f"{owner(other)}a"}
+    marked = {}
+    for folder, name in names.items():
+        (folder / name).mkdir(parents=True)
+        marked[folder] = subprocess.Popen(["sleep", "600"], env={**os.environ, OWNER: name})
+    try:
+        for each in (ended, other):
+            each.kill()
+            each.wait()
+        monkeypatch.setattr("tempfile.tempdir", str(here))
+        clear_leftovers()
+        assert marked[here].wait(LAST_CHANCE_S) == -signal.SIGKILL
+        with pytest.raises(subprocess.TimeoutExpired):
+            marked[temporary].wait(0.5)
+        assert (temporary / names[temporary]).is_dir()
+        assert not (here / names[here]).exists()
+    finally:
+        for process in marked.values():
+            process.kill()
+            process.wait()
+
+
+def test_a_process_that_begins_after_its_conductor_has_ended(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
+    """It was about to begin when the conductor was killed: it ends at once, with its folder."""
+    folder = temporary / f"{owner(ended)}a"
+    folder.mkdir()
+    ended.kill()
+    ended.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-P", "-m", "ductaflow_runtime.worker", "--base", folder]
+        subprocess.run(command, stdin=theirs, timeout=LAST_CHANCE_S, check=True)
+    assert not folder.exists()
+
+
 FLOW = """
 import subprocess, sys, time
 text = "import time; time.sleep(600)"
@@ -175,8 +219,9 @@ def test_all_killed_at_once(begun: tuple[subprocess.Popen[bytes], str], temporar
 
 
 @pytest.mark.slow
+@pytest.mark.engines("fork", "spawn")
 def test_workers_killed(begun: tuple[subprocess.Popen[bytes], str], project: Project) -> None:
-    """The base process inherits what the instances of a killed worker had set free, and ends it."""
+    """What the instances of a killed worker had set free is ended: by the base, or where there is none by its mark."""
     conductor, mark = begun
     children = [project.record("step", name)["environment"]["pid"] for name in ("x", "y")]
     for pid in children:
@@ -185,3 +230,26 @@ def test_workers_killed(begun: tuple[subprocess.Popen[bytes], str], project: Pro
     wait_for(lambda: not started_by_flow(mark))
     assert conductor.wait(LAST_CHANCE_S) == 1
     assert [project.record("step", name)["status"] for name in ("x", "y")] == ["failed", "failed"]
+
+
+@pytest.mark.usefixtures("steady_packages")
+@pytest.mark.engines("fork", "spawn")
+def test_a_conductor_that_is_killed_during_an_import(
+    project: Project, temporary: Path, install: Callable[..., str]
+) -> None:
+    """What imports ahead, or in an instance, ends with it, however long the import would take."""
+    note = project.root / "importing"
+    name = install(
+        f"import os, time\nopen({str(note) + '~'!r}, 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(note) + '~'!r}, {str(note)!r})\ntime.sleep(50)\n"
+    )
+    project.flow(f"import {name}\nprint(config['n'])")
+    script = project.write("conductor.py", CONDUCTOR)
+    conductor = subprocess.Popen([sys.executable, script], cwd=project.root, stderr=subprocess.DEVNULL)
+    wait_for(lambda: note.exists() or conductor.poll() is not None)
+    importing, began = int(note.read_text()), time.monotonic()
+    conductor.kill()
+    conductor.wait()
+    wait_for(lambda: not is_running(importing))
+    assert time.monotonic() - began < 25, "the import came to its end"
+    assert not [each for each in temporary.glob("ductaflow-*") if (each / NOTE).exists()]
