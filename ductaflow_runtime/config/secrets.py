@@ -139,6 +139,13 @@ class Mask:
         """The text with `***` for each secret."""
         return self._pattern.sub(MASK, text)
 
+    def rest(self, text: str) -> str:
+        """The same of a text that may go on within a secret, whose beginning came before it."""
+        shown = text.lstrip("\ufffd")  # the rest of a character that was cut in two
+        endings = (form[at:] for form in self._forms for at in range(len(form)))
+        ending = max((one for one in endings if shown.startswith(one)), key=len, default="")
+        return MASK + self.text(shown[len(ending) :]) if ending else self.text(text)
+
     def value(self, value: Any) -> Any:
         """The same in all texts of a JSON value, keys included; pictures and the like are left as they are."""
         if isinstance(value, str):

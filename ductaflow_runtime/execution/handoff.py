@@ -1,7 +1,8 @@
 """How a Jupyter kernel that the runtime started is told what it executes, and how it tells what it saw.
 
 Told in an environment variable, and once more in a request before the first cell, for a flow may never call ductaflow.
-Answered in a file that is written anew after each cell and at the end. A kernel of another language or of an
+Answered after each cell, with the kernel's reply to it, for which no disk can be full; and in a file, for a kernel may
+die in its first cell, and a ductaflow 0.1.0 on either side knows only that. A kernel of another language or of an
 environment without ductaflow, which knows nothing of this, answers nothing.
 """
 
@@ -12,8 +13,9 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ductaflow_runtime.config.secrets import know
 from ductaflow_runtime.execution.elsewhere import warn_of_patterns
@@ -27,7 +29,7 @@ from ductaflow_runtime.staleness.tracking import Tracker
 
 # What a kernel that the runtime starts finds in its environment.
 HANDOFF = "DUCTAFLOW_EXECUTION"
-
+_SOURCE = "ductaflow"  # whose payload of a reply it is
 
 LOOK = """
 try:
@@ -69,13 +71,13 @@ def adopt(text: str) -> Execution:
         warn_of_patterns(execution, Path(told["flow"]))
     shell = sys.modules["IPython"].get_ipython()
     answer = Path(told["handoff"])
-    shell.events.register("post_run_cell", lambda _result: _answer(execution, answer))
-    atexit.register(_answer, execution, answer)  # threads are over then, which the last cell may have left
-    _answer(execution, answer)
+    shell.events.register("post_run_cell", lambda _result: _answer(execution, shell, answer))
+    atexit.register(_answer, execution, shell, answer)  # threads are over then, which the last cell may have left
+    _answer(execution, shell, answer)
     return execution
 
 
-def _answer(execution: Execution, answer: Path) -> None:
+def _answer(execution: Execution, shell: Any, answer: Path) -> None:
     modules = local_modules(str(execution.root))
     seen = {
         "results": execution.results,
@@ -85,23 +87,63 @@ def _answer(execution: Execution, answer: Path) -> None:
         "modules": sorted({*modules, *execution.tracker.sources}),
         "names": modules,
     }
+    text = json.dumps(seen)
+    shell.payload_manager.write_payload({"source": _SOURCE, "answer": text})
     with contextlib.suppress(OSError):
-        write_atomically(answer, json.dumps(seen))
+        write_atomically(answer, text)
 
 
-def take_answer(execution: Execution, answer: Path) -> dict[str, str] | None:
-    """Add what the kernel saw to `execution`; gives the project's modules that it imported: absolute path -> name.
+class Untold(Exception):  # noqa: N818 - the word in records
+    """A kernel that has answered after some cells did not after the last: nobody knows what that saved and read."""
 
-    `None` if the kernel did not look.
-    """
-    try:
-        seen = json.loads(answer.read_bytes())
-        answer.unlink()
-    except (OSError, ValueError):
-        return None
-    execution.results.update(seen["results"])
-    execution.tables.update(seen.get("tables", {}))
-    execution.warned.count += seen["warnings"]
-    execution.tracker.take_over(seen["seen"])
-    names = seen.get("names", {})  # not told by the ductaflow 0.1.0 of another environment
-    return {path: names.get(path, "") for path in seen["modules"]}
+
+class Answers:
+    """What a kernel answers, as its runtime hears it; `file` is the one that it may answer in."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._last: str | None = None
+        self._stopped = False
+        self._from_file()  # it was of an earlier execution
+
+    def hear(self, reply: Mapping[str, Any]) -> None:
+        """Take the answer that came with the reply to a cell."""
+        in_file = self._from_file()  # whatever it is: the next cell's must be another
+        told = [each["answer"] for each in reply.get("payload", ()) if each.get("source") == _SOURCE]
+        answer = told[-1] if told else in_file
+        self._stopped = answer is None and self._last is not None
+        self._last = self._last if answer is None else answer
+
+    def problem(self) -> Untold | None:
+        """What is wrong with results that are not known whole."""
+        if not self._stopped:
+            return None
+        return Untold(
+            "the kernel stopped telling what the flow saves and reads: has the flow removed IPython's callbacks? "
+            "If the kernel's environment has ductaflow 0.1.0, a full or emptied temporary directory does it, too: "
+            "update it there"
+        )
+
+    def take(self, execution: Execution) -> dict[str, str] | None:
+        """Add what the kernel saw to `execution`; gives the project's modules that it imported: absolute path -> name.
+
+        `None` if the kernel did not look.
+        """
+        answer = self._from_file() or self._last  # of a kernel that died in its first cell, none has been heard
+        if answer is None:
+            return None
+        seen = json.loads(answer)
+        execution.results.update(seen["results"])
+        execution.tables.update(seen.get("tables", {}))
+        execution.warned.count += seen["warnings"]
+        execution.tracker.take_over(seen["seen"])
+        names = seen.get("names", {})  # not told by the ductaflow 0.1.0 of another environment
+        return {path: names.get(path, "") for path in seen["modules"]}
+
+    def _from_file(self) -> str | None:
+        try:
+            text = self._file.read_text(encoding="utf-8")
+            self._file.unlink()
+        except (OSError, ValueError):
+            return None
+        return text

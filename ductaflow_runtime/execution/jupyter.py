@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,8 +16,8 @@ from traitlets import default
 
 from ductaflow_runtime.config.secrets import Mask, known_mask, secrets_in
 from ductaflow_runtime.execution.assignment import Assignment
-from ductaflow_runtime.execution.failure import Ran
-from ductaflow_runtime.execution.handoff import LOOK, take_answer, tell_kernel
+from ductaflow_runtime.execution.failure import Ran, forgive
+from ductaflow_runtime.execution.handoff import LOOK, Answers, tell_kernel
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.masking import mask_notebook
 from ductaflow_runtime.execution.running import Execution
@@ -78,8 +78,9 @@ class KernelRun:
     classes of its own, which note here what they see.
     """
 
-    def __init__(self, language: str, sockets: Path | None, mask: Mask) -> None:
+    def __init__(self, language: str, sockets: Path | None, mask: Mask, answers: Answers) -> None:
         self.language = language
+        self.answers = answers
         self.mask = mask
         self.sockets = sockets
         self.notebook: NotebookNode | None = None
@@ -125,6 +126,7 @@ class KernelRun:
 
     def look_at(self, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
         """End the flow after a cell that called `exit()`, was broken off or lost its shell; papermill would go on."""
+        self.answers.hear(execute_reply["content"])
         if any(payload.get("source") == "ask_exit" for payload in execute_reply["content"].get("payload", ())):
             raise Left
         if self.interrupted:
@@ -174,10 +176,11 @@ class NotedManager(AsyncKernelManager):
 def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, log: Log) -> Ran:
     """Execute on the kernel; raises papermill's error if the kernel never got the notebook."""
     answer = given.scratch / "kernel.json"
+    answers = Answers(answer)
     tell_kernel(execution, given.job.flow, answer, [name for _, name in secrets_in(given.job.config)])
     _make_importable(given.job)
     portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
-    run = KernelRun(flow.kernel.language, given.scratch if portless else None, known_mask())
+    run = KernelRun(flow.kernel.language, given.scratch if portless else None, known_mask(), answers)
     run.pass_on_interrupts()
     try:
         _execute_with_papermill(given.job, flow, run, log)
@@ -198,8 +201,9 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
         _mark_last_started(run.notebook)
     if isinstance(error, DeadKernelError):
         error = error if run.exit_code is None else Died(describe_exit(run.exit_code))
-    modules = take_answer(execution, answer)
-    return Ran(run.notebook, error, modules or {}, watched=modules is not None)
+    modules = answers.take(execution)
+    ran = forgive(Ran(run.notebook, error, modules or {}, watched=modules is not None))
+    return ran if ran.error is not None else replace(ran, error=answers.problem())
 
 
 def _execute_with_papermill(job: Job, flow: FlowOnKernel, run: KernelRun, log: Log) -> None:

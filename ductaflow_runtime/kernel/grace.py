@@ -43,12 +43,14 @@ class Wait:
             yield
             return
         usual, hook = signal.signal(signal.SIGALRM, self._look), sys.unraisablehook
+        mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])  # the flow may have blocked it
         signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
         try:
             with contextlib.suppress(_OverError):
                 yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             signal.signal(signal.SIGALRM, signal.SIG_DFL if usual is None else usual)
             sys.unraisablehook = hook
 

@@ -64,7 +64,7 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     assert error is not None
     log = Log(job.instance.directory / LOG_NAME)
     for name, text in unread.items():
-        log.feed(name, mask.text(text))
+        log.feed(name, mask.rest(text))  # its log may have held back how that began
     log.feed("stderr", f"ductaflow: {error.message}\n")
     log.close()
     notebook = told.notebook if told.notebook is not None else _left_by_kernel(left)

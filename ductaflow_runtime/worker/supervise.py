@@ -157,12 +157,16 @@ def _open_handle(pid: int) -> int | None:
 
 
 def signal_group(pid: int, number: int) -> None:
-    """Send a signal to all that a child has started and that has not left its group."""
-    with contextlib.suppress(OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(pid, number)
-        else:
+    """Send a signal to a child, and to all that it has started and that has not left its group."""
+    if not hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGTERM)
+        return
+    with contextlib.suppress(OSError):
+        os.killpg(pid, number)
+    with contextlib.suppress(OSError):
+        if os.getpgid(pid) != pid:  # it has joined another group, whose signals are not ours to send
+            os.kill(pid, number)
 
 
 def end_leftovers(pid: int) -> None:

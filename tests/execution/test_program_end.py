@@ -155,6 +155,15 @@ def test_no_grace_at_all(project: Project) -> None:
     assert "3 threads that the flow left are ended after 0 s: Thread-" in record.log.read_text()
 
 
+def test_a_flow_that_has_blocked_alarms(project: Project) -> None:
+    """Its threads are waited for no longer than others, and it is done."""
+    project.settings(grace=0.5)
+    project.flow(f"# %%\nimport signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\n{POLL}")
+    record = run_notebook("flow/step.py", {"threads": 1}, instance_name="x", timeout=60)
+    assert (record.status, record.warnings) == ("done", 1)
+    assert "1 thread that the flow left is ended after 0.5 s" in record.log.read_text()
+
+
 def test_a_thread_that_does_not_heed_its_end(project: Project) -> None:
     """One in a long call ends with the process; nobody waits for it."""
     project.settings(grace=0.2)

@@ -331,6 +331,31 @@ def test_a_killed_execution_leaves_no_secret(project: Project, whom: str) -> Non
     assert leaks(project.root / "runs", str(caught.value)) == []
 
 
+@pytest.mark.parametrize("at", [1, 7, len(TEXT.encode()) - 2])
+@pytest.mark.parametrize("name", ["token", "key"])
+def test_the_rest_of_a_secret_in_a_dead_process(project: Project, name: str, at: int) -> None:
+    """A process that dies while it prints one leaves no part that the worker finds of it: the log shows a mask."""
+    project.flow(
+        AS_CONFIG
+        + f"""
+# %%
+import os
+raw = {name}.encode()
+os.write(1, b"printed: " + raw[:{at}])
+print(end="", flush=True)
+os.write(1, raw[{at}:] + b" and more")
+os._exit(1)
+"""
+    )
+    with pytest.raises(FlowError) as caught:
+        run_notebook("flow/step.py", CONFIG, instance_name="one")
+    log = (caught.value.record.directory / "run.log").read_text()
+    assert leaks(project.root / "runs") == []
+    text = SECRETS["DF_TOKEN" if name == "token" else "DF_KEY"]
+    assert not any(text[start : start + 5] in log.partition("printed: ")[2] for start in range(at, len(text) - 5))
+    assert "*** and more" in log
+
+
 def test_what_a_kill_of_all_leaves_behind_has_no_secret(project: Project, tmp_path: Path) -> None:
     """Conductor, worker and child killed at once: neither `runs/` nor the temporary folder holds it."""
     project.flow(AS_CONFIG + CARELESS + SHOWN + "\nopen('begun', 'w').close()\nimport time\ntime.sleep(600)\n")

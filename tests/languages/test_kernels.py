@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ductaflow import plan_instances, run_instances, run_notebook
+from ductaflow import FlowError, plan_instances, run_instances, run_notebook
 from ductaflow_runtime.conductor.project_staleness import staleness_of
 from ductaflow_runtime.project import Project as Settled
 from tests.cli.test_commands import call
@@ -146,6 +146,42 @@ def test_a_kernel_of_another_python_goes_by_another_name(
     assert run_notebook("flow/step.py", {}, instance_name="x", kernel_name="python3").skipped
     (reason,) = plan_instances(pd.DataFrame({"instance_name": ["x"]}), "flow/step.py")["reason"]
     assert reason == f"kernel: python3 of {python} -> python3"
+
+
+SILENT = """
+# %%
+from ductaflow import save_results
+shell = get_ipython()
+{first}
+
+# %%
+save_results(n=config["n"])
+{then}
+"""
+IN_A_FILE = "shell.payload_manager.write_payload = lambda told: None"
+EMPTIED = """import os, shutil
+shutil.rmtree(os.path.dirname(__import__("json").loads(os.environ["DUCTAFLOW_EXECUTION"])["handoff"]))"""
+
+
+@pytest.mark.slow
+def test_a_kernel_that_answers_in_a_file_only(project: Project) -> None:
+    """One with an older ductaflow is heard too."""
+    project.flow(SILENT.format(first=IN_A_FILE, then=""))
+    record = run_notebook("flow/step.py", {"n": 4}, kernel_name=KERNEL)
+    assert (record.results, record.warnings) == ({"n": 4}, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("first", "then"), [("shell.events.callbacks['post_run_cell'].clear()", ""), (IN_A_FILE, EMPTIED)]
+)
+def test_a_kernel_that_stops_answering(project: Project, first: str, then: str) -> None:
+    """What it saved and read since is not known, so the instance is failed, and not done without it."""
+    project.flow(SILENT.format(first=first, then=then))
+    with pytest.raises(FlowError, match="the kernel stopped telling what the flow saves and reads"):
+        run_notebook("flow/step.py", {"n": 4}, instance_name="x", kernel_name=KERNEL)
+    record = project.record("step", "x")
+    assert (record["status"], record["error"]["type"]) == ("failed", "Untold")
 
 
 def install_kernel(folder: Path, name: str) -> None:

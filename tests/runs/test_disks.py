@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ductaflow import ProjectError, load_results, run_instances
+from ductaflow import ProjectError, load_results, plan_instances, run_instances
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S
 
@@ -162,25 +163,69 @@ def test_few_file_handles(project: Project, limit: int) -> None:
     assert [row["status"] for row in json.loads(told.stdout)] == ["done"] * 3
 
 
-@pytest.mark.engines("fork", "spawn")
-def test_a_flow_that_empties_the_temporary_directory(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was there of ours costs no instance."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    project.flow(
-        f"""
-        import os, shutil
-        for name in os.listdir({str(folder)!r}):
-            shutil.rmtree(os.path.join({str(folder)!r}, name), ignore_errors=True)
-        print(config["n"])
-        """
-    )
-    frame = run_instances(pd.DataFrame({"n": range(6)}), "flow/step.py", workers=2, on_error="continue")
-    assert frame["error"].tolist() == [None] * 6
+EMPTIES = """
+import os, shutil, tempfile
+for name in os.listdir(tempfile.gettempdir()):
+    path = os.path.join(tempfile.gettempdir(), name)
+    shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else os.unlink(path)
+"""
+FILLS = """
+import os, tempfile
+handle = os.open(os.path.join(tempfile.gettempdir(), "large"), os.O_CREAT | os.O_WRONLY)
+for size in (4096, 1):
+    try:
+        while os.write(handle, b"x" * size):
+            pass
+    except OSError:
+        pass
+"""
+READS = """
+# %%
+from ductaflow import project_path, save_results
+save_results(total=config["n"] + float(open(os.path.join(project_path("data"), "x" + ".csv")).read()))
+"""
+
+
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The temporary directory of a test alone; its name is short, for the sockets of kernels lie in it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr("tempfile.tempdir", None)
+        yield Path(folder)
+
+
+def is_right(project: Project, count: int) -> bool:
+    """Whether rows of such a flow have their results, and run again once their input has changed."""
+    project.write("data/x.csv", "5")
+    rows = pd.DataFrame({"n": range(count)})
+    frame = run_instances(rows, "flow/step.py", workers=2, on_error="continue")
+    assert frame["error"].tolist() == [None] * count
+    assert frame["result.total"].tolist() == [5.0 + n for n in range(count)]
+    project.write("data/x.csv", "50")
+    reasons = plan_instances(rows, "flow/step.py")["reason"].tolist()
+    return reasons == ["input: data/x.csv"] * count
+
+
+@pytest.mark.engines("fork", "spawn", "kernel")
+@pytest.mark.usefixtures("temporary")
+def test_a_flow_that_empties_the_temporary_directory(project: Project, engine: str) -> None:
+    """What was there of ours costs no instance, no result and no input."""
+    project.flow(f"# %%{EMPTIES}{READS}")
+    assert is_right(project, 1 if engine == "kernel" else 6)  # a kernel that begins needs its folder
+
+
+@pytest.mark.engines("kernel")
+def test_a_flow_that_fills_the_temporary_directory(project: Project, temporary: Path) -> None:
+    """What a kernel tells of results and inputs needs no room there."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", temporary], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("may not mount a disk")
+    try:
+        project.flow(f"# %%{FILLS}{READS}")
+        assert is_right(project, 1)
+    finally:
+        subprocess.run(["umount", "--lazy", temporary], check=True)
 
 
 def test_a_path_that_is_too_long(project: Project) -> None:

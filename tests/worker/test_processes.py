@@ -93,6 +93,34 @@ def test_a_flow_that_ignores_the_interrupt_is_killed(project: Project, engine: s
     assert not is_running(pid)
 
 
+# A process may join the group of the one that it descends from, and then gets no signal that goes to its own.
+ELSEWHERE = "# %%\nimport os, time\nos.setpgid(0, os.getpgid(os.getppid()))\nopen('here', 'w').close()\n"
+
+
+@pytest.mark.engines("fork", "spawn")
+@pytest.mark.parametrize("ignores", [False, True])
+def test_a_flow_that_joins_another_process_group_is_ended(project: Project, engine: str, ignores: bool) -> None:
+    """Its time limit holds, and the notebook shows where it was, unless it ignores the interrupt."""
+    how = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if ignores else ""
+    project.flow(f"{ELSEWHERE}{how}time.sleep(1000)\n")
+    run_out_of_time(project, engine, (project.root / "runs/step/x/here").is_file)
+    stored = project.record("step", "x")
+    assert (stored["error"]["type"], stored["error"]["cell"]) == ("Timeout", 3)
+    assert stored["duration_s"] < 1000
+
+
+def test_a_flow_of_another_process_group_ends_with_its_conductor(project: Project) -> None:
+    """Neither the worker nor the flow outlives a conductor that is ended."""
+    project.flow(f"{ELSEWHERE}open('pid', 'w').write(f'{{os.getpid()}} ')\ntime.sleep(1000)\n")
+    parent = start(project)
+    noted = project.root / "runs/step/x/pid"
+    wait_for(lambda: noted.is_file() and noted.read_text().endswith(" "), by=parent)
+    parent.terminate()
+    parent.wait()
+    wait_for(lambda: project.record("step", "x")["status"] == "interrupted")
+    assert not is_running(int(noted.read_text()))
+
+
 def is_running(pid: int) -> bool:
     """Whether a process is there and not a zombie."""
     try:
