@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ductaflow_runtime.config.values import Config, Json, to_json
-from ductaflow_runtime.parameters.scopes import pairs_of
+from ductaflow_runtime.parameters.scopes import called_name, pairs_of
 
 CONFIG = "config"
 _NO_VALUE = object()
+_DATES = frozenset(("date", "datetime", "Timestamp", "datetime64", "to_datetime"))
+_MAKE_DATES = frozenset(("today", "now", "fromisoformat", "strptime"))
 # Papermill itself reads parameters cells of Python only. `x <- 1  # why`, `const x = 1;  // why`, `x: int = 1`, `x=1`
 _FOREIGN = re.compile(
     r"^\s*(?:(?:let|var|val|const|local|int|double|string|bool)\s+)?\$?(?P<name>[^\W\d][\w.]*)\s*"
@@ -56,6 +58,21 @@ def default_values(cell: ast.Module) -> Config:
             if plain is not _NO_VALUE:
                 found[name] = plain
     return found
+
+
+def date_defaults(cell: ast.Module) -> tuple[str, ...]:
+    """The dotted names whose default is a date: `start = date(2023, 6, 1)`, `config = {"start": date(2023, 6, 1)}`."""
+    assigned = [pair for statement in cell.body for pair in _simple_assignments(statement)]
+    return tuple(dict.fromkeys(name for target, value in assigned for name in _dates_in(value, target)))
+
+
+def _dates_in(value: ast.expr, name: str) -> Iterator[str]:
+    for key, item in (_items(value) or {}).items():
+        yield from _dates_in(item, f"{name}.{key}")
+    if isinstance(value, ast.Call):
+        *above, last = called_name(value).split(".")
+        if last in _DATES or (last in _MAKE_DATES and not _DATES.isdisjoint(above[-1:])):
+            yield name
 
 
 def _simple_assignments(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:

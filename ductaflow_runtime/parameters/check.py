@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.parameters.cell import CONFIG
 from ductaflow_runtime.parameters.keys import FlowKeys
@@ -242,6 +243,17 @@ def type_warnings(defaults: Config, config: Config, above: str = "") -> list[str
         elif was != now:
             found.append(f"`{above}{key}` is {now} ({_short(value)}), its default is {was} ({_short(default)})")
     return found
+
+
+def date_warnings(dates: Collection[str], config: Config) -> list[str]:
+    """One line for each value that is given where the default is a date, which no config can hold."""
+    given = flatten(config) if dates else {}
+    found = ((key, given[key]) for key in dates if given.get(key) is not None)
+    return [
+        f"`{key}` is {_kind(value)} ({_short(value)}), its default is a date, and dates arrive as text: "
+        "have the default be text too, and make it a date below the parameters cell"
+        for key, value in found
+    ]
 
 
 def _kind(value: Json) -> str | None:

@@ -12,7 +12,7 @@ from ductaflow_runtime.config.secrets import KEY, with_stand_ins
 from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.parameters.arrival import hindrances
-from ductaflow_runtime.parameters.check import ADVICE, KeyProblem, shape_of, type_warnings
+from ductaflow_runtime.parameters.check import ADVICE, KeyProblem, date_warnings, shape_of, type_warnings
 from ductaflow_runtime.parameters.expected import Expected
 from ductaflow_runtime.parameters.inject import NAME, given_to
 from ductaflow_runtime.terminal import say
@@ -90,7 +90,7 @@ def _in_base(expected: Expected) -> Iterator[Finding]:
     that the flow reads are one line.
     """
     alone = replace(expected, base={}, in_doubt=expected.in_doubt or expected.keys.takes_config)
-    for text in type_warnings(alone.defaults, expected.base):
+    for text in (*type_warnings(alone.defaults, expected.base), *date_warnings(expected.keys.dates, expected.base)):
         yield Finding(f"base_config: {text}", False)
     unlike = []
     for finding, problem in _keys_told(alone, expected.base):
@@ -172,7 +172,7 @@ def nested(column: str, value: Json) -> Config:
 def _told(expected: Expected, config: Config) -> Iterator[tuple[Finding, str]]:
     """Each finding with the dotted key that it is about."""
     yield from ((finding, problem.key) for finding, problem in _keys_told(expected, config))
-    for text in type_warnings(expected.kinds, config):
+    for text in (*type_warnings(expected.kinds, config), *date_warnings(expected.keys.dates, config)):
         yield Finding(text, False), f"type of {text.split('`')[1]}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.parameters import arrival
 from ductaflow_runtime.parameters.arrival import Arrival, arrival_of
-from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, default_values, list_parameters
+from ductaflow_runtime.parameters.cell import CONFIG, assigned_names, date_defaults, default_values, list_parameters
 from ductaflow_runtime.parameters.fate import Below, PlacedCell
 from ductaflow_runtime.parameters.follow import follow
 from ductaflow_runtime.parameters.magics import open_magics
@@ -42,7 +42,7 @@ class FlowKeys:
     `has_cell` tells whether anything can be given to it, `takes_config` how: in `config`, or each as a variable.
     `is_python` is false for one in another language.
     `parameters` are the names in the parameters cell, `defaults` those of their values that are plain JSON (what
-    `config` is there, if it takes one).
+    `config` is there, if it takes one), `dates` the dotted keys whose default is a date.
     `free` are variables that the code reads and does not assign. `reads` are the paths of keys that the code reads;
     below the paths in `hidden` it may read others, for the reason given. `names` are all names and texts in the code;
     `imports` what it imports. `arrival` says what hinders values from arriving.
@@ -59,6 +59,7 @@ class FlowKeys:
     names: tuple[str, ...]
     imports: tuple[str, ...]
     arrival: Arrival = field(default_factory=Arrival)
+    dates: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The value as plain JSON, to be cached."""
@@ -83,6 +84,7 @@ def from_json(stored: dict[str, Any]) -> FlowKeys:
         names=tuple(stored["names"]),
         imports=tuple(stored["imports"]),
         arrival=arrival.from_json(stored["arrival"]),
+        dates=tuple(stored["dates"]),
     )
 
 
@@ -125,6 +127,7 @@ def analyse_keys(
         names=tuple(sorted(names)),
         imports=tuple(sorted({name for tree in code for name in imports_in(tree)})),
         arrival=_arrival(cells, place, [CONFIG] if takes_config else [*parameters, *free]) if has_cell else Arrival(),
+        dates=_dates(cells, takes_config),
     )
 
 
@@ -167,6 +170,14 @@ def _declared(cells: Sequence[CodeCell]) -> tuple[list[str], Config]:
     if cell.tree is None:
         return [parameter.name for parameter in list_parameters(cell.source, None)], {}
     return list(assigned_names(cell.tree)), default_values(cell.tree)
+
+
+def _dates(cells: Sequence[CodeCell], takes_config: bool) -> tuple[str, ...]:
+    """The keys, as they are given, of defaults that are dates."""
+    cell = next((cell for cell in cells if cell.is_parameters), None)
+    found = () if cell is None or cell.tree is None else date_defaults(cell.tree)
+    above = f"{CONFIG}." if takes_config else ""
+    return tuple(name.removeprefix(above) for name in found if name.startswith(above))
 
 
 def _outermost(hidden: dict[Part, str]) -> dict[Part, str]:

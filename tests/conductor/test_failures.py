@@ -8,6 +8,7 @@ import pytest
 from ductaflow import ConfigError, FlowError, InstancesFailed, load_results, run_instances, run_notebook
 from ductaflow_runtime.conductor.giving_up import Patience, patience_for
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.debug import make_debug_notebook
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.states import Status
@@ -208,3 +209,34 @@ def test_an_old_record_has_no_place(project: Project) -> None:
     del stored["error"]["place"]
     path.write_text(json.dumps(stored))
     assert load_results("step")["error"].tolist() == ["KeyError: 'toll' (cell 4)"]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_failures_end_with_the_line_that_takes_one_apart(project: Project, count: int) -> None:
+    """It is typed as it stands, in the working directory."""
+    project.flow(FLOW)
+    with pytest.raises(InstancesFailed) as raised:
+        run_instances(frame(count), "flow/step.py")
+    assert str(raised.value).splitlines()[-1] == "  one of them, cell by cell: ductaflow debug runs/step/r0"
+    assert make_debug_notebook("runs/step/r0").is_file()
+
+
+def test_a_long_cause_keeps_its_end(project: Project) -> None:
+    """There the message says what to do."""
+    project.flow('if config["n"] >= 0:\n    raise ValueError("long " * 90 + "do this")')
+    with pytest.raises(InstancesFailed) as raised:
+        run_instances(frame(5), "flow/step.py")
+    (line,) = [line for line in str(raised.value).splitlines() if "ValueError" in line]
+    assert "long long" in line
+    assert "do this in cell" in line
+    assert len(line) < 400
+
+
+def test_a_misspelt_column_comes_before_the_advice(project: Project) -> None:
+    """The second line is the answer."""
+    project.flow('print(config["alpha"])')
+    with pytest.raises(ConfigError) as raised:
+        run_instances(pd.DataFrame({"instance_name": ["a"], "aplha": [1]}), "flow/step.py")
+    lines = str(raised.value).splitlines()
+    assert lines[1].startswith("  - all rows: unknown parameter `aplha`; did you mean `alpha`?")
+    assert lines[2].startswith("Correct the name")
