@@ -83,7 +83,7 @@ def load_results(
 
 def _check_place(folder: Path, *, explicit: bool) -> None:
     """No results in a folder that is not there are no mistake in a project, where they may come."""
-    if folder.is_dir() or execution.current() is not None or current_rehearsal() is not None:
+    if current_rehearsal() is not None or execution.current() is not None or folder.is_dir():
         return
     if explicit:
         warnings.warn(f"there are no results: {folder} does not exist", stacklevel=3)

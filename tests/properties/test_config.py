@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ductaflow import ConfigError, run_instances
-from ductaflow_runtime.config.values import apply_settings, dump, parse_config, to_config
+from ductaflow_runtime.config.texts import apply_settings, parse_config
+from ductaflow_runtime.config.values import dump, to_config
 from ductaflow_runtime.staleness.value_changes import same_types
 from tests.conftest import Project
 from tests.properties.values import dates, impossible, json_objects, json_values, nested, plain, scalars, tried

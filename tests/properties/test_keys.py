@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ductaflow import ConfigError
 from ductaflow_runtime.config.base import ABSENT, merge_base
 from ductaflow_runtime.config.dotted import flatten, nest
-from ductaflow_runtime.config.values import apply_settings
+from ductaflow_runtime.config.texts import apply_settings
 from ductaflow_runtime.staleness.value_changes import same_types
 from tests.properties.values import json_values, tried
 

@@ -64,7 +64,10 @@ attempt = st.fixed_dictionaries(
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "schema": st.just(1),
     "flow": maybe | relative,
-    **dict.fromkeys(("step", "instance_name", "reason", "started", "finished", "command", "accepted"), maybe | texts),
+    **dict.fromkeys(
+        ("step", "instance_name", "reason", "started", "finished", "command", "accepted", "accepted_reason"),
+        maybe | texts,
+    ),
     "status": st.sampled_from(sorted(STORED)),
     **dict.fromkeys(("duration_s", "cpu_s"), maybe | amounts),
     "peak_memory": maybe | st.integers(0, 2**63),
@@ -92,6 +95,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "outputs": maybe | states,
     "environment": maybe | json_objects,
+    "dates": maybe | st.lists(texts, max_size=2),
     "links": maybe | st.lists(relative, max_size=2),
     "attempts": maybe | st.lists(attempt, max_size=2),
 }

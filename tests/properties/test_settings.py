@@ -40,16 +40,24 @@ def in_toml(value: Any) -> str:
         return f"[{', '.join(map(in_toml, value))}]"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def settings_of(content: bytes) -> Settings | str:
     """The settings of a project with this file, or what is said about them."""
+    found = project_with(content)
+    return found if isinstance(found, str) else found.settings
+
+
+def project_with(content: bytes) -> Project | str:
+    """A project with this file, or what is said about it."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "pyproject.toml").write_bytes(content)
         try:
-            return Project.at(root).settings
+            found = Project.at(root)
+            assert found.settings is not None  # read while the file is there
+            return found
         except ProjectError as error:
             return str(error)
 
@@ -58,13 +66,14 @@ def settings_of(content: bytes) -> Settings | str:
 def test_used_as_meant_or_refused(table: dict[str, Any]) -> None:
     """What is accepted is what was written, and every call can use it; else the message names the setting."""
     lines = [f"{name} = {in_toml(value)}" for name, value in table.items()]
-    found = settings_of("\n".join(["[tool.ductaflow]", *lines]).encode())
-    if isinstance(found, str):
-        assert any(name in found for name in table), found
+    project = project_with("\n".join(["[tool.ductaflow]", *lines]).encode())
+    if isinstance(project, str):
+        assert any(name in project for name in table), project
         return
+    found = project.settings
     for name, value in table.items():
         assert getattr(found, name) == (tuple(value) if isinstance(value, list) else value)
-    options = Options().with_settings(found)
+    options = Options().settled(project)
     limit = table.get("max_memory")
     assert options.bytes_of_memory == (None if limit is None else read_amount(limit))
     assert (options.workers, options.timeout, options.retries) == (found.workers, found.timeout, found.retries)

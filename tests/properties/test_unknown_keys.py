@@ -8,7 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ductaflow_runtime.parameters.gate import examine, expect
+from ductaflow_runtime.parameters.expected import expect
+from ductaflow_runtime.parameters.gate import examine
 from tests.parameters.flows import keys_of
 
 KEYS = ["toll", "year", "speed"]
