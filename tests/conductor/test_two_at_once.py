@@ -90,7 +90,7 @@ def share_the_work(project: Project, number: int) -> None:
     told = Counter(conduct(project, number))
     assert set(executions(project).values()) == {1}
     assert told == {"done": ROWS, "up to date": ROWS * (number - 1)}
-    assert not list((project.root / "runs/.ductaflow/locks").rglob("n*"))
+    assert not list((project.root / "runs/.ductaflow").rglob("n*"))
 
 
 @pytest.mark.engines("fork", "spawn")
