@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ductaflow_runtime.config.dotted import flatten
-from ductaflow_runtime.config.values import texts_in
 from ductaflow_runtime.errors import DuctaflowError, RecordError
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copy_inputs
@@ -32,9 +30,10 @@ from ductaflow_runtime.parameters.keys import FlowKeys
 from ductaflow_runtime.project import Project, find_root, places_of, set_import_path
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot
 from ductaflow_runtime.runs.failure import Failure
-from ductaflow_runtime.runs.look import stored_config
+from ductaflow_runtime.runs.look import stored_config, values_of
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import STATES
+from ductaflow_runtime.staleness.named import named_in
 from ductaflow_runtime.staleness.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     folder = fresh_folder(case)
     copy_foreign_files(case.record, folder)
     if Project.at(case.root).settings.copy_inputs:
-        copy_inputs([*code.literals, *texts_in(case.config)], case.flow, folder)
+        copy_inputs(named_in(code, case.config), case.flow, folder)
     notebook = inject(case, notebook, code.keys)
     if code.kernel is None:
         notebook.cells.insert(1, _code_cell(preparation(case, folder), "ductaflow-enter"))
@@ -102,7 +101,7 @@ def told(case: Case) -> Iterator[str]:
     yield f"{case.name}: its last run {STATES[case.record.status].ending}{cause}"
     if error is not None and error.place:
         yield f"  {error.place}"
-    given = flatten(case.config)
+    given = values_of(case.record)
     width = max(map(len, given), default=0)
     yield "given:" if given else "given: nothing"
     for key, value in given.items():

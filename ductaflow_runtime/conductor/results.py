@@ -13,13 +13,12 @@ from ductaflow_runtime.conductor.announcement import some
 from ductaflow_runtime.conductor.dates import with_dates
 from ductaflow_runtime.conductor.outdated import ADVICE, outdated
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
-from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
-from ductaflow_runtime.runs.look import config_of, look
+from ductaflow_runtime.runs.look import look, results_of, values_of
 from ductaflow_runtime.runs.previous import former_result_names
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
@@ -155,7 +154,7 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
     row["peak_memory"] = record.peak_memory
     row["warnings"] = record.warnings
     row["error"] = None if record.error is None else record.error.line
-    for key, value in with_dates(flatten(config_of(record)), record.dates).items():
+    for key, value in with_dates(values_of(record), record.dates).items():
         row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
-    row.update({f"result.{key}": value for key, value in (record.results or {}).items()})
+    row.update({f"result.{key}": value for key, value in results_of(record).items()})
     return row

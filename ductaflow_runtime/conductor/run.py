@@ -23,8 +23,7 @@ from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehe
 from ductaflow_runtime.conductor.resting import Resting
 from ductaflow_runtime.conductor.sweep import Given, Sweep
 from ductaflow_runtime.config.former_arguments import names_todays_arguments
-from ductaflow_runtime.errors import ConfigError, FlowError, InstanceBusyError
-from ductaflow_runtime.errors.wording import brief
+from ductaflow_runtime.errors import FlowError, InstanceBusyError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.control import remember_control
@@ -153,11 +152,7 @@ def run_instances(
     `ductaflow status` and offered by `ductaflow prune`. Without, a call only adds rows to those known.
     """
     patience, whole = patience_for(on_error), truth("whole", whole)
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise ConfigError(
-            "executor must be a concurrent.futures.Executor, such as dask.distributed.Client().get_executor() or "
-            f"concurrent.futures.ThreadPoolExecutor(4), not {brief(executor)}"
-        )
+    given = None if executor is None else Given.of(executor, workers)
     options = Options(
         force=force,
         timeout=timeout,
@@ -173,7 +168,6 @@ def run_instances(
         rehearsal = current_rehearsal()
         if rehearsal is not None:
             return rehearsal.rows(control_df, call)  # type: ignore[no-any-return]
-        given = None if executor is None else Given(executor, workers)
         last = LastWords(call)
         with last.told():
             outcomes, frame = run_rows(call, control_df, given, patience, last, whole=whole)

@@ -17,6 +17,8 @@ from queue import Empty, SimpleQueue
 from ductaflow_runtime.conductor.giving_up import Patience
 from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
+from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors.wording import brief
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.failure import of_exception
@@ -37,6 +39,16 @@ class Given:
 
     executor: Executor
     workers: int | None = None
+
+    @classmethod
+    def of(cls, executor: Executor, workers: int | None) -> Given:
+        """Raises `ConfigError` for what is no executor."""
+        if not callable(getattr(executor, "submit", None)):
+            raise ConfigError(
+                "executor must be a concurrent.futures.Executor, such as dask.distributed.Client().get_executor() or "
+                f"concurrent.futures.ThreadPoolExecutor(4), not {brief(executor)}"
+            )
+        return cls(executor, workers)
 
 
 def threads_for(workers: int | None) -> int:

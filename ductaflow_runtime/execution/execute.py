@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.config.secrets import Mask, look_up, mask_of
-from ductaflow_runtime.config.values import texts_in
-from ductaflow_runtime.errors import ConfigError, DuctaflowError, InstanceBusyError
+from ductaflow_runtime.errors import DuctaflowError, InstanceBusyError
 from ductaflow_runtime.execution.assignment import Assignment, Phase
-from ductaflow_runtime.execution.context import current
+from ductaflow_runtime.execution.conclude import Basis, concluded, made_so_far
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
 from ductaflow_runtime.execution.elsewhere import warn_of_patterns
 from ductaflow_runtime.execution.entry import Conclusion, Entry, open_entry
@@ -28,17 +27,15 @@ from ductaflow_runtime.execution.masking import mask_notebook, masked_failure, m
 from ductaflow_runtime.execution.occupy import occupy
 from ductaflow_runtime.execution.prepare import code_of, given_by, inject, prepare_notebook, study
 from ductaflow_runtime.execution.running import Execution
-from ductaflow_runtime.execution.saved_results import RESULTS_NAME, read_results
 from ductaflow_runtime.execution.shared import Shared, shared_for
-from ductaflow_runtime.execution.usage import Usage, usage_so_far
+from ductaflow_runtime.execution.usage import usage_so_far
 from ductaflow_runtime.execution.warning_count import count_warnings
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.kernels import HERE, Choice, Kernel, choose_kernel
 from ductaflow_runtime.flow.notebook import number_cells, save_notebook
 from ductaflow_runtime.kernel.shell import build_kernel
 from ductaflow_runtime.project import HIDDEN
-from ductaflow_runtime.runs.contents import Contents
-from ductaflow_runtime.runs.failure import interrupted, of_exception, of_surroundings
+from ductaflow_runtime.runs.failure import interrupted, of_surroundings
 from ductaflow_runtime.runs.folder import make_folders
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
@@ -47,8 +44,8 @@ from ductaflow_runtime.runs.record import Record, now
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.audit import listen
 from ductaflow_runtime.staleness.decision import decide, mark_of
+from ductaflow_runtime.staleness.named import named_in
 from ductaflow_runtime.staleness.present import Present
-from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -100,9 +97,11 @@ def _execute(given: Assignment) -> None:
         given.observe(Phase.CLOSE)
         _close(given, entry, conclusion)
     except KeyboardInterrupt:
-        _close(given, entry, replace(_broken_off(given), made=_made()))
+        _close(given, entry, replace(_broken_off(given), made=made_so_far()))
     except Exception as error:  # noqa: BLE001 - whatever went wrong belongs in the record
-        _close(given, entry, Conclusion(Status.FAILED, masked_failure(of_surroundings(error), mask), made=_made()))
+        _close(
+            given, entry, Conclusion(Status.FAILED, masked_failure(of_surroundings(error), mask), made=made_so_far())
+        )
 
 
 def _close(given: Assignment, entry: Entry, conclusion: Conclusion) -> None:
@@ -114,12 +113,6 @@ def _is_executed_here(job: Job) -> bool:
     with contextlib.suppress(DuctaflowError):  # then nothing executes it, as its record will say
         return choose_kernel(code_of(Path(job.flow), job.content), job.kernel_name).name == HERE
     return True
-
-
-def _made() -> frozenset[str]:
-    """What the flow was seen to put into its folder, if it has begun."""
-    running = current()
-    return frozenset() if running is None else frozenset(running.tracker.made)
 
 
 def _broken_off(given: Assignment) -> Conclusion:
@@ -156,47 +149,14 @@ def _execute_flow(given: Assignment, entry: Entry, mask: Mask) -> Conclusion:
         _export_page(ran.notebook, record, job)
 
     given.observe(Phase.FINGERPRINT)
-    seen = fingerprint(
-        code,
-        execution.tracker,
-        Contents(job.project.hash_cache),
-        flow=job.flow,
-        config=job.config,
-        started=record.started or "",
-        modules=ran.modules,
-        with_packages=choice.has_our_packages,
-        kernel=choice.name,
-    )
-    conclusion = Conclusion(status, error, fingerprint=seen, usage=Usage(peak_memory=ran.memory))
-    if choice.is_python:
-        conclusion = _with_what_it_told(conclusion, execution, watched=ran.watched)
-    else:
-        conclusion = _with_results_of_file(conclusion, entry)
-    return conclusion.spoiled_by(problem)
+    basis = Basis(code, choice, execution, ran)
+    return concluded(Conclusion(status, error), basis, entry).spoiled_by(problem)
 
 
 def _export_page(notebook: NotebookNode, record: Record, job: Job) -> None:
     from ductaflow_runtime.html_export.export import export_page
 
     export_page(notebook, record.html, show_code=job.show_code)
-
-
-def _with_what_it_told(conclusion: Conclusion, execution: Execution, *, watched: bool) -> Conclusion:
-    """A flow that calls ductaflow has given it results and tables; its warnings are known if somebody watched."""
-    warned = execution.warned.count if watched else None
-    results, tables = execution.named_results, execution.tables
-    return replace(conclusion, warnings=warned, results=results, tables=tables, made=_made())
-
-
-def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:
-    """A flow that cannot call `save_results` leaves a file; nobody has counted its warnings."""
-    try:
-        found = read_results(entry.record.directory) if entry.has_written(RESULTS_NAME) else {}
-        return replace(conclusion, results=found, tables={})
-    except ConfigError as error:
-        if conclusion.status is not Status.DONE:
-            return replace(conclusion, results={}, tables={})  # it failed before: that is what must be told
-        return replace(conclusion, status=Status.FAILED, error=of_exception(error), results={}, tables={})
 
 
 def _enter(given: Assignment, code: FlowCode, choice: Choice, shared: Shared | None) -> Execution:
@@ -208,7 +168,7 @@ def _enter(given: Assignment, code: FlowCode, choice: Choice, shared: Shared | N
     else:
         shared.take_over(execution)
     listen(execution.tracker)
-    execution.tracker.name_all([*code.literals, *texts_in(job.config)])
+    execution.tracker.name_all(named_in(code, job.config))
     execution.tracker.on_made = lambda name: given.journal({"made": [name]})
     if choice.kernel is None:
         build_kernel()  # before warnings are counted: it has one of its own
@@ -219,7 +179,7 @@ def _enter(given: Assignment, code: FlowCode, choice: Choice, shared: Shared | N
 
 def _inputs(job: Job, code: FlowCode, execution: Execution) -> contextlib.AbstractContextManager[None]:
     """Where the project wants it, what the flow names from its own folder is there while its cells run."""
-    texts = [*code.literals, *texts_in(job.config)] if job.copy_inputs else []
+    texts = named_in(code, job.config) if job.copy_inputs else []
     return copied_inputs(texts, Path(job.flow), job.instance.directory, execution.tracker)
 
 

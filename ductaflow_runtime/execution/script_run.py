@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ductaflow_runtime.config.secrets import MaskedStreams, known_mask
-from ductaflow_runtime.config.values import Config, texts_in
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.errors import ConfigError, shown
 from ductaflow_runtime.execution.context import begin
 from ductaflow_runtime.execution.copied_inputs import copied_inputs
@@ -36,6 +36,7 @@ from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
 from ductaflow_runtime.staleness.imports import local_modules
+from ductaflow_runtime.staleness.named import named_in
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.take_fingerprint import fingerprint
 
@@ -56,12 +57,13 @@ def begin_script_run(script: ScriptText, root: Path, config: Config, directory: 
     plan = decide(job.instance, present)
     entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
     tracker = tracker_in(project, directory)
-    tracker.name_all([*code.literals, *texts_in(config)])
+    named = named_in(code, config)
+    tracker.name_all(named)
     execution = Execution(root, directory, project.runs_dir, tracker, script=True)
     begin(execution)
     inputs = contextlib.ExitStack()
     if project.settings.copy_inputs:
-        inputs.enter_context(copied_inputs([*code.literals, *texts_in(config)], flow, directory, tracker))
+        inputs.enter_context(copied_inputs(named, flow, directory, tracker))
     ScriptRun(entry, code, execution, inputs).start()
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.texts import parse_config, text_of
-from ductaflow_runtime.config.values import Config
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
 from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.runs.claim import host_name, is_beating
@@ -92,6 +93,16 @@ def config_of(record: Record) -> Config:
         return stored_config(record.directory)
     except ConfigError:
         return {}
+
+
+def values_of(record: Record) -> dict[str, Json]:
+    """What an instance was given, by dotted keys."""
+    return flatten(config_of(record))
+
+
+def results_of(record: Record) -> dict[str, Json]:
+    """What it has saved, by dotted names, also where a record holds nested results."""
+    return flatten(record.results or {})
 
 
 def stored_config(directory: Path) -> Config:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
-from ductaflow_runtime.config.values import Config, texts_in
+from ductaflow_runtime.config.values import Config
 from ductaflow_runtime.files import FileState, hash_names, relative_to_root, stat_file
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.flow.kernels import HERE
@@ -24,6 +24,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.staleness.input_states import describe_input, fingerprint_inputs
 from ductaflow_runtime.staleness.module_code import read_module, with_tree
+from ductaflow_runtime.staleness.named import named_in
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.tracking import Tracker
 from ductaflow_runtime.staleness.why_stale import instance_now
@@ -75,7 +76,7 @@ def fingerprint_now(instance: Instance, record: Record, present: Present) -> Fin
     was = record.fingerprint or Fingerprint()
     code, project = present.code(instance.flow), present.project
     named = Tracker(root=str(project.root), own=str(instance.directory), runs_dir=str(project.runs_dir))
-    named.name_all([*code.literals, *texts_in(instance.config)])
+    named.name_all(named_in(code, instance.config))
     unseen = FileState()
     inputs = {project.relative(path): unseen for path in named.files} | was.inputs
     inputs.pop(project.relative(instance.flow), None)

@@ -11,9 +11,8 @@ import contextlib
 import os
 from pathlib import Path
 
-from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.runs.instance import list_instances, list_steps
-from ductaflow_runtime.runs.look import Seen, config_of, look
+from ductaflow_runtime.runs.look import Seen, look, results_of, values_of
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.page_cache import remember, remembered, row_from_json, row_to_json
@@ -104,8 +103,8 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         Status.WARNED if warned else seen.state,
         _interruption(seen),
         record=record.but(results=None, fingerprint=None, tables=None),
-        config=flatten(config_of(record)),
-        results=flatten(record.results or {}),
+        config=values_of(record),
+        results=results_of(record),
         files=files,
         flow_stem=record.flow_stem,
         began=milliseconds(record.started),
