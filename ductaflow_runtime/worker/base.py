@@ -93,7 +93,8 @@ class Base:
         if not pid:
             self._become_worker(Path(request["scratch"]), *pipes)
         self._workers.add(pid)
-        return {"pid": pid, "needs": self._needs}
+        bare = self._needs is None and not self._preloader.has_loaded
+        return {"pid": pid, "needs": self._needs, "bare": bare}
 
     def _end_of(self, pid: int) -> dict[str, Any]:
         """How a worker ended, negative for a signal; waits for it, and ends what a killed one could not."""

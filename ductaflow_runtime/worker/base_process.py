@@ -57,6 +57,7 @@ class BaseProcess:
         self.begun = time.monotonic()
         self._failure: Exception | None = None
         self._needs: dict[str, Any] = {}  # what its shared cells depend on
+        self._is_bare = False  # known to have loaded nothing but the runtime
         self.variables = variables
         self._traces = Traces()
         self._lock = threading.Lock()
@@ -79,7 +80,7 @@ class BaseProcess:
         So it is with what its shared cells failed for, or got from another program, which nobody can compare.
         """
         files, folders = self._needs.get("files", {}), self._needs.get("folders", {})
-        passing = forced or self._needs.get("failed") or self._needs.get("connected")
+        passing = (forced and not self._is_bare) or self._needs.get("failed") or self._needs.get("connected")
         return (
             self.is_sound
             and not (passing and self.begun < since)
@@ -164,6 +165,7 @@ class BaseProcess:
             raise UnfitError(**reply["unfit"])
         if "refused" in reply:
             raise RefusedAheadError(reply["refused"])
+        self._is_bare = bool(reply.get("bare"))
         if not self._needs:
             self._needs = reply.get("needs") or {}
         return reply

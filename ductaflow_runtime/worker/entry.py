@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ductaflow_runtime.kernel.papermill_import import import_papermill
 from ductaflow_runtime.kernel.shell import draw_inline
 from ductaflow_runtime.worker.base import Base
 from ductaflow_runtime.worker.child import Child, run_child
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> None:
     """Serve until the parent goes away: jobs, or as `--base` workers; or, as `--child`, execute the one job given."""
     draw_inline()
     role, *rest = arguments
+    import_papermill()  # before anything else does
     if role == "--child":
         run_child(Child.from_text(sys.stdin.readline()))
         return

@@ -97,6 +97,12 @@ class Preloader:
         """What is loaded now, modules of the project among it, is what instances are to find."""
         self._of_runtime = frozenset(top_of(name) for name in list(sys.modules))
 
+    @property
+    def has_loaded(self) -> bool:
+        """Whether it has imported a package that is neither Python's nor the runtime's."""
+        known = {"ductaflow"} | self._of_runtime | sys.stdlib_module_names
+        return any(top_of(name) not in known for name in self._tried)
+
     def learn(self, names: Iterable[str]) -> None:
         """Children had to import these themselves; the next ones find them there."""
         self._learned.update(filter(is_part_of_known, names))

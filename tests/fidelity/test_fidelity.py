@@ -35,7 +35,6 @@ KNOWN_DIFFERENCES = {
     "descriptors: faulthandler": "reaches the notebook; in a kernel, only its terminal",
     "errors: deep recursion": "fewer frames lie below a cell, so the limit is met a few calls later",
     "errors: mutual recursion": "fewer frames lie below a cell, so the limit is met a few calls later",
-    "logs: warning filters": "filters that libraries set when they are imported: more are imported ahead",
     "magics: subshell magic": "there are no subshells without a frontend",
     "state: stdout's class": "the stream is ours",
     "state: interpreter details": "started with -P, and without a debugger",

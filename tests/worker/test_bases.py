@@ -44,6 +44,13 @@ def test_a_package_is_loaded_once_for_all_workers(project: Project, install: Cal
     assert frame["result.loaded"][0] in {one.pid for one in bases()}
 
 
+def test_a_forced_run_needs_no_other_base(project: Project) -> None:
+    """Where nothing is imported ahead, there is nothing that a forced run would have to import anew."""
+    project.flow("# %%\nimport os\nfrom ductaflow import save_results\nsave_results(worker=os.getppid())\n")
+    first, second = (run_notebook("flow/step.py", instance_name="x", force=True).results for _ in range(2))
+    assert first == second
+
+
 WAITS = """
 # %%
 import os, time
