@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ def main(arguments: list[str]) -> None:
     role, *rest = arguments
     import_papermill()  # before anything else does
     if role == "--child":
+        _collect_garbage()
         run_child(Child.from_text(sys.stdin.readline()))
         return
     scratch = Path(rest[0] if role == "--base" else role)
@@ -38,6 +40,7 @@ def main(arguments: list[str]) -> None:
     parent = open_owner(scratch)
     with ending_with(parent, scratch, [commands, replies]):
         preload_runtime()
+    _collect_garbage()
     with contextlib.suppress(SystemExit):
         _serve(role, scratch, commands, replies, parent)
     leave(0)  # what packages and shared cells registered for the end is the instances'
@@ -53,6 +56,12 @@ def _serve(role: str, scratch: Path, commands: int, replies: int, parent: int | 
             Server(scratch, Commands(commands, parent), replies, Preloader(scratch / NOTE)).run()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # if the parent was killed, nobody else does
+
+
+def _collect_garbage() -> None:
+    """From now on, as in any Python, but not among what is imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def _hear_of_children() -> None:
