@@ -24,7 +24,7 @@ from ductaflow_runtime.worker.pool import pool
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
 
-ROWS = 12
+ROWS = 8
 FLOW = """
 import os, time
 import ductaflow

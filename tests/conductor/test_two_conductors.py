@@ -29,7 +29,7 @@ from tests.cli.test_commands import call, section
 from tests.staleness.sample import Sample
 from tests.status_page.reading import column
 
-COUNT = {"fork": 60, "spawn": 12, "kernel": 6}
+COUNT = {"fork": 40, "spawn": 4}
 
 
 def elsewhere(sample: Sample, name: str = "b") -> AbstractContextManager[bool]:

@@ -30,6 +30,7 @@ from pathlib import Path
 Path("seen.json").write_text(json.dumps(config))
 """
 NO_JSON = object()
+rows_of_objects = st.lists(json_objects, min_size=8, max_size=8)
 
 
 def as_json(value: Any) -> Any:
@@ -108,10 +109,22 @@ def test_any_setting_is_applied_or_refused(given: list[str]) -> None:
 
 
 @settings(max_examples=3)
-@pytest.mark.engines("fork", "spawn")
-@given(given=st.lists(json_objects, min_size=8, max_size=8))
+@given(given=rows_of_objects)
 def test_what_a_flow_sees(project: Project, given: list[dict[str, Any]]) -> None:
     """In a sweep each flow has the values of its own row, exactly."""
+    sees_its_own(project, given)
+
+
+@settings(max_examples=1)
+@pytest.mark.engines("spawn")
+@given(given=rows_of_objects)
+def test_what_a_flow_sees_in_a_fresh_interpreter(project: Project, given: list[dict[str, Any]]) -> None:
+    """So it has where nothing is inherited."""
+    sees_its_own(project, given)
+
+
+def sees_its_own(project: Project, given: list[dict[str, Any]]) -> None:
+    """Each row's values are in what its flow saw and in its config file."""
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     project.flow(ECHO)
     rows = pd.DataFrame({"instance_name": [f"r{number}" for number in range(len(given))], "value": given})

@@ -134,16 +134,17 @@ def run_as_notebook(conductor):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("example", "step", "instances"), [("traffic", "assign_traffic", 6), ("minimal", "my_analysis", 2)]
-)
-def test_pure_conductor_leaves_the_same_records(project_of, example, step, instances):
+@pytest.mark.parametrize(("example", "step"), [("traffic", "assign_traffic"), ("minimal", "my_analysis")])
+def test_pure_conductor_leaves_the_same_records(project_of, example, step):
     """Without notebooks, each instance is a script that leaves its record and results like any other."""
     project = project_of(example)
+    conductor = project / "pure_conductor.py"
+    text = conductor.read_text(encoding="utf-8")
+    conductor.write_text(text.replace("for factor in [0.5, 1.0, 2.5]", "for factor in [1.0]"), encoding="utf-8")
     done = run_python(project, "pure_conductor.py")
     assert done.returncode == 0, done.stdout + done.stderr
     left = records(project, step)
-    assert len(left) == instances
+    assert len(left) == 2
     assert {record["status"] for record in left.values()} == {"done"}
     assert all(record["results"] for record in left.values())
 
