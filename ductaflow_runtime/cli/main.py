@@ -131,5 +131,5 @@ def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Con
     return apply_settings(read_config_file(path) if path is not None else {}, settings)
 
 
-for commands in ("parameters", "status", "accept", "prune", "report"):
+for commands in ("parameters", "status", "accept", "history", "prune", "report"):
     importlib.import_module(f"ductaflow_runtime.cli.{commands}").add_to(main)
