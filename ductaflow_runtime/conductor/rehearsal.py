@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -162,6 +162,8 @@ class Rehearsal:
             return plan
         if earlier.flow == plan.instance.flow and same_types(earlier.config, plan.instance.config):
             return Plan(plan.instance, plan.record, None)
+        if plan.reason is None:  # what fits now may be an earlier result by then, and brought back
+            return replace(plan, back=None, waits=(f"{plan.instance.step}/{plan.instance.name}",))
         changes = "; ".join(value_changes("config", earlier.config, plan.instance.config))
         return Plan(plan.instance, plan.record, changes or f"flow: {earlier.flow.name} -> {plan.instance.flow.name}")
 

@@ -26,7 +26,7 @@ _CHANGES = frozenset(
 )
 CHANGING = _STARTS | _CHANGES | {"socket.connect"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_TWO = frozenset(["os.rename", "os.link", "os.symlink"])
+_TWO = frozenset(["os.rename", "os.link"])
 _MOST = 20
 UNTOLD = "may change what nobody has seen"
 
@@ -73,7 +73,7 @@ class Outside:
         elif event == "sqlite3.connect":
             self._note_database(args[0], places)
         elif event in _CHANGES:
-            for given in args[: 2 if event in _TWO else 1]:
+            for given in args[1:2] if event == "os.symlink" else args[: 2 if event in _TWO else 1]:
                 self._note_writing(given)
 
     def changed(self, named: Iterable[str]) -> list[str]:
@@ -105,10 +105,10 @@ class Outside:
             return False
         if any(real == base or is_below(real, base) for base in self._results):
             return "__pycache__" not in real.split(os.sep)
-        return not real.startswith(self._free)
+        return not f"{real}{os.sep}".startswith(self._free)
 
     def _shown(self, path: str) -> str:
-        return f"writes {relative_to_root(path, self._root)}"
+        return f"writes {relative_to_root(os.path.normpath(path), self._root)}"
 
     def _add(self, told: str) -> None:
         if len(self.seen) < _MOST:
