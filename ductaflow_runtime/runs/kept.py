@@ -80,8 +80,7 @@ def keep_result(instance: Instance, place: Folder, name: str, keep: Keep) -> boo
             return False
         with open_below(instance.runs_dir, KEPT / address(instance), make=True) as target:
             assert target is not None
-            for one in _too_many(instance, Keep(keep.results - 1, keep.size - size), stamp):
-                bury(target, one.folder.name)
+            _make_room(instance, target, Keep(keep.results - 1, keep.size - size), stamp)
             place.move_to_as(name, target, f"{stamp}-{size}")
             return True
     return False
@@ -158,13 +157,16 @@ def bury(place: Folder, name: str) -> None:
         place.remove_tree(grave)
 
 
-def _too_many(instance: Instance, keep: Keep, stamp: str) -> list[Kept]:
-    """The oldest, as many as must go; and the same result, which a bringing back that was broken off has left."""
+def _make_room(instance: Instance, target: Folder, keep: Keep, stamp: str) -> None:
+    """Delete the oldest, as many as must go, and what was left of the same one when bringing it back was broken off."""
     kept = kept_results(instance)
     left = [one for one in kept if one.stamp != stamp][: keep.results]
     sizes = accumulate(one.size for one in left)
     stay = {one for one, size in zip(left, sizes, strict=True) if size <= keep.size}
-    return [one for one in kept if one not in stay]
+    broken_off = [path.name for path in _folders_in(target.path) if path.name.startswith(".")]
+    for name in [*(one.folder.name for one in kept if one not in stay), *broken_off]:
+        with contextlib.suppress(OSError):  # whoever sees to the size of all may be faster
+            bury(target, name)
 
 
 def _results_in(place: Path) -> list[Kept]:
