@@ -133,7 +133,8 @@ class Rehearsal:
     def _missing(self, step: str, plans: Sequence[Plan]) -> Missing:
         number = sum(plan.told is not None or bool(plan.waits) for plan in plans)
         rows = f"{number} of {len(plans)} rows" if len(plans) > 1 else "the instance"
-        what = f"results of {step}, of which {rows} would run" if number else f"results of {step}, which would run"
+        would = "would run or be brought back" if any(plan.back for plan in plans) else "would run"
+        what = f"results of {step}, of which {rows} {would}" if number else f"results of {step}, which would run"
         return Missing(what, self.end)
 
     def _plan(self, call: Call, instances: Sequence[Instance]) -> list[Plan]:

@@ -138,11 +138,15 @@ def bring(root: Path, text: str) -> None:
     bring_back(instance, record, KEEP)
 
 
-@pytest.mark.parametrize(
-    "act", [lambda root: bring(root, "one"), lambda root: attempt(root, Status.DONE, "x", **KEEPING)]
-)
+ACTS = {
+    "brought-back": lambda root: bring(root, "one"),
+    "executed": lambda root: attempt(root, Status.DONE, "more", **KEEPING),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 def test_a_kill_at_any_step_loses_no_result_that_is_kept(tmp_path: Path, act: Callable[[Path], None]) -> None:
-    """Neither of one that is brought back nor of an execution: all are whole, and the next time there is one of each."""
+    """Neither of bringing one back nor of an execution: each is whole, and the next time there is one of each."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     base, names = tmp_path / "base", WRITTEN[1:]
