@@ -47,7 +47,7 @@ class Outside:
 
     def __init__(self, root: str, own: str, runs_dir: str) -> None:
         self.seen: set[str] = set()
-        self._root = Path(root)
+        self._root = Path(os.path.realpath(root))
         self._own = os.path.realpath(own)
         self._results = tuple(os.path.realpath(base) for base in dict.fromkeys((root, runs_dir)) if base)
         temporary, home = os.path.realpath(tempfile.gettempdir()), os.path.expanduser("~")
@@ -81,13 +81,14 @@ class Outside:
 
         Native code may have made them, which nobody sees.
         """
-        made = {path for path in named if stat_file(path) is not None and self._is_elsewhere(path)}
-        return sorted(self.seen | set(map(self._shown, made)))[:_MOST]
+        made = filter(None, (self._told(path) for path in named if stat_file(path) is not None))
+        return sorted(self.seen.union(made))[:_MOST]
 
     def _note_writing(self, given: object) -> None:
         path = _absolute(given)
-        if path is not None and self._is_elsewhere(path):
-            self._add(self._shown(path))
+        told = None if path is None else self._told(path)
+        if told is not None:
+            self._add(told)
 
     def _note_database(self, given: object, places: Places) -> None:
         """One that counts as an input is looked at as such: what it holds by then tells."""
@@ -98,17 +99,14 @@ class Outside:
         if given not in ("", ":memory:") and places.find(given) is None:
             self._note_writing(given)
 
-    def _is_elsewhere(self, path: str) -> bool:
-        """Whether a file would be somebody's results, and does not lie in the instance's folder."""
+    def _told(self, path: str) -> str | None:
+        """That a file is written, in words; `None` if it lies in the instance's folder, or would be nobody's result."""
         real = os.path.realpath(path)
         if real == self._own or is_below(real, self._own) or real.startswith(self._packages):
-            return False
-        if any(real == base or is_below(real, base) for base in self._results):
-            return "__pycache__" not in real.split(os.sep)
-        return not f"{real}{os.sep}".startswith(self._free)
-
-    def _shown(self, path: str) -> str:
-        return f"writes {relative_to_root(os.path.normpath(path), self._root)}"
+            return None
+        of_project = any(real == base or is_below(real, base) for base in self._results)
+        free = "__pycache__" in real.split(os.sep) if of_project else f"{real}{os.sep}".startswith(self._free)
+        return None if free else f"writes {relative_to_root(real, self._root)}"
 
     def _add(self, told: str) -> None:
         if len(self.seen) < _MOST:

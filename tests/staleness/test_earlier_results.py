@@ -89,6 +89,34 @@ def test_a_value_that_was_there_before_executes_nothing(project: Project) -> Non
     assert len(executions()) == 1
 
 
+DOES = {
+    "open('a.txt', 'w').write('x')": [],
+    "import tempfile; tempfile.TemporaryFile().write(b'x')": [],
+    "import os; os.makedirs('m/n'); os.rename('m/n', 'm/o'); os.rmdir('m/o')": [],
+    "import sqlite3; sqlite3.connect('own.db').execute('create table t (x)')": [],
+    "import sqlite3; sqlite3.connect('../../../data/in.db').execute('select 1')": [],  # looked at as an input
+    "open('../../../log.txt', 'a').write('x')": ["writes log.txt"],
+    "import os; os.mkdir('../../../made')": ["writes made"],
+    "import os; os.remove('../../../data/x.txt')": ["writes data/x.txt"],
+    "import os; os.symlink('../../../data', 'd'); open('d/y.txt', 'w')": ["writes data/y.txt"],
+    "import subprocess; subprocess.run(['true'])": ["starts another program"],
+    "import socket; socket.socket(socket.AF_UNIX).connect_ex('none')": ["connects to another program"],
+    "from ductaflow import project_path; import pandas as pd; "
+    "pd.DataFrame({'a': [1]}).to_parquet(project_path('a' + '.parquet'))": ["writes a.parquet"],
+}
+
+
+def test_what_counts_as_a_change_elsewhere(project: Project) -> None:
+    """What a flow does in its own folder, with temporary files and with its inputs is none."""
+    project.flow("exec(config['code'])")
+    for name in ("data/x.txt", "data/in.db"):
+        project.write(name, "")
+    names = [str(number) for number in range(len(DOES))]
+    run_instances(pd.DataFrame({"instance_name": names, "code": [*DOES]}), "flow/step.py")
+    told = {code: project.record("step", name)["outside"] for name, code in zip(names, DOES, strict=True)}
+    assert told == DOES
+
+
 def test_what_is_wanted_anew_is_executed(project: Project) -> None:
     """A forced run and a folder that was deleted say so; a failure in between does not.
 
