@@ -11,7 +11,7 @@ import click
 from ductaflow_runtime.errors import ConfigError, shown
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_steps
-from ductaflow_runtime.runs.record import local_time as local_time
+from ductaflow_runtime.runs.times import local_time as local_time
 
 if TYPE_CHECKING:
     from ductaflow_runtime.staleness.present import Present

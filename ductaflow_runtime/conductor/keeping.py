@@ -20,10 +20,11 @@ from ductaflow_runtime.staleness.decision import Plan
 
 
 class Sizes:
-    """The earlier results in each folder of results that this process has added to, by instance."""
+    """The earlier results in each folder of results that this process has added to, by instance, and their size."""
 
     def __init__(self) -> None:
         self._known: dict[Path, dict[Path, list[Kept]]] = {}
+        self._size: dict[Path, int] = {}
 
     def note(self, instance: Instance, most: int) -> None:
         """An instance may have one more: the oldest of all are deleted when there are more than `most` bytes."""
@@ -32,19 +33,23 @@ class Sizes:
         if not os.path.isdir(place):
             return
         if runs_dir not in self._known:
-            self._known[runs_dir] = _by_instance(all_kept(runs_dir))
-        known = self._known[runs_dir]
-        known[place] = kept_results(instance)
-        every = list(chain.from_iterable(known.values()))
-        if sum(one.size for one in every) > most:
-            self._known[runs_dir] = _by_instance(drop_oldest(sorted(every, reverse=True), most))
+            self._look_at(runs_dir, all_kept(runs_dir))
+        known, now = self._known[runs_dir], kept_results(instance)
+        self._size[runs_dir] += _size(now) - _size(known.get(place, ()))
+        known[place] = now
+        if self._size[runs_dir] > most:  # some more than need be, for looking at all of them takes time
+            every = sorted(chain.from_iterable(known.values()), reverse=True)
+            self._look_at(runs_dir, drop_oldest(every, most * 9 // 10))
+
+    def _look_at(self, runs_dir: Path, kept: Sequence[Kept]) -> None:
+        known: dict[Path, list[Kept]] = {}
+        for one in kept:
+            known.setdefault(one.folder.parent, []).append(one)
+        self._known[runs_dir], self._size[runs_dir] = known, _size(kept)
 
 
-def _by_instance(kept: Sequence[Kept]) -> dict[Path, list[Kept]]:
-    known: dict[Path, list[Kept]] = {}
-    for one in kept:
-        known.setdefault(one.folder.parent, []).append(one)
-    return known
+def _size(kept: Sequence[Kept]) -> int:
+    return sum(one.size for one in kept)
 
 
 _sizes = Sizes()  # global, for calls in a loop each execute one row, and looking at all that there is takes time

@@ -7,7 +7,6 @@ execution began, and its size in bytes. When there are too many, or they are too
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import re
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.folder import Folder, open_below
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import read_record
+from ductaflow_runtime.runs.times import stamp_of
 
 KEPT = Path(HIDDEN, "kept")
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-(\d+)", re.ASCII)
@@ -137,15 +137,6 @@ def is_trusted(instance: Instance, stamp: str) -> bool:
     except OSError:
         return False
     return since.decode("ascii", "replace").strip() <= stamp
-
-
-def stamp_of(started: str | None) -> str:
-    """A record's time as folders here are named; nothing for what is no time."""
-    try:
-        at = datetime.datetime.fromisoformat(started or "").astimezone(datetime.UTC)
-    except ValueError:
-        return ""
-    return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z"
 
 
 def bury(place: Folder, name: str) -> None:

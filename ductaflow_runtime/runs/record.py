@@ -262,11 +262,3 @@ def asked_kernel(command: str | None) -> str | None:
 def now() -> str:
     """This moment, ISO and UTC, to the millisecond."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def local_time(time: object) -> str:
-    """A stored time on the reader's clock, to the minute."""
-    try:
-        return f"{datetime.datetime.fromisoformat(str(time)).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return "at an unknown time"

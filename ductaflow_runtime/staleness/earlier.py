@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.kept import is_trusted, kept_results, stamp_of
+from ductaflow_runtime.runs.kept import is_trusted, kept_results
 from ductaflow_runtime.runs.look import config_of
-from ductaflow_runtime.runs.record import Record, local_time, read_record
+from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.runs.times import local_time, stamp_of
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.value_changes import same_types
 from ductaflow_runtime.staleness.why_stale import what_went_in, why_stale
