@@ -14,7 +14,7 @@ from ductaflow_runtime.conductor.observers import Observer
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.kept import KEPT, Kept, address, all_kept, drop_oldest, kept_results
+from ductaflow_runtime.runs.kept import KEPT, Kept, address, all_kept, drop_everything, drop_oldest, kept_results
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 
@@ -63,9 +63,8 @@ class Keeping(Observer):
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """Where none are to be kept any more, those from before go."""
-        runs_dir = self._project.runs_dir
-        if not self._project.settings.keep and os.path.isdir(runs_dir / KEPT):
-            drop_oldest(all_kept(runs_dir), 0)
+        if not self._project.settings.keep:
+            drop_everything(self._project.runs_dir)
 
     def ended(self, outcome: Outcome) -> None:
         """A row that is done may have set an earlier result aside."""

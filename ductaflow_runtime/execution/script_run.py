@@ -31,7 +31,7 @@ from ductaflow_runtime.kernel.shutdown import open_files, settle_files
 from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
-from ductaflow_runtime.runs.kept import KEPT, all_kept, drop_oldest
+from ductaflow_runtime.runs.kept import all_kept, drop_oldest
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
@@ -157,8 +157,8 @@ class ScriptRun:
         error = masked_failure(error, known_mask())
         concluded = Conclusion(status, error, self.warned.count, results, seen, made, tables, usage)
         record = self.entry.close(concluded)
-        if os.path.isdir(Path(job.runs_dir) / KEPT):
-            drop_oldest(all_kept(Path(job.runs_dir)), job.keep_size if job.keep else 0)
+        if job.keep:
+            drop_oldest(all_kept(Path(job.runs_dir)), job.keep_size)
         if record.status is Status.DONE:  # else the error is the last word
             with contextlib.suppress(OSError, ValueError):  # nobody reads the terminal any more
                 print(shown(last_line(record)), file=sys.stderr)  # noqa: T201

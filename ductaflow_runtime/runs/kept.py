@@ -103,6 +103,14 @@ def drop_all(instance: Instance) -> None:
                 bury(place, inside.name)
 
 
+def drop_everything(runs_dir: Path) -> None:
+    """Delete the earlier results of all instances; what cannot be deleted stays."""
+    if os.path.isdir(runs_dir / KEPT):
+        with contextlib.suppress(OSError, ProjectError), open_below(runs_dir, KEPT.parent) as hidden:
+            if hidden is not None:
+                bury(hidden, KEPT.name)
+
+
 def drop_oldest(kept: Sequence[Kept], most: int) -> list[Kept]:
     """Of some results, newest first, delete the oldest that exceed so many bytes together; gives the others."""
     left, size = [], 0

@@ -14,6 +14,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.kept import kept_results
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
+from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.value_changes import value_changes
 
 
@@ -24,7 +25,10 @@ def history(instance: Instance) -> list[Record]:
     """
     now = look(instance.directory).record
     found = {} if now is None else {now.started: now}
-    for place in (previous_of(instance), *(kept.folder for kept in kept_results(instance))):
+    places = [kept.folder for kept in kept_results(instance)]
+    if now is None or now.status is not Status.DONE:  # else what lies there is on its way to the others
+        places.insert(0, previous_of(instance))
+    for place in places:
         with contextlib.suppress(RecordError):
             record = read_record(place)
             if record is not None:
