@@ -35,8 +35,15 @@ class Settings:
     preload: tuple[str, ...] | None = None
     copy_inputs: bool = False
     ignore: tuple[str, ...] = ()
+    keep: int = 2
+    keep_size: str | int = "1 GB"
     unknown_keys: str = "error"
     engine: str = field(default="fork" if sys.platform == "linux" else "spawn")
+
+    @property
+    def bytes_kept(self) -> int:
+        """How many bytes of earlier results are kept."""
+        return read_amount(self.keep_size)
 
 
 def load_settings(root: Path) -> Settings:
@@ -132,6 +139,8 @@ def _check_types(path: Path, table: dict[str, Any]) -> None:
             lambda v: isinstance(v, list) and all(isinstance(item, str) and item for item in v),
             'a list of paths from the project root, such as ["mlruns/**"]',
         ),
+        "keep": (lambda v: type(v) is int and 0 <= v <= MOST, "a whole number, 0 or more"),
+        "keep_size": (_is_amount, AMOUNT),
         "engine": (lambda v: v in ENGINES, " or ".join(f'"{name}"' for name in ENGINES)),
     }
     for name, value in table.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import click
 from ductaflow_runtime.errors import ConfigError, shown
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.instance import check_name, list_steps
+from ductaflow_runtime.runs.times import local_time as local_time
 
 if TYPE_CHECKING:
     from ductaflow_runtime.staleness.present import Present
@@ -44,14 +44,6 @@ def some(names: Sequence[str]) -> str:
     """The first names of a list."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more
-
-
-def local_time(time: object) -> str:
-    """A stored time on the reader's clock, to the minute."""
-    try:
-        return f"{datetime.datetime.fromisoformat(str(time)).astimezone():%Y-%m-%d %H:%M}"
-    except ValueError:
-        return "at an unknown time"
 
 
 def count(number: int, what: str) -> str:

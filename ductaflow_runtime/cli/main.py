@@ -84,7 +84,8 @@ def run(
     call = make_call(flow, step, options=options)
     outcome = run_one(call, config_from(call, config, settings), name)
     record = outcome.as_record(call.project)
-    what = str(outcome.status) if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
+    idle = f"{outcome.status} ({outcome.reason})" if outcome.reason else str(outcome.status)
+    what = idle if record.skipped else f"done in {record.duration_s:g} s ({record.reason})"
     echo(f"{record.step}/{record.instance_name}: {what}")
     echo(f"  {outcome.directory}")
 
@@ -112,8 +113,8 @@ def plan_one(
         return
     call = make_call(flow, step, options=Options(kernel_name=kernel))
     (plan,) = make_plans(call, [instance_of(call, config_from(call, config, settings), name)])
-    echo(f"{plan.instance.step}/{plan.instance.name}: {plan.reason or Status.UP_TO_DATE}")
-    if plan.reason is None:
+    echo(f"{plan.instance.step}/{plan.instance.name}: {plan.told or Status.UP_TO_DATE}")
+    if plan.told is None:
         present = call.present()
         (found,) = rest_on(examine(present, plan.instance.step, [plan.instance.name]), present)
         if found.above is not None:
@@ -130,5 +131,5 @@ def config_from(call: Call, path: Path | None, settings: tuple[str, ...]) -> Con
     return apply_settings(read_config_file(path) if path is not None else {}, settings)
 
 
-for commands in ("parameters", "status", "accept", "prune", "report"):
+for commands in ("parameters", "status", "accept", "history", "prune", "report"):
     importlib.import_module(f"ductaflow_runtime.cli.{commands}").add_to(main)

@@ -90,7 +90,7 @@ def _told_steps(steps: dict[str, list[Plan]]) -> Iterator[str]:
     from ductaflow_runtime.conductor.announcement import announce
 
     for step, plans in steps.items():
-        idle = [plan for plan in plans if plan.reason is None and not plan.waits]
+        idle = [plan for plan in plans if plan.told is None and not plan.waits]
         yield announce(step, plans, sum(plan.only_text_changed for plan in idle))
     if not steps:
         yield "no step was planned"

@@ -65,6 +65,8 @@ def status(step: str | None) -> None:
     _show_list(console, "Damaged records", damaged)
     stale = [one for one in _in(everything, Status.DONE) if one.stale]
     _show_list(console, "No longer up to date", _grouped(_named_if_alone(stale)))
+    back = [(one.back.told, one) for one in everything if one.back is not None]
+    _show_list(console, "Not executed again, for an earlier result fits (the conductor brings it back)", _grouped(back))
     accepted = [one for one in everything if one.record is not None and one.record.accepted is not None]
     _show_list(console, "Accepted without being executed", _grouped((_acceptance(one), one) for one in accepted))
     _show_list(console, "With warnings", _grouped((_warnings(one), one) for each in steps for one in warned[each]))

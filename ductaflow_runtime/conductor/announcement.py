@@ -18,6 +18,7 @@ from ductaflow_runtime.staleness.decision import BUSY, FORCED, NO_NOTEBOOK, Plan
 _MOST_GROUPS = 3
 _ROOM = 160
 _LONGEST = 60
+BACK = "brought back (computed before)"
 _WITH_KEYS = ("config", "default")
 _WITH_PATHS = ("input", "input missing", "instance", "output missing", "output changed")
 _WITHOUT_PLACE = ("new", "failed", "interrupted", FORCED, NO_NOTEBOOK, "record has no fingerprint", "and more", "code")
@@ -69,10 +70,11 @@ def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
     """One line that says what will run and why, the commonest reasons first, and what need not run."""
     counts = Counter(plan.reason for plan in plans)
     waiting = [plan for plan in plans if plan.waits]
-    idle, busy = counts.pop(None, 0) - refreshed - len(waiting), counts.pop(BUSY, 0)
+    back = sum(plan.back is not None for plan in plans)
+    idle, busy = counts.pop(None, 0) - refreshed - len(waiting) - back, counts.pop(BUSY, 0)
     parts = [f"{len(waiting)} may run ({_waits_of(waiting)})"] if waiting else []
-    parts += [f"{count} {what}" for count, what in ((busy, BUSY), (refreshed, Status.REFRESHED)) if count]
-    if idle or not refreshed:
+    parts += [f"{count} {what}" for count, what in ((busy, BUSY), (back, BACK), (refreshed, Status.REFRESHED)) if count]
+    if idle or not refreshed + back:
         parts.append(f"{idle} {Status.UP_TO_DATE}")
     return ", ".join([f"{step}: {counts.total()} to run{why(plans)}", *parts])
 

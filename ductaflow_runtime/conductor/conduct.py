@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from ductaflow_runtime.conductor.earlier_results import bring_back_all
 from ductaflow_runtime.conductor.jobs import Jobs
 from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.plan import Call
@@ -14,7 +16,7 @@ from ductaflow_runtime.conductor.preflight import (
     tell_of_shared_cells,
 )
 from ductaflow_runtime.conductor.refresh import refresh
-from ductaflow_runtime.conductor.sweep import Sweep
+from ductaflow_runtime.conductor.sweep import Sweep, shortened
 from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
@@ -26,7 +28,10 @@ from ductaflow_runtime.staleness.present import Present
 
 
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
-    """Execute what must be, refresh what only reads differently, skip the rest; one outcome a plan."""
+    """Bring back what was computed before, execute what must be, refresh what only reads differently, skip the rest.
+
+    Gives one outcome a plan.
+    """
     with aside():
         try:
             outcomes = _conduct(call, plans, sweep)
@@ -41,15 +46,18 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     options = call.options
     if options.export_html:
         require_extra()
+    present = call.present()
+    plans = bring_back_all(call, plans, present)
     jobs = Jobs(call, plans, sweep.threads)
     if jobs:
         check_before_running(call)
         check_secrets(call, plans)
         check_memory(call, min(sweep.workers, len(jobs)))
         tell_of_shared_cells(call)
-    present = call.present()
     outcomes = refresh_all(plans, present, options.export_html)
-    refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
+    if not sweep.whole:
+        outcomes = {index: shortened(outcome) for index, outcome in outcomes.items()}
+    refreshed = sum(outcome.status is Status.REFRESHED and not plans[index].back for index, outcome in outcomes.items())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
     try:
@@ -93,7 +101,7 @@ def _count_as_unknown(plans: Sequence[Plan]) -> None:
 def refresh_all(plans: Sequence[Plan], present: Present, html: bool) -> dict[int, Outcome]:
     """What became of those that need not run."""
     return {
-        index: refresh(plan, plan.record, present, html)
+        index: replace(refresh(plan, plan.record, present, html), reason=plan.told)
         for index, plan in enumerate(plans)
         if plan.record is not None and not plan.reason
     }

@@ -78,5 +78,7 @@ def make_job(call: Call, plan: Plan, threads: int, git: dict[str, Any], ahead: A
         force=options.force,
         planned=BUSY if plan.busy else mark_of(plan.record),
         retries=options.retries or 0,
+        keep=project.settings.keep,
+        keep_size=project.settings.bytes_kept,
         wait=options.wait if options.wait is not None else project.settings.wait,
     )

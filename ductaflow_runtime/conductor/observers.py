@@ -98,10 +98,10 @@ class PageAtExit(Observer):
 
 
 def _needs_page(project: Project, plans: Sequence[Plan]) -> bool:
-    """Whether something is executed, or the page calls something out of date that is not."""
+    """Whether something is executed or brought back, or the page calls something out of date that is not."""
     if not project.settings.page or current() is not None:
         return False
-    if any(plan.reason for plan in plans):
+    if any(plan.told for plan in plans):
         return True
     outdated = marked(project.runs_dir)
     return bool(outdated) and any((plan.instance.step, plan.instance.name) in outdated for plan in plans)

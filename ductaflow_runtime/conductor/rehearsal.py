@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ductaflow_runtime.conductor.outcome import Outcome
@@ -60,7 +60,7 @@ class Rehearsal:
             instances = instances_of(control_df, call)
         plans = self._plan(call, instances)
         if self._unsure(plans):
-            known = plan_frame(control_df, [plan.reason for plan in plans])
+            known = plan_frame(control_df, [plan.told for plan in plans])
             if any(plan.waits for plan in plans):
                 known = known.drop(columns="reason")
             known["directory"] = [str(plan.instance.directory) for plan in plans]
@@ -86,7 +86,7 @@ class Rehearsal:
             plans = make_plans(call, instances, awaited=self._awaited_in(call))
         if any(plan.waits or str(plan.instance.directory) in self._planned for plan in plans):
             self.end(f"needs the reasons of {call.step}, which depend on what would run before")
-        return [plan.reason for plan in plans]
+        return [plan.told for plan in plans]
 
     def results(self, runs_dir: os.PathLike[str], step: str | None) -> Unknown | None:
         """What `load_results` gives where some of it will be made anew; `None` where all of it is there."""
@@ -131,9 +131,10 @@ class Rehearsal:
             raise
 
     def _missing(self, step: str, plans: Sequence[Plan]) -> Missing:
-        number = sum(plan.reason is not None or bool(plan.waits) for plan in plans)
+        number = sum(plan.told is not None or bool(plan.waits) for plan in plans)
         rows = f"{number} of {len(plans)} rows" if len(plans) > 1 else "the instance"
-        what = f"results of {step}, of which {rows} would run" if number else f"results of {step}, which would run"
+        would = "would run or be brought back" if any(plan.back for plan in plans) else "would run"
+        what = f"results of {step}, of which {rows} {would}" if number else f"results of {step}, which would run"
         return Missing(what, self.end)
 
     def _plan(self, call: Call, instances: Sequence[Instance]) -> list[Plan]:
@@ -146,7 +147,7 @@ class Rehearsal:
                 check_before_running(call)
             self.steps.setdefault(call.step, []).extend(plans)
             for plan in plans:
-                if plan.reason or plan.waits:
+                if plan.told or plan.waits:
                     awaited.instances.add(str(plan.instance.directory))
                     self._planned[str(plan.instance.directory)] = plan.instance
         return plans
@@ -162,11 +163,13 @@ class Rehearsal:
             return plan
         if earlier.flow == plan.instance.flow and same_types(earlier.config, plan.instance.config):
             return Plan(plan.instance, plan.record, None)
+        if plan.reason is None:  # what fits now may be an earlier result by then, and brought back
+            return replace(plan, back=None, waits=(f"{plan.instance.step}/{plan.instance.name}",))
         changes = "; ".join(value_changes("config", earlier.config, plan.instance.config))
         return Plan(plan.instance, plan.record, changes or f"flow: {earlier.flow.name} -> {plan.instance.flow.name}")
 
     def _unsure(self, plans: Sequence[Plan]) -> bool:
-        return any(plan.reason or plan.waits or str(plan.instance.directory) in self._planned for plan in plans)
+        return any(plan.told or plan.waits or str(plan.instance.directory) in self._planned for plan in plans)
 
 
 def _kept(plan: Plan) -> Outcome:

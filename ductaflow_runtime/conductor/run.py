@@ -12,6 +12,7 @@ from ductaflow_runtime.conductor.conduct import conduct
 from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
 from ductaflow_runtime.conductor.head_start import begun_call
 from ductaflow_runtime.conductor.interruption import told_interrupts
+from ductaflow_runtime.conductor.keeping import Keeping
 from ductaflow_runtime.conductor.kernel import Unwatched
 from ductaflow_runtime.conductor.last_words import LastWords, tell_failures
 from ductaflow_runtime.conductor.nothing_saved import NothingSaved
@@ -92,7 +93,8 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
         if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
         resting = Resting(call, once=True)
-        observers = [PageAtExit(call.project), Waiting(say), Retrying(say), unwatched(call), resting, interruption]
+        keeping, page = Keeping(call.project), PageAtExit(call.project)
+        observers = [page, Waiting(say), Retrying(say), unwatched(call), keeping, resting, interruption]
         (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
     if outcome.status is Status.FAILED:
         failure = outcome.failure
@@ -202,6 +204,7 @@ def observers_of(call: Call) -> list[Observer]:
         Retrying(progress.say),
         unwatched(call),
         NothingSaved(call),
+        Keeping(call.project),
     ]
 
 
@@ -224,6 +227,7 @@ def plan_instances(
 ) -> pd.DataFrame:
     """The rows plus `reason`: why `run_instances` would execute each (`None`: up to date). Runs nothing.
 
+    Of a row that it would not execute because an earlier result fits, `reason` says that this is brought back.
     A row that is being executed at this moment has the reason `running in another process`.
     """
     from ductaflow_runtime.conductor.dataframe import plan_frame
@@ -235,4 +239,4 @@ def plan_instances(
     if rehearsal is not None:
         return plan_frame(control_df, rehearsal.reasons(control_df, call))
     plans = make_plans(call, instances_of(control_df, call))
-    return plan_frame(control_df, [plan.reason for plan in plans])
+    return plan_frame(control_df, [plan.told for plan in plans])

@@ -76,7 +76,7 @@ class Sweep:
         self.observers = observers
         self._given = given
         self.patience = patience or Patience()
-        self._whole = whole
+        self.whole = whole
 
     def run(self, jobs: Mapping[int, Job]) -> dict[int, Outcome]:
         """Execute all jobs; raises nothing for one that fails."""
@@ -120,7 +120,7 @@ class Sweep:
                     continue
                 index, future = ended
                 outcome = outcome_of(jobs[index], future)
-                outcomes[index] = outcome if self._whole else shortened(outcome)
+                outcomes[index] = outcome if self.whole else shortened(outcome)
                 for observer in self.observers:
                     observer.ended(outcome)
                 if self.patience.is_over(outcome):

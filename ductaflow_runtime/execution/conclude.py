@@ -58,8 +58,9 @@ def made_so_far() -> frozenset[str]:
 def _with_what_it_told(conclusion: Conclusion, execution: Execution, *, watched: bool) -> Conclusion:
     """A flow that calls ductaflow has given it results and tables; its warnings are known if somebody watched."""
     warned = execution.warned.count if watched else None
+    outside = execution.tracker.outside.changed(execution.tracker.absent) if watched else None
     results, tables = execution.named_results, execution.tables
-    return replace(conclusion, warnings=warned, results=results, tables=tables, made=made_so_far())
+    return replace(conclusion, warnings=warned, results=results, tables=tables, made=made_so_far(), outside=outside)
 
 
 def _with_results_of_file(conclusion: Conclusion, entry: Entry) -> Conclusion:

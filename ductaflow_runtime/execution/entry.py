@@ -22,13 +22,14 @@ from ductaflow_runtime.execution.usage import UNKNOWN, Usage
 from ductaflow_runtime.files import FileState, write_atomically
 from ductaflow_runtime.runs.artifacts import NO_FILE, Snapshot, clear_folders, clear_halves, describe_files, snapshot
 from ductaflow_runtime.runs.claim import host_name
+from ductaflow_runtime.runs.durable import write_durably
 from ductaflow_runtime.runs.failure import FOLDER_REMOVED, Failure
 from ductaflow_runtime.runs.fingerprint import Fingerprint
-from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
+from ductaflow_runtime.runs.kept import Keep, distrust
 from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.reclaim import move_away, reclaim
-from ductaflow_runtime.runs.record import FILE_NAME, Record, new_record, now, read_record, write_record
+from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
 
@@ -47,6 +48,7 @@ class Conclusion:
     made: frozenset[str] = frozenset()
     tables: dict[str, Any] | None = None
     usage: Usage = UNKNOWN
+    outside: list[str] | None = None
 
     def spoiled_by(self, problem: Failure | None) -> Conclusion:
         """The same of a flow that did this to its folder; its own error comes first, if it had a folder then."""
@@ -69,7 +71,7 @@ class Entry:
     before: Fingerprint | None = None
 
     def close(self, conclusion: Conclusion) -> Record:
-        """Write the final record. A success drops the results kept before it."""
+        """Write the final record. A success takes the place of the results before it, which may be kept for a while."""
         conclusion = conclusion.spoiled_by(self.reclaim())
         finished = now()
         started = datetime.datetime.fromisoformat(self.record.started or finished)
@@ -88,12 +90,13 @@ class Entry:
             results=conclusion.results,
             tables=conclusion.tables,
             fingerprint=_note_repetition(conclusion.fingerprint, self.before),
+            outside=conclusion.outside,
         )
         if self.record.attempts:
             final = final.but(attempts=[*self.record.attempts, attempt_of(final, LOG_NAME)])
         if conclusion.status is Status.DONE:
-            _make_durable(final)
-            drop_previous(self.job.instance, outputs)
+            write_durably(final)
+            drop_previous(self.job.instance, outputs, _keep(self.job))
         else:
             write_record(final)
         return final
@@ -144,17 +147,6 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
     return Entry(job, running, foreign, before.fingerprint if before is not None else None)
 
 
-def _make_durable(final: Record) -> None:
-    """Say `done` only when all that it speaks of would outlive a power cut."""
-    with open_folder(final.directory) as folder:
-        files = {*written_by_runtime(final.flow_stem), *(final.outputs or {}), *final.attempt_logs}
-        speaks_of = files - {FILE_NAME}
-        with new_record(final) as written:
-            folder.sync_files([*sorted(speaks_of), written.name])
-            folder.sync_folders_of(speaks_of)
-        folder.sync()
-
-
 def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:
     """An input that changed during this execution and the one before is probably written by the flow itself."""
     if seen is None or before is None:
@@ -201,10 +193,16 @@ def _place_of_execution(job: Job, python: str | None) -> dict[str, Any]:
     }
 
 
+def _keep(job: Job) -> Keep:
+    return Keep(job.keep, job.keep_size)
+
+
 def _clear(job: Job, before: Record | None, running: Record) -> None:
     instance = job.instance
+    if job.keep and (before is None or job.force):  # the folder was deleted, or it was said
+        distrust(instance, running.started or "", make=before is not None)
     if before is not None:
-        set_aside(instance, before, running)
+        set_aside(instance, before, running, _keep(job))
         clear_folders(instance.directory)
     else:
         make_way(instance, running.flow_stem)

@@ -65,6 +65,8 @@ class Job:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     call: str = ""
     dates: list[str] = field(default_factory=list)
+    keep: int = 0
+    keep_size: int = 0
 
     @property
     def content(self) -> bytes:

@@ -31,6 +31,7 @@ from ductaflow_runtime.kernel.shutdown import open_files, settle_files
 from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.instance import LOG_NAME, check_name
+from ductaflow_runtime.runs.kept import all_kept, drop_oldest
 from ductaflow_runtime.runs.lock import acquire
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
@@ -55,7 +56,7 @@ def begin_script_run(script: ScriptText, root: Path, config: Config, directory: 
     code = present.code(flow)
     job = _make_job(project, flow, config, directory)
     plan = decide(job.instance, present)
-    entry = _open(job.but(reason=plan.reason or "command line"), busy=plan.busy is not None)
+    entry = _open(job.but(reason=plan.reason or "command line", force=plan.reason is None), busy=plan.busy is not None)
     tracker = tracker_in(project, directory)
     named = named_in(code, config)
     tracker.name_all(named)
@@ -81,6 +82,8 @@ def _make_job(project: Project, flow: Path, config: Config, directory: Path) -> 
         folder=None if inside else str(directory),
         git=project.git_state(),
         script=True,
+        keep=project.settings.keep,
+        keep_size=project.settings.bytes_kept,
     )
 
 
@@ -156,6 +159,8 @@ class ScriptRun:
         error = masked_failure(error, known_mask())
         concluded = Conclusion(status, error, self.warned.count, results, seen, made, tables, usage)
         record = self.entry.close(concluded)
+        if job.keep:
+            drop_oldest(all_kept(Path(job.runs_dir)), job.keep_size)
         if record.status is Status.DONE:  # else the error is the last word
             with contextlib.suppress(OSError, ValueError):  # nobody reads the terminal any more
                 print(shown(last_line(record)), file=sys.stderr)  # noqa: T201

@@ -117,7 +117,11 @@ class Folder:
 
     def move_to(self, name: str, other: Folder) -> None:
         """Move something directly in it to another folder on the same disk."""
-        os.rename(self._at(name), other._at(name), src_dir_fd=self.handle, dst_dir_fd=other.handle)
+        self.move_to_as(name, other, name)
+
+    def move_to_as(self, name: str, other: Folder, new: str) -> None:
+        """The same, with another name there."""
+        os.rename(self._at(name), other._at(new), src_dir_fd=self.handle, dst_dir_fd=other.handle)
 
     def sync(self) -> None:
         """Have its names outlive a power cut, where the system can tell the disk."""

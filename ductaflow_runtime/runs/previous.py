@@ -1,8 +1,9 @@
 """How the results of the last execution make room for the next one, and what is kept of them.
 
 The last good results are whole in one place at every moment: in the instance's folder until they have, all of them, a
-second place in `runs/.ductaflow/previous/`; there until the next good ones are durable. Broken off anywhere, the next
-execution takes up from what it finds. What somebody has edited, and what nobody saw the flow write, is never deleted.
+second place in `runs/.ductaflow/previous/`; there until the next good ones are durable, and then among those that are
+kept for a while, if any are (`kept`). Broken off anywhere, the next execution takes up from what it finds. What
+somebody has edited, and what nobody saw the flow write, is never deleted.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import ProjectError, RecordError
 from ductaflow_runtime.project import HIDDEN
 from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import Folder, open_below, open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
+from ductaflow_runtime.runs.kept import Keep, address, bury, keep_result
 from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
 _EDITED = Path(HIDDEN, "edited")
 _MOST_ASKED = 200
+_NONE = Keep()
 
 
-def set_aside(instance: Instance, before: Record, running: Record) -> None:
+def set_aside(instance: Instance, before: Record, running: Record, keep: Keep = _NONE) -> None:
     """Clear away what the previous execution wrote; keep it if it was good.
 
     The `running` record still lists the files: broken off from there on, the next execution knows whose they are.
@@ -42,8 +44,8 @@ def set_aside(instance: Instance, before: Record, running: Record) -> None:
         for name in sorted(changed | unseen):
             edited.save(folder, name)
         if good:
-            _keep(instance, folder, [name for name in ours if name not in changed], edited)
-        elif before.status is Status.RUNNING and before.outputs is not None:
+            _keep(instance, folder, [name for name in ours if name not in changed], edited, keep)
+        elif before.status is Status.RUNNING and before.outputs is not None and before.brought_back is None:
             _complete(instance, folder, [name for name in ours if name not in changed and name != FILE_NAME])
         write_record(running)
         _keep_log(folder, before, running, edited)
@@ -83,12 +85,14 @@ def make_way(instance: Instance, flow_stem: str) -> None:
             folder.remove(name)
 
 
-def drop_previous(instance: Instance, written: Container[str]) -> None:
-    """Delete the results kept from before; what nobody saw written stays, unless it was `written` again."""
+def drop_previous(instance: Instance, written: Container[str], keep: Keep = _NONE) -> None:
+    """The results from before are the last good ones no more: keep them among the earlier ones, or delete them.
+
+    What nobody saw written stays, unless it was `written` again.
+    """
     with _previous(instance) as (place, name), Edited(instance) as edited:
         if place is not None:
-            _retire(place, name, written, edited)
-            _bury(place, name)
+            _retire(instance, place, name, written, edited, keep)
 
 
 class Edited:
@@ -130,7 +134,7 @@ class Edited:
     def _make(self) -> Folder:
         base = self._instance.runs_dir
         base.mkdir(parents=True, exist_ok=True)
-        above = self._stack.enter_context(open_below(base, _EDITED / _address(self._instance), make=True))
+        above = self._stack.enter_context(open_below(base, _EDITED / address(self._instance), make=True))
         assert above is not None
         while True:
             stamp = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -148,7 +152,7 @@ def _edited_in(folder: Folder, before: Record) -> Iterator[str]:
             yield name
 
 
-def _keep(instance: Instance, folder: Folder, names: Iterable[str], edited: Edited) -> None:
+def _keep(instance: Instance, folder: Folder, names: Iterable[str], edited: Edited, keep: Keep) -> None:
     """Give good results a second place, all of them at once."""
     with _previous(instance, make=True) as (place, name):
         assert place is not None
@@ -159,8 +163,7 @@ def _keep(instance: Instance, folder: Folder, names: Iterable[str], edited: Edit
             for each in names:
                 folder.copy_to(each, target)
             target.sync()
-        _retire(place, name, (), edited)
-        _bury(place, name)
+        _retire(instance, place, name, (), edited, keep)
         place.rename(new, name)
         place.sync()
 
@@ -174,9 +177,15 @@ def _complete(instance: Instance, folder: Folder, names: Iterable[str]) -> None:
                     folder.copy_to(each, target)
 
 
-def _retire(place: Folder, name: str, written: Container[str], edited: Edited) -> None:
-    if not place.has(name):
-        return
+def _retire(instance: Instance, place: Folder, name: str, written: Container[str], edited: Edited, keep: Keep) -> None:
+    """Have results leave `previous/`."""
+    if place.has(name):
+        _save_unseen(place, name, written, edited)
+    if not place.has(name) or not keep_result(instance, place, name, keep):
+        bury(place, name)
+
+
+def _save_unseen(place: Folder, name: str, written: Container[str], edited: Edited) -> None:
     try:
         record = read_record(place.path / name)
     except RecordError:
@@ -187,28 +196,13 @@ def _retire(place: Folder, name: str, written: Container[str], edited: Edited) -
                 edited.save(kept, each)
 
 
-def _bury(place: Folder, name: str) -> None:
-    """Delete a folder that is not to be seen half deleted."""
-    grave = f".{name}.old"
-    place.remove_tree(grave)
-    if place.has(name):
-        place.rename(name, grave)
-        place.remove_tree(grave)
-
-
 @contextlib.contextmanager
 def _previous(instance: Instance, *, make: bool = False) -> Iterator[tuple[Folder | None, str]]:
-    address = _address(instance)
+    inside = address(instance)
     if not make and not os.path.isdir(instance.runs_dir):
-        yield None, address.name
+        yield None, inside.name
         return
     if make:
         instance.runs_dir.mkdir(parents=True, exist_ok=True)
-    with open_below(instance.runs_dir, PREVIOUS / address.parent, make=make) as place:
-        yield place, address.name
-
-
-def _address(instance: Instance) -> Path:
-    if instance.folder is None:
-        return Path(instance.step, instance.name)
-    return Path("elsewhere", configs.digest({"folder": str(instance.folder)}))
+    with open_below(instance.runs_dir, PREVIOUS / inside.parent, make=make) as place:
+        yield place, inside.name

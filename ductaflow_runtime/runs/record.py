@@ -40,7 +40,9 @@ class Record:
     their dotted names, NaN and the infinities as they are; `not_finite` says where these are, for the file has `null`
     there. `tables` maps a name to `{file, rows, dtypes, empty}`. `attempts` are those of a call that executed the
     instance more than once, each `{status, error, duration_s, log}`, the last one this record's own. `dates` are
-    the dotted keys of the config's texts that were given as dates. It prints as a few lines.
+    the dotted keys of the config's texts that were given as dates. `outside` are the changes that the flow was seen to
+    make outside its folder, in words; `brought_back` is when this earlier result took its place again. It prints as a
+    few lines.
     """
 
     schema: int = SCHEMA
@@ -67,6 +69,8 @@ class Record:
     links: list[str] | None = None
     attempts: list[dict[str, Any]] | None = None
     dates: list[str] | None = None
+    outside: list[str] | None = None
+    brought_back: str | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)
 
@@ -80,6 +84,7 @@ class Record:
             "tables": [f"{name} ({told['rows']} rows)" for name, told in (self.tables or {}).items()],
             "outputs": list(self.outputs or {}),
             "accepted": [f"{self.accepted} ({self.accepted_reason or 'why is not known'})"] if self.accepted else [],
+            "back": [f"an earlier result, brought back {self.brought_back}"] if self.brought_back else [],
             "warnings": [str(self.warnings)] if self.warnings else [],
             "attempts": [str(len(self.attempts))] if self.attempts else [],
             "folder": [str(self.directory)],

@@ -167,7 +167,10 @@ def _is_code(value: Any) -> bool:
     return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)
 
 
-_TEXTS = ("step", "instance_name", "reason", "started", "finished", "command", "accepted", "accepted_reason")
+_TEXTS = (
+    *("step", "instance_name", "reason", "started", "finished", "command"),
+    *("accepted", "accepted_reason", "brought_back"),
+)
 _PARTS: dict[str, Callable[[Any], bool]] = {
     "flow": _is_flow,
     **dict.fromkeys(("fingerprint", "environment"), _is_a(dict)),
@@ -181,6 +184,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "links": _are_links,
     "attempts": _are_attempts,
     "dates": _are_texts,
+    "outside": _are_texts,
 }
 _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
     "config": _is_plain_object,

@@ -11,12 +11,13 @@ from urllib.parse import unquote, urlsplit
 from ductaflow_runtime.files import stat_file
 from ductaflow_runtime.staleness.bytecode import compile_from_source, compiled_of_imported, text_state
 from ductaflow_runtime.staleness.imports import asked_by_import, asked_for_source
+from ductaflow_runtime.staleness.outside import CHANGING
 from ductaflow_runtime.staleness.tracking import Pattern, Tracker
 
 _LISTINGS = ("os.listdir", "os.scandir")
 _PUTTING = ("os.rename", "os.link", "os.symlink")
 _PATTERNS = ("glob.glob/2", "pathlib.Path.glob", "pathlib.Path.rglob", "os.walk")
-_WATCHED = frozenset(("open", "compile", "exec", "sqlite3.connect", *_LISTINGS, *_PUTTING, *_PATTERNS))
+_WATCHED = CHANGING | {"open", "compile", "exec", "sqlite3.connect", *_LISTINGS, *_PUTTING, *_PATTERNS}
 
 
 def listen(tracker: Tracker) -> None:
@@ -31,6 +32,7 @@ def listen(tracker: Tracker) -> None:
             return
         tracker.thread.busy = True
         try:
+            tracker.outside.note(event, args, tracker.places)
             _note(tracker, event, args, asking=sys._getframe(1))
         except Exception:  # noqa: BLE001 - an error in here would break the user's own open()
             pass
@@ -52,7 +54,7 @@ def _note(tracker: Tracker, event: str, args: tuple[Any, ...], *, asking: FrameT
         tracker.note_made(args[1])
     elif event in _PATTERNS:
         tracker.on_pattern(_pattern(event, args))
-    else:
+    elif event not in CHANGING:
         _note_looking(tracker, event, args, asking)
 
 

@@ -6,7 +6,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.claim import host_name
@@ -14,6 +14,7 @@ from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import Seen, look
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.earlier import Back, earlier_result
 from ductaflow_runtime.staleness.present import Present
 from ductaflow_runtime.staleness.why_stale import waits_for, why_stale
 
@@ -27,7 +28,8 @@ class Plan:
     """One instance, its last record, and why it must run (`None`: it need not).
 
     `busy` tells who is executing it at this moment, if somebody is; then this call must not. It `waits` for what a plan
-    of several steps will make anew: whether it must run is not known before.
+    of several steps will make anew: whether it must run is not known before. With `back` it need not, for an earlier
+    result fits: that takes the place of the last one.
     """
 
     instance: Instance
@@ -36,19 +38,33 @@ class Plan:
     only_text_changed: bool = False
     busy: str | None = None
     waits: tuple[str, ...] = ()
+    back: Back | None = None
+
+    @property
+    def told(self) -> str | None:
+        """Why it runs, or that an earlier result is brought back; `None` if there is nothing to do."""
+        return self.reason if self.back is None else self.back.told
 
     def without_long_parts(self) -> Plan:
         """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
         if self.record is None:
             return self
-        short = self.record.without_long_parts()
-        return Plan(self.instance, short, self.reason, self.only_text_changed, self.busy, self.waits)
+        return replace(self, record=self.record.without_long_parts())
 
 
 def decide(
-    instance: Instance, present: Present, seen: Seen | None = None, *, force: bool = False, html: bool = False
+    instance: Instance,
+    present: Present,
+    seen: Seen | None = None,
+    *,
+    force: bool = False,
+    html: bool = False,
+    earlier: bool = False,
 ) -> Plan:
-    """The plan of one instance; `seen` is what a look at it has shown, `html` whether a page is wanted."""
+    """The plan of one instance; `seen` is what a look at it has shown, `html` whether a page is wanted.
+
+    `earlier`: an earlier result may be brought back. Without, it executes.
+    """
     seen = seen or look(instance.directory)
     record = seen.record
     if seen.state is Status.RUNNING:
@@ -61,8 +77,23 @@ def decide(
     reason = why_stale(instance, record, present)
     if reason is None and html and record is not None and not os.path.isfile(record.notebook):
         reason = NO_NOTEBOOK
-    waits = tuple(dict.fromkeys(waits_for(record, present))) if reason is None else ()
+    found = earlier_result(instance, record, present, html=html) if reason is not None and earlier else None
+    if found is not None and reason is not None:
+        return _brought_back(Plan(instance, record, reason), found, present)
+    waits = _awaited(record, present) if reason is None else ()
     return Plan(instance, record, reason, text, waits=waits)
+
+
+def _brought_back(plan: Plan, found: Record, present: Present) -> Plan:
+    """The plan of an instance that has an earlier result which fits, as far as that is known by now."""
+    text = _text_changed(found, present.code(plan.instance.flow))
+    waits = _awaited(found, present)
+    back = None if waits else Back(found.directory, found.started, plan.reason or "")
+    return replace(plan, reason=None, only_text_changed=text, waits=waits, back=back)
+
+
+def _awaited(record: Record | None, present: Present) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(waits_for(record, present)))
 
 
 def mark_of(record: Record | None) -> str:

@@ -12,6 +12,7 @@ from ductaflow_runtime.runs.look import Seen, look, stored_config
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import decide
+from ductaflow_runtime.staleness.earlier import Back
 from ductaflow_runtime.staleness.present import Present
 
 
@@ -29,6 +30,7 @@ class Found:
 
     `state` is a status of records, `damaged` (then `reason` says what is wrong with the record), or `new`.
     `above` says which results it has read that are not up to date themselves, where somebody has looked (`rest_on`).
+    `back`: it would not execute, for an earlier result fits, which would be brought back.
     """
 
     instance: Instance
@@ -36,6 +38,7 @@ class Found:
     state: Status
     reason: str | None
     above: Above | None = None
+    back: Back | None = None
 
     @property
     def stale(self) -> str | None:
@@ -66,10 +69,11 @@ def _examine_one(present: Present, step: str, name: str) -> Found:
     if seen.record is None and not seen.damage and seen.state is not Status.RUNNING:
         return Found(nowhere, None, seen.state, f"no {FILE_NAME}")
     try:
-        plan = decide(_instance_of(seen, nowhere, present), present, seen)
+        plan = decide(_instance_of(seen, nowhere, present), present, seen, earlier=True)
     except DuctaflowError as error:  # the flow is gone or unreadable: no run would give these results
         return Found(nowhere, seen.record, seen.state, str(error))
-    return Found(plan.instance, seen.record, seen.state, plan.reason)
+    reason = plan.reason if plan.back is None else plan.back.otherwise
+    return Found(plan.instance, seen.record, seen.state, reason, back=plan.back)
 
 
 def _instance_of(seen: Seen, nowhere: Instance, present: Present) -> Instance:

@@ -14,6 +14,7 @@ from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import Instance, list_instances, written_by_runtime
+from ductaflow_runtime.runs.kept import drop_all
 from ductaflow_runtime.runs.look import held, look
 from ductaflow_runtime.runs.previous import drop_previous
 from ductaflow_runtime.runs.record import FILE_NAME, Record
@@ -97,3 +98,4 @@ def remove(removal: Removal) -> None:
             with contextlib.suppress(OSError):
                 os.rmdir(path)
         drop_previous(instance, ())
+        drop_all(instance)

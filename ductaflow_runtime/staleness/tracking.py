@@ -16,6 +16,7 @@ from typing import Any
 
 from ductaflow_runtime.files import Stat, hash_names, stat_file
 from ductaflow_runtime.staleness.imports import texts_of, texts_of_imported
+from ductaflow_runtime.staleness.outside import UNTOLD, Outside
 from ductaflow_runtime.staleness.places import Places
 
 
@@ -72,6 +73,7 @@ class Tracker:
 
     def __post_init__(self) -> None:
         self.places = Places(self.root, self.own, self.runs_dir)
+        self.outside = Outside(self.root, self.own, self.runs_dir)
         if self.late:
             self.name_all(texts_of_imported(self.root))
 
@@ -79,6 +81,7 @@ class Tracker:
         """The execution turns out to be that of the instance in the folder `own`, where nothing is an input."""
         self.own = own
         self.places = Places(self.root, own, self.runs_dir)
+        self.outside = Outside(self.root, own, self.runs_dir)
         self.files = {path: stat for path, stat in self.files.items() if self.place(path, anywhere=True)}
         self.folders = {path: names for path, names in self.folders.items() if self.place(path)}
         self.name_all(texts_of_imported(self.root))
@@ -186,6 +189,7 @@ class Tracker:
             "flows": sorted(self._flows),
             "made": sorted(self.made),
             "shown": sorted(self.texts_asked_for().difference(self.files)),
+            "outside": self.outside.changed(self.absent),
         }
 
     def places_of(self, paths: Iterable[str]) -> frozenset[str]:
@@ -214,6 +218,7 @@ class Tracker:
         self.folders.update(told["folders"])
         self.made.update(told["made"])
         self.shown.update(told["shown"])
+        self.outside.seen.update(told.get("outside", [UNTOLD]))
         for path, states in told["compiled"].items():
             self.compiled.setdefault(path, set()).update(map(tuple, states))
 

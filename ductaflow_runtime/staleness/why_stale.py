@@ -52,6 +52,13 @@ def why_stale(instance: Instance, record: Record | None, present: Present) -> st
 
 
 def _differences(instance: Instance, record: Record, was: Fingerprint, present: Present) -> Iterator[str]:
+    yield from what_went_in(instance, record, was, present)
+    if record.status is Status.DONE:
+        yield from _output_changes(instance, record)
+
+
+def what_went_in(instance: Instance, record: Record, was: Fingerprint, present: Present) -> Iterator[str]:
+    """A cause for each part of what went into an execution that is not as it would be now."""
     flow = present.name_of(instance.flow)
     if record.flow != flow:
         yield f"flow: {record.flow} -> {flow}"
@@ -68,8 +75,6 @@ def _differences(instance: Instance, record: Record, was: Fingerprint, present: 
     for package, version in was.packages.items():
         if present.version(package) != version:
             yield f"package: {package} {version} -> {present.version(package) or 'not installed'}"
-    if record.status is Status.DONE:
-        yield from _output_changes(instance, record)
 
 
 def code_change(was: CodeState, code: FlowCode) -> Iterator[str]:

@@ -12,7 +12,7 @@ from ductaflow_runtime.conductor.rehearsal import Rehearsal, rehearsing
 from ductaflow_runtime.conductor.unknown import RehearsalEnds
 from tests.conftest import Project
 from tests.staleness import test_code, test_inputs, test_rows_and_config, test_states
-from tests.staleness.cases import Case
+from tests.staleness.cases import BACK, Case
 from tests.staleness.sample import Sample
 
 MATRIX = {
@@ -37,14 +37,19 @@ def run_and_compare(sample: Sample, rehearsal: Rehearsal) -> None:
     for step in sample.rows:
         rows = sample.run(step)[["instance_name", "reason"]].itertuples(index=False)
         told |= {f"{step}/{name}": reason for name, reason in rows}
-    executed = {name for name, started in sample.starts().items() if started != before.get(name)}
+    other = {name for name, started in sample.starts().items() if started != before.get(name)}
+    brought = {name for name, reason in told.items() if reason and BACK.match(reason)}
+    executed = other - brought
+    back = {name for name, plan in plans.items() if plan.back}
+    assert brought <= other
     must = {name for name, plan in plans.items() if plan.reason}
     may = {name for name, plan in plans.items() if plan.waits}
     assert must <= executed <= must | may
+    assert back <= brought <= back | may
     for name in must:
         assert set(plans[name].reason.split("; ")) <= set(told[name].split("; "))
     for name in may:
-        assert all(maker in must | may for maker in plans[name].waits)
+        assert all(maker in must | may | back for maker in plans[name].waits)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ import pytest
 from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.execution.entry import Conclusion, attempt_of, open_entry
 from ductaflow_runtime.execution.job import Job
+from ductaflow_runtime.runs.bring_back import bring_back
 from ductaflow_runtime.runs.folder import open_below
+from ductaflow_runtime.runs.kept import Keep, kept_results
 from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.prune import plan_removal, remove
@@ -30,14 +32,14 @@ STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "o
 STEPS |= {"os.truncate", "os.listdir", "os.scandir"}
 
 
-def job_in(root: Path) -> Job:
+def job_in(root: Path, **more: Any) -> Job:
     flow, runs_dir = str(root / "flow/step.py"), str(root / "runs")
-    return Job(root=str(root), runs_dir=runs_dir, flow=flow, step="step", name="one", config={})
+    return Job(root=str(root), runs_dir=runs_dir, flow=flow, step="step", name="one", config={}, **more)
 
 
-def attempt(root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = ()) -> None:
+def attempt(root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = (), **more: Any) -> None:
     """As an execution does, after others of the same call: make the folder ready, write files, say how it ended."""
-    entry = open_entry(job_in(root).but(attempts=[*before]))
+    entry = open_entry(job_in(root, attempts=[*before], **more))
     for name in WRITTEN:
         path = entry.record.directory / name
         path.parent.mkdir(exist_ok=True)
@@ -47,6 +49,11 @@ def attempt(root: Path, status: Status, text: str, before: Sequence[dict[str, An
 
 def killed_at(step: int, root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = ()) -> bool:
     """Make an attempt in a process that is killed before its nth step; false if it came to its end."""
+    return killed_in(step, lambda: attempt(root, status, text, before))
+
+
+def killed_in(step: int, act: Callable[[], object]) -> bool:
+    """Do something in a process that is killed before its nth step; false if it came to its end."""
     child = os.fork()
     if not child:
         left = [step]
@@ -58,7 +65,7 @@ def killed_at(step: int, root: Path, status: Status, text: str, before: Sequence
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        attempt(root, status, text, before)
+        act()
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL)
@@ -116,6 +123,64 @@ def test_a_kill_at_any_step_leaves_the_last_good_results_whole(tmp_path: Path, s
             break
         steps += 1
     assert steps > 30
+
+
+KEEP = Keep(3, 10**9)
+KEEPING = {"keep": KEEP.results, "keep_size": KEEP.size}
+
+
+def bring(root: Path, text: str) -> None:
+    """Bring back the kept result that has this text."""
+    instance = job_in(root).instance
+    (source,) = [kept.folder for kept in kept_results(instance) if (kept.folder / "run.log").read_text() == text]
+    record = read_record(source)
+    assert record is not None
+    bring_back(instance, record, KEEP)
+
+
+ACTS = {
+    "brought-back": lambda root: bring(root, "one"),
+    "executed": lambda root: attempt(root, Status.DONE, "more", **KEEPING),
+}
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_a_kill_at_any_step_loses_no_result_that_is_kept(tmp_path: Path, act: Callable[[Path], None]) -> None:
+    """Neither of bringing one back nor of an execution: each is whole, and the next time there is one of each."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    base, names = tmp_path / "base", WRITTEN[1:]
+    (base / "runs").mkdir(parents=True)
+    for text in ("one", "two"):
+        attempt(base, Status.DONE, text, **KEEPING)
+    for name, text in (("mine.txt", "mine"), ("step.html", "mine, too"), ("out.txt", "by hand")):
+        (base / "runs/step/one" / name).write_text(text)
+    step, was_killed = 0, True
+    while was_killed:
+        step += 1
+        root = tmp_path / "copy"
+        shutil.copytree(base, root)
+        hidden, here = root / "runs/.ductaflow", root / "runs/step/one"
+
+        def places(text: str, names: tuple[str, ...], hidden: Path = hidden, here: Path = here) -> list[Path]:
+            others = [hidden / "previous/step/one", *(hidden / "kept/step/one").iterdir()]
+            return [place for place in (here, *others) if good(place, text, names)]
+
+        was_killed = killed_in(step, lambda root=root: act(root))
+        assert places("one", WRITTEN), f"lost at step {step}"
+        assert places("two", names), f"replaced one lost at step {step}"
+        if step % 2 and not good(here, "one"):
+            bring(root, "one")
+            assert good(here, "one"), f"not good after step {step}"
+        attempt(root, Status.DONE, "three", **KEEPING)
+        assert good(here, "three"), f"not good after step {step}"
+        assert [len(places("one", WRITTEN)), len(places("two", names))] == [1, 1], f"after step {step}"
+        assert (here / "mine.txt").read_text() == "mine"
+        assert {"mine, too", "by hand"} <= {*texts_below(root / "runs")}
+        assert not [path for path in (hidden / "kept/step/one").iterdir() if path.name.startswith(".")]
+        assert not list((hidden / "previous/step").iterdir())
+        shutil.rmtree(root)
+    assert step > 30
 
 
 def files(folder: Path) -> dict[str, str]:

@@ -163,7 +163,7 @@ def test_a_failed_reader_runs_when_its_input_is_there(sample: Sample) -> None:
     (sample.root / "data/b.csv").unlink()
     assert sample.plan("cost") == {"cost/b": "input missing: data/b.csv"}
     assert sample.run("cost")["error"][1].startswith("FileNotFoundError")
-    write_data(sample.root / "data/b.csv", [1, 2])
+    write_data(sample.root / "data/b.csv", [1, 3])
     assert sample.plan("cost") == {"cost/b": "failed; input: data/b.csv (was not there)"}
     sample.run("cost")
     assert sample.plan("cost") == {}

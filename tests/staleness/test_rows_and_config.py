@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 from ductaflow_runtime.staleness.value_changes import value_changes
 from tests.staleness.cases import COSTS, Case, check, each, parameters
-from tests.staleness.sample import Sample
+from tests.staleness.sample import Sample, write_data
 
 
 def add_row(sample: Sample) -> None:
@@ -75,6 +77,28 @@ def back_again(sample: Sample) -> None:
     column_back["year"] = 2020  # type: ignore[call-overload]
 
 
+def there_and_back(sample: Sample, meanwhile: object = None) -> None:
+    """Another value, for which all steps run, and the old one again; between the two, something else may happen."""
+    sample.row("cost", "b")["fare.base"] = 5
+    for step in ("cost", "sum"):
+        sample.run(step)
+    sample.row("cost", "b")["fare.base"] = 2
+    if callable(meanwhile):
+        meanwhile(sample)
+
+
+def other_package(sample: Sample) -> None:
+    """The earlier result was computed with another version of a package."""
+    (kept,) = sample.root.glob("runs/.ductaflow/kept/cost/b/*/run.json")
+    told = json.loads(kept.read_text())
+    told["fingerprint"]["packages"]["pandas"] = "1.0"
+    kept.write_text(json.dumps(told))
+
+
+def other_file(sample: Sample) -> None:
+    write_data(sample.root / "data/b.csv", [1, 2, 0])
+
+
 CASES = [
     Case("nothing", lambda sample: None),
     Case("row added", add_row, {"cost/d": "new"}),
@@ -105,6 +129,19 @@ CASES = [
     Case("key removed", drop_column, each(COSTS, "config: year removed (was 2020)")),
     Case("dots or an object", nested_as_object),
     Case("changed and changed back", back_again),
+    Case("back to an old value", there_and_back, back=("cost/b", "sum/b")),
+    Case(
+        "back to an old value and a file that it read has changed",
+        lambda sample: there_and_back(sample, other_file),
+        {"cost/b": "config: fare.base 5 -> 2; input: data/b.csv"},
+        back=("sum/b",),
+    ),
+    Case(
+        "back to an old value and a package has changed",
+        lambda sample: there_and_back(sample, other_package),
+        {"cost/b": "config: fare.base 5 -> 2"},
+        back=("sum/b",),
+    ),
     Case(
         "two keys",
         lambda sample: sample.row("cost", "c").update({"year": 1999, "fare.base": 4}),

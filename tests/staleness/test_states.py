@@ -130,7 +130,7 @@ CASES = [
     Case(
         "command line with another config then conductor",
         by_command_line_with_another_value,
-        {"cost/b": "config: fare.base 4 -> 2"},
+        back=("cost/b",),
     ),
     Case("other engine", lambda sample: sample.settings(workers=2, engine="spawn")),
     Case("other number of workers", lambda sample: sample.settings(workers=1)),
