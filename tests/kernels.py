@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,13 @@ class KernelWithoutPorts(AsyncKernelManager):
 
     @default("connection_file")
     def _short_name(self) -> str:
-        return str(Path(tempfile.mkdtemp(prefix="ductaflow-")) / "kernel.json")
+        return str(Path(_folder().name, f"{uuid.uuid4().hex[:12]}.json"))
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Removed at the end of the process: names of sockets in it are short enough, which those of tests are not."""
+    return tempfile.TemporaryDirectory(prefix="ductaflow-")
 
 
 def run_cells(notebook: NotebookNode, folder: Path, **options: Any) -> NotebookNode:
