@@ -1,5 +1,5 @@
-"""Which rows of a call rest on results of this process that are not up to date: nothing executes them, and they may not
-be taken for more than that.
+"""Which rows of a call rest on results that are not up to date: nothing executes these, and the rows may not be taken
+for more than that.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ductaflow_runtime.conductor.announcement import some
 from ductaflow_runtime.conductor.observers import Observer
+from ductaflow_runtime.conductor.outcome import Outcome
 from ductaflow_runtime.conductor.outdated import ADVICE, outdated
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.execution.context import current
@@ -30,15 +31,17 @@ def lines_of(causes: dict[str, list[str]]) -> list[str]:
 
 
 class Resting(Observer):
-    """Finds them, where this process has such results.
+    """Finds them among the rows that have been executed; among all, where this process has such results.
 
-    With `once`, for calls of one row each, it says it itself, and of the first row of a step alone.
+    With `once`, for calls of one row each, it looks only where this process has such results, says it itself, and of
+    the first row of a step alone.
     """
 
     def __init__(self, call: Call, *, once: bool = False) -> None:
         self._call = call
         self._once = once
         self._names: Sequence[str] = ()
+        self._executed: list[str] = []
         self._text = ""
         self.causes: dict[str, str] = {}
 
@@ -46,15 +49,22 @@ class Resting(Observer):
         """Remember the rows."""
         self._names = [plan.instance.name for plan in plans]
 
+    def ended(self, outcome: Outcome) -> None:
+        """Remember that it has been executed."""
+        if outcome.status is Status.DONE:
+            self._executed.append(outcome.instance.name)
+
     def finished(self) -> None:
         """Look at them as `ductaflow status` does."""
         runs_dir, step = self._call.project.runs_dir, self._call.step
-        if current() is not None or not outdated.any_in(runs_dir):
+        executed = [] if self._once else self._executed
+        names = self._names if outdated.any_in(runs_dir) else executed
+        if current() is not None or not names:
             return
         known = outdated.of(runs_dir, step)
         present = Present(self._call.project, kernels={self._call.flow: self._call.options.kernel_name})
-        found = [one for one in rest_on(examine(present, step, self._names), present) if one.state is Status.DONE]
-        outdated.note(runs_dir, step, self._names, [one.instance.name for one in found if one.stale])
+        found = [one for one in rest_on(examine(present, step, names), present) if one.state is Status.DONE]
+        outdated.note(runs_dir, step, names, [one.instance.name for one in found if one.stale])
         resting = [one for one in found if one.above is not None and one.reason is None]
         self.causes = {one.instance.name: one.above.text for one in resting if one.above is not None}
         if resting and not (self._once and known):

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.config.texts import parse_config, text_of
-from ductaflow_runtime.config.values import Config
+from ductaflow_runtime.config.values import Config, Json
 from ductaflow_runtime.errors import ConfigError, InstanceBusyError, RecordError
 from ductaflow_runtime.files import read_regular
 from ductaflow_runtime.runs.claim import host_name, is_beating
@@ -92,6 +93,15 @@ def config_of(record: Record) -> Config:
         return stored_config(record.directory)
     except ConfigError:
         return {}
+
+
+def defaults_of(record: Record) -> dict[str, Json]:
+    """The parameters that the config says nothing of, by dotted names, as the execution had them, if that is known."""
+    was = record.fingerprint
+    # What an accepted record tells of the code is not what was executed.
+    if was is None or was.config is None or was.code.takes_config is not False or record.accepted is not None:
+        return {}
+    return flatten({name: value for name, value in (was.code.defaults or {}).items() if name not in was.config})
 
 
 def stored_config(directory: Path) -> Config:
