@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ductaflow_runtime.config.dotted import flatten
 from ductaflow_runtime.runs.instance import list_instances, list_steps
-from ductaflow_runtime.runs.look import Seen, config_of, look
+from ductaflow_runtime.runs.look import Seen, config_of, defaults_of, look
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.page_cache import remember, remembered, row_from_json, row_to_json
@@ -105,6 +105,7 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         _interruption(seen),
         record=record.but(results=None, fingerprint=None, tables=None),
         config=flatten(config_of(record)),
+        defaults=defaults_of(record),
         results=flatten(record.results or {}),
         files=files,
         flow_stem=record.flow_stem,

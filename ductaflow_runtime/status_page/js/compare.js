@@ -49,7 +49,7 @@ function compareHead(rows) {
       ? el("span", { class: "baseline" }, "baseline")
       : el("button", { type: "button", class: "plain", onclick: () => makeBaseline(id) }, "Make baseline");
     return el("th", { scope: "col" },
-      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row), staleOf(row) !== undefined), " ", el("bdi", {}, nameOf(row))),
+      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row), staleOf(row) !== undefined), el("bdi", {}, nameOf(row))),
       el("div", { class: "compare-tools" }, baseline,
         el("button", { type: "button", class: "plain", "aria-label": `Remove ${nameOf(row)}`, onclick: () => toggleChosen(id) }, "Remove")));
   });
