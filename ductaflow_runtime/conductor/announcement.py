@@ -83,7 +83,8 @@ def _waits_of(waiting: Sequence[Plan]) -> str:
     files = [Path(each).name for each in found if Path(each).is_absolute()]
     steps = list(dict.fromkeys(each.partition("/")[0] for each in found if not Path(each).is_absolute()))
     told = [f"results of {some(steps, 3)}"] * bool(steps) + [f"{some(files, 3)} of the conductor"] * bool(files)
-    return f"they read {' and '.join(told)}, made anew before"
+    reads = "it reads" if len(waiting) == 1 else "they read"
+    return f"{reads} {' and '.join(told)}, made anew before"
 
 
 def why(plans: Iterable[Plan]) -> str:

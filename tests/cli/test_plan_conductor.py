@@ -80,11 +80,11 @@ def test_a_plan_of_two_steps(tolls: Project) -> None:
     assert run(tolls) == ALL_NEW.splitlines()[:2]
     told = plan(tolls).splitlines()
     assert told[0] == "cost: 0 to run, 2 up to date"
-    assert told[1] == "total: 0 to run, 1 may run (they read rows.txt of the conductor, made anew before), 0 up to date"
+    assert told[1] == "total: 0 to run, 1 may run (it reads rows.txt of the conductor, made anew before), 0 up to date"
     tolls.write("conductor.py", CONDUCTOR.replace("[1, 2]", "[1, 3]").replace('open("figures', 'open("other'))
     told = plan(tolls).splitlines()
     assert told[0] == "cost: 1 to run (1 config: toll 2 -> 3), 1 up to date"
-    assert told[1] == "total: 0 to run, 1 may run (they read results of cost, made anew before), 0 up to date"
+    assert told[1] == "total: 0 to run, 1 may run (it reads results of cost, made anew before), 0 up to date"
     tolls.write("conductor.py", CONDUCTOR.replace("[1, 2]", "[1, 3]"))
     assert run(tolls) == [told[0], "total: 1 to run (1 input: runs/cost/b/cost.txt), 0 up to date"]
 
