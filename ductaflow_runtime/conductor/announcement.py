@@ -56,13 +56,13 @@ class Group:
             known[cause] = None
 
     def told(self, most_causes: int, values: bool) -> str:
-        """The number of rows and why they run; `values`: with what the causes say beyond what they are about."""
+        """Why the rows run; `values`: with what the causes say beyond what they are about."""
         heads: dict[str, list[str]] = {}
         for known in self.causes[:most_causes]:
             heads.setdefault(next(iter(known)).head, []).append(_told_cause(list(known), values))
         parts = [f"{head}: {', '.join(told)}" if head else "; ".join(told) for head, told in heads.items()]
         more = len(self.causes) - most_causes
-        return f"{self.rows} {'; '.join(parts)}" + (f" and {more} more" if more > 0 else "")
+        return "; ".join(parts) + (f" and {more} more" if more > 0 else "")
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
@@ -95,7 +95,10 @@ def why(plans: Iterable[Plan]) -> str:
     others = [f"{rest} for other reasons"] if rest else []
     text = ""
     for most_causes, values in ((3, True), (3, False), (1, False)):
-        text = " | ".join([*(group.told(most_causes, values) for group in shown), *others])
+        rows: Counter[str] = Counter()
+        for group in shown:  # what differs may be what there is no room for
+            rows[group.told(most_causes, values)] += group.rows
+        text = " | ".join([*(f"{count} {told}" for told, count in rows.items()), *others])
         if len(text) <= _ROOM:
             break
     return f" ({text})" if text else ""
