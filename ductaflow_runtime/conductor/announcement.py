@@ -89,12 +89,13 @@ def _waits_of(waiting: Sequence[Plan]) -> str:
 
 def why(plans: Iterable[Plan]) -> str:
     """The reasons of those that must run, in brackets; nothing if none must."""
-    groups = sorted(_groups(plans), key=lambda group: -group.rows)
-    shown = groups if len(groups) <= _MOST_GROUPS + 1 else groups[:_MOST_GROUPS]
-    rest = sum(group.rows for group in groups[len(shown) :])
-    others = [f"{rest} for other reasons"] if rest else []
+    reasons = _reasons(plans)
     text = ""
-    for most_causes, values in ((3, True), (3, False), (1, False)):
+    for level, most_causes, values in ((0, 3, True), (0, 3, False), (0, 1, False), (1, 1, False), (2, 1, False)):
+        groups = sorted(_groups(reasons, level), key=lambda group: -group.rows)
+        shown = groups if len(groups) <= _MOST_GROUPS + 1 else groups[:_MOST_GROUPS]
+        rest = sum(group.rows for group in groups[len(shown) :])
+        others = [f"{rest} for other reasons"] if rest else []
         rows: Counter[str] = Counter()
         for group in shown:  # what differs may be what there is no room for
             rows[group.told(most_causes, values)] += group.rows
@@ -104,19 +105,26 @@ def why(plans: Iterable[Plan]) -> str:
     return f" ({text})" if text else ""
 
 
-def _groups(plans: Iterable[Plan]) -> list[Group]:
-    """As few as a line has room for: rows with the same reason, else with the same kind of reason."""
+def _reasons(plans: Iterable[Plan]) -> list[tuple[list[Cause], int]]:
+    """The causes in each reason, and how many rows have it."""
     counts: dict[str, int] = {}
     keys: dict[str, Plan] = {}
     for plan in plans:
         if plan.reason and plan.reason != BUSY:
             counts[plan.reason] = counts.get(plan.reason, 0) + 1
             keys.setdefault(plan.reason, plan)
-    found = [(causes_in(reason, flatten(keys[reason].instance.config)), rows) for reason, rows in counts.items()]
+    return [(causes_in(reason, flatten(keys[reason].instance.config)), rows) for reason, rows in counts.items()]
+
+
+def _groups(reasons: Sequence[tuple[list[Cause], int]], least: int) -> list[Group]:
+    """As few as a line has room for: rows with the same reason, else with the same kind of reason.
+
+    `least` is what is left out of their causes at least, of nothing, values and files.
+    """
     groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    for level in range(3):
+    for level in range(least, 3):
         groups = {}
-        for causes, rows in found:
+        for causes, rows in reasons:
             kind = tuple((cause.head, cause.kinds[level]) for cause in causes)
             groups.setdefault(kind, Group([{} for _ in causes])).add(causes, rows)
         if len(groups) <= _MOST_GROUPS + 1:
