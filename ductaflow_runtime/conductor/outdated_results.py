@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ductaflow_runtime.conductor.announcement import some
-from ductaflow_runtime.conductor.outdated import ADVICE
 from ductaflow_runtime.conductor.rehearsal import beside_rehearsal, current_rehearsal
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
@@ -53,7 +52,7 @@ def warn_of_outdated(step: str, names: list[str], *, stacklevel: int) -> None:
     if names:
         which = "an instance that is" if len(names) == 1 else f"{len(names)} instances that are"
         warnings.warn(
-            f"the results of {step} include {which} not up to date: {some(names, 3)}; {ADVICE} "
-            f"(why: `ductaflow status {step}`)",
+            f"the results of {step} include {which} not up to date: {some(names, 3)} "
+            f"(`ductaflow status {step}` says why)",
             stacklevel=stacklevel + 1,
         )

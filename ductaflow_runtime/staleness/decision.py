@@ -6,7 +6,7 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.claim import host_name
@@ -27,7 +27,8 @@ class Plan:
     """One instance, its last record, and why it must run (`None`: it need not).
 
     `busy` tells who is executing it at this moment, if somebody is; then this call must not. It `waits` for what a plan
-    of several steps will make anew: whether it must run is not known before.
+    of several steps will make anew: whether it must run is not known before. It `reads` results if the last execution
+    has read any.
     """
 
     instance: Instance
@@ -36,13 +37,13 @@ class Plan:
     only_text_changed: bool = False
     busy: str | None = None
     waits: tuple[str, ...] = ()
+    reads: bool = False
 
     def without_long_parts(self) -> Plan:
         """The plan with what a frame shows of the record: a sweep may hold 100,000 of them."""
         if self.record is None:
             return self
-        short = self.record.without_long_parts()
-        return Plan(self.instance, short, self.reason, self.only_text_changed, self.busy, self.waits)
+        return replace(self, record=self.record.without_long_parts())
 
 
 def decide(
@@ -62,7 +63,13 @@ def decide(
     if reason is None and html and record is not None and not os.path.isfile(record.notebook):
         reason = NO_NOTEBOOK
     waits = tuple(dict.fromkeys(waits_for(record, present))) if reason is None else ()
-    return Plan(instance, record, reason, text, waits=waits)
+    return Plan(instance, record, reason, text, waits=waits, reads=_reads_results(record, present))
+
+
+def _reads_results(record: Record | None, present: Present) -> bool:
+    """Whether an execution has read files of instances."""
+    was = record.fingerprint if record is not None else None
+    return was is not None and any(path.startswith(f"{present.results}/") for path in was.inputs)
 
 
 def mark_of(record: Record | None) -> str:

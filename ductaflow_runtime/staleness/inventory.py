@@ -17,10 +17,14 @@ from ductaflow_runtime.staleness.present import Present
 
 @dataclass(frozen=True)
 class Above:
-    """What an instance has read that is not up to date: in words, and in those that others like it share."""
+    """What an instance has read that is not up to date: in words, and in those that others like it share.
+
+    `rowless` are the steps of those that only have no row any more, if no other are among them.
+    """
 
     text: str
     kind: str
+    rowless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
