@@ -61,7 +61,6 @@ class Resting(Observer):
         names = self._names if outdated.any_in(runs_dir) else list(self._readers)
         if current() is not None or not names:
             return
-        known = outdated.of(runs_dir, step)
         present = Present(self._call.project, kernels={self._call.flow: self._call.options.kernel_name})
         found = [one for one in rest_on(examine(present, step, names), present) if one.state is Status.DONE]
         outdated.note(
@@ -69,7 +68,7 @@ class Resting(Observer):
         )
         resting = [one for one in found if one.above is not None and one.reason is None]
         self.causes = {one.instance.name: one.above.text for one in resting if one.above is not None}
-        if resting and not (self._once and known):
+        if resting and not (self._once and not outdated.is_first(runs_dir, step)):
             parts = [[one for one in resting if _rests(one, lost=lost)] for lost in (False, True)]
             self._text = "\n".join(self._told(part) for part in parts if part)
         if self._once and self._text:
