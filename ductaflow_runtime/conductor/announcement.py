@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.config.dotted import flatten
+from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, FORCED, NO_NOTEBOOK, Plan
 
@@ -148,6 +149,8 @@ def _cause(text: str, keys: Iterable[str]) -> Cause:
     if found is None:
         return Cause(text, about=text)
     head, rest = found[1], text[found.end() :]
+    if head == "record damaged":  # without the folder, for which there is no room
+        return Cause(rest[rest.find(f"/{FILE_NAME}") + 1 :], head, FILE_NAME)
     if head in _WITH_KEYS:
         known = [key for key in keys if rest.startswith(f"{key} ")]
         return Cause(rest, head, max(known, key=len) if known else rest.partition(" ")[0])
