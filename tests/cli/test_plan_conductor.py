@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ductaflow_runtime.cli.main import main
 from tests.conftest import Project
 
 CONDUCTOR = """\
@@ -197,3 +199,12 @@ def test_single_instances_and_guards(tolls: Project) -> None:
 def test_a_conductor_takes_no_options(tolls: Project) -> None:
     """Which instances there are, it says itself."""
     assert "conductor.py is a conductor" in plan(tolls, "--name", "a", code=2)
+
+
+def test_a_conductor_that_is_no_python(tolls: Project) -> None:
+    """It is told with file, line and text, and not taken for a flow that has not run yet."""
+    path = tolls.write("conductor.py", CONDUCTOR + "\nrun_instances(rows=1, 2)\n")
+    done = CliRunner().invoke(main, ["plan", "conductor.py"])
+    line = len(path.read_text().splitlines())
+    assert f"nothing can be planned: conductor.py:{line}: run_instances(rows=1, 2): SyntaxError: " in done.output
+    assert done.exit_code == 2
