@@ -61,7 +61,7 @@ class Case:
 def make_debug_notebook(run_dir: str | os.PathLike[str]) -> Path:
     """The path of a notebook that holds today's flow with an instance's config, the failing cell marked.
 
-    `run_dir` is `runs/STEP/NAME`, relative to the working directory or the project root. Raises
+    `run_dir` is `runs/STEP/NAME`, relative to the working directory or the project root, or `STEP/NAME`. Raises
     `DuctaflowError` if it is no instance, or its record, config, flow or the project's settings cannot be read.
     """
     case = open_case(run_dir)
@@ -113,9 +113,10 @@ def _shorten(text: str) -> str:
 
 
 def find_directory(run_dir: str | os.PathLike[str]) -> Path:
-    """The instance's folder: under the working directory, else under the project root."""
-    places = places_of(run_dir, find_root())
-    found = next((place for place in places if place.is_dir()), None)
+    """The instance's folder: under the working directory, else under the project root, else among the results."""
+    root = find_root()
+    places = places_of(run_dir, root)
+    found = next((place for place in (*places, Project.at(root).runs_dir / run_dir) if place.is_dir()), None)
     if found is None:
         tried = " or ".join(map(str, places))
         raise DuctaflowError(f"no such instance: {tried} is not a folder (runs/STEP/NAME is wanted)")

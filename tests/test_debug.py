@@ -110,7 +110,7 @@ def test_each_call_makes_a_clean_folder_that_git_ignores(project: Path) -> None:
     sweep()
     first = make_debug_notebook("runs/load/none")
     (first.parent / "tried.txt").write_text("x")
-    second = make_debug_notebook("runs/load/none")
+    second = make_debug_notebook("load/none")
     assert [path.name for path in second.parent.iterdir()] == ["load.ipynb"]
     assert (first.parent / "tried.txt").is_file()
     assert (project / "ductaflow-debug" / ".gitignore").read_text() == "*\n"

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ductaflow_runtime.cli.common import echo
-from ductaflow_runtime.errors import DuctaflowError
+from ductaflow_runtime.errors import DuctaflowError, FlowFileError
 
 if TYPE_CHECKING:
     from ductaflow_runtime.project import Project
@@ -29,11 +29,20 @@ _MOST = 5
 
 
 def is_conductor(path: Path) -> bool:
-    """Whether a file runs flows and is none itself: it has no parameters and nothing that a flow calls."""
+    """Whether a file runs flows and is none itself: it has no parameters and nothing that a flow calls.
+
+    Raises `FlowFileError` for one that is no Python, but reads like a conductor.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
-    except (OSError, ValueError, SyntaxError):
+    except SyntaxError as error:
+        words = set(re.findall(r"\w+(?=\()", text))
+        if path.suffix == ".py" and words & _CALLS and not words & _OF_FLOWS and not _PARAMETERS.search(text):
+            where = f"{path}:{error.lineno}: {(error.text or '').strip()}"
+            raise FlowFileError(f"nothing can be planned: {where}: SyntaxError: {error.msg}") from None
+        return False
+    except (OSError, ValueError):
         return False
     called = {_called(node) for node in ast.walk(tree)}
     return path.suffix == ".py" and bool(called & _CALLS) and not called & _OF_FLOWS and not _PARAMETERS.search(text)

@@ -90,7 +90,7 @@ def make_pages(runs_dir: Path, step: str, show_code: bool) -> tuple[int, list[st
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
 def debug(run_dir: Path) -> None:
-    """Open the flow of RUN_DIR (runs/STEP/NAME) with that instance's config, the failing cell marked."""
+    """Open the flow of RUN_DIR (runs/STEP/NAME, or STEP/NAME) with that instance's config, the failing cell marked."""
     from ductaflow_runtime.debug import make_debug_notebook, open_case, open_command, told
 
     path = make_debug_notebook(run_dir)

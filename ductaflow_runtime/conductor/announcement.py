@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ductaflow_runtime.config.dotted import flatten
+from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import BUSY, FORCED, NO_NOTEBOOK, Plan
 
@@ -57,13 +58,13 @@ class Group:
             known[cause] = None
 
     def told(self, most_causes: int, values: bool) -> str:
-        """The number of rows and why they run; `values`: with what the causes say beyond what they are about."""
+        """Why the rows run; `values`: with what the causes say beyond what they are about."""
         heads: dict[str, list[str]] = {}
         for known in self.causes[:most_causes]:
             heads.setdefault(next(iter(known)).head, []).append(_told_cause(list(known), values))
         parts = [f"{head}: {', '.join(told)}" if head else "; ".join(told) for head, told in heads.items()]
         more = len(self.causes) - most_causes
-        return f"{self.rows} {'; '.join(parts)}" + (f" and {more} more" if more > 0 else "")
+        return "; ".join(parts) + (f" and {more} more" if more > 0 else "")
 
 
 def announce(step: str, plans: Sequence[Plan], refreshed: int = 0) -> str:
@@ -85,36 +86,48 @@ def _waits_of(waiting: Sequence[Plan]) -> str:
     files = [Path(each).name for each in found if Path(each).is_absolute()]
     steps = list(dict.fromkeys(each.partition("/")[0] for each in found if not Path(each).is_absolute()))
     told = [f"results of {some(steps, 3)}"] * bool(steps) + [f"{some(files, 3)} of the conductor"] * bool(files)
-    return f"they read {' and '.join(told)}, made anew before"
+    reads = "it reads" if len(waiting) == 1 else "they read"
+    return f"{reads} {' and '.join(told)}, made anew before"
 
 
 def why(plans: Iterable[Plan]) -> str:
     """The reasons of those that must run, in brackets; nothing if none must."""
-    groups = sorted(_groups(plans), key=lambda group: -group.rows)
-    shown = groups if len(groups) <= _MOST_GROUPS + 1 else groups[:_MOST_GROUPS]
-    rest = sum(group.rows for group in groups[len(shown) :])
-    others = [f"{rest} for other reasons"] if rest else []
+    reasons = _reasons(plans)
     text = ""
-    for most_causes, values in ((3, True), (3, False), (1, False)):
-        text = " | ".join([*(group.told(most_causes, values) for group in shown), *others])
+    for level, most_causes, values in ((0, 3, True), (0, 3, False), (0, 1, False), (1, 1, False), (2, 1, False)):
+        groups = sorted(_groups(reasons, level), key=lambda group: -group.rows)
+        shown = groups if len(groups) <= _MOST_GROUPS + 1 else groups[:_MOST_GROUPS]
+        rest = sum(group.rows for group in groups[len(shown) :])
+        others = [f"{rest} for other reasons"] if rest else []
+        rows: Counter[str] = Counter()
+        for group in shown:  # what differs may be what there is no room for
+            rows[group.told(most_causes, values)] += group.rows
+        text = " | ".join([*(f"{count} {told}" for told, count in rows.items()), *others])
         if len(text) <= _ROOM:
             break
     return f" ({text})" if text else ""
 
 
-def _groups(plans: Iterable[Plan]) -> list[Group]:
-    """As few as a line has room for: rows with the same reason, else with the same kind of reason."""
+def _reasons(plans: Iterable[Plan]) -> list[tuple[list[Cause], int]]:
+    """The causes in each reason, and how many rows have it."""
     counts: dict[str, int] = {}
     keys: dict[str, Plan] = {}
     for plan in plans:
         if plan.reason and plan.reason != BUSY:
             counts[plan.reason] = counts.get(plan.reason, 0) + 1
             keys.setdefault(plan.reason, plan)
-    found = [(causes_in(reason, flatten(keys[reason].instance.config)), rows) for reason, rows in counts.items()]
+    return [(causes_in(reason, flatten(keys[reason].instance.config)), rows) for reason, rows in counts.items()]
+
+
+def _groups(reasons: Sequence[tuple[list[Cause], int]], least: int) -> list[Group]:
+    """As few as a line has room for: rows with the same reason, else with the same kind of reason.
+
+    `least` is what is left out of their causes at least, of nothing, values and files.
+    """
     groups: dict[tuple[tuple[str, str], ...], Group] = {}
-    for level in range(3):
+    for level in range(least, 3):
         groups = {}
-        for causes, rows in found:
+        for causes, rows in reasons:
             kind = tuple((cause.head, cause.kinds[level]) for cause in causes)
             groups.setdefault(kind, Group([{} for _ in causes])).add(causes, rows)
         if len(groups) <= _MOST_GROUPS + 1:
@@ -138,6 +151,8 @@ def _cause(text: str, keys: Iterable[str]) -> Cause:
     if found is None:
         return Cause(text, about=text)
     head, rest = found[1], text[found.end() :]
+    if head == "record damaged":  # without the folder, for which there is no room
+        return Cause(rest[rest.find(f"/{FILE_NAME}") + 1 :], head, FILE_NAME)
     if head in _WITH_KEYS:
         known = [key for key in keys if rest.startswith(f"{key} ")]
         return Cause(rest, head, max(known, key=len) if known else rest.partition(" ")[0])

@@ -43,6 +43,8 @@ class EditedMeanwhile(Observer):
 
     def finished(self) -> None:
         """Look at each file once more."""
+        if not self._rows:
+            return
         present = Present(self._call.project)
         for used, rows in self._rows.items():
             for cause in self._causes_of(used, present):
@@ -68,6 +70,14 @@ class EditedMeanwhile(Observer):
         are = "row is" if stale == 1 else "rows are"
         first = f"{self._call.step}: {stale} {are} already out of date, because of what changed while the sweep ran:"
         return "\n".join([first, *lines_of(self._causes), f"  {ADVICE}"])
+
+    def line(self) -> str:
+        """The same, of a call of one instance."""
+        why = "because of what changed while it ran"
+        told = [
+            f"{self._call.step}/{name} is already out of date, {why}: {cause}" for name, cause in self.causes.items()
+        ]
+        return f"{told[0]}; run it again to execute it as things are now" if told else ""
 
     def _causes_of(self, used: Used, present: Present) -> Iterator[str]:
         part, path, was = used

@@ -14,7 +14,7 @@ from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.status_page.live import LivePage, write_at_exit
-from ductaflow_runtime.status_page.stale_marks import marked
+from ductaflow_runtime.status_page.stale_marks import marked, marked_rowless
 from ductaflow_runtime.terminal import say
 from ductaflow_runtime.worker.pool import pool
 
@@ -66,7 +66,7 @@ class SweepPage(Observer):
 
     def planned(self, plans: Sequence[Plan], refreshed: int) -> None:
         """A sweep that executes nothing leaves a page alone that is right, and one inside a flow any."""
-        if _needs_page(self._project, plans):
+        if _needs_page(self._project, plans) or _lacks_rowless(self._project, plans):
             self._page = LivePage(self._project.runs_dir, self._project.title, partial(staleness_of, self._project))
 
     def waited(self) -> None:
@@ -105,6 +105,15 @@ def _needs_page(project: Project, plans: Sequence[Plan]) -> bool:
         return True
     outdated = marked(project.runs_dir)
     return bool(outdated) and any((plan.instance.step, plan.instance.name) in outdated for plan in plans)
+
+
+def _lacks_rowless(project: Project, plans: Sequence[Plan]) -> bool:
+    """Whether other instances of the step than those that the page shows as such have lost their row."""
+    if not plans or not project.settings.page or current() is not None:
+        return False
+    step = plans[0].instance.step
+    lost = {(step, name) for name in not_in_control(project.runs_dir, step)}
+    return lost != {place for place in marked_rowless(project.runs_dir) if place[0] == step}
 
 
 class Waiting(Observer):

@@ -22,6 +22,7 @@ class Outdated:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[Path, str], dict[str, None]] = {}
+        self._said: set[tuple[Path, str]] = set()
         self._process = 0
 
     def note(self, runs_dir: Path, step: str, seen: Iterable[str], outdated: Iterable[str]) -> None:
@@ -29,6 +30,7 @@ class Outdated:
         if self._process != os.getpid():  # the first time, or in a fork, which goes on with nothing of its parent's
             self._process = os.getpid()
             self._rows.clear()
+            self._said.clear()
             if not in_kernel():  # whose end nobody sees
                 atexit.register(self._tell, self._process)
         left = self._rows.pop((runs_dir, step), {}).keys() - set(seen)
@@ -39,6 +41,12 @@ class Outdated:
     def of(self, runs_dir: Path, step: str) -> list[str]:
         """The rows of a step."""
         return list(self._rows.get((runs_dir, step), ()))
+
+    def is_first(self, runs_dir: Path, step: str) -> bool:
+        """Whether this is asked for the first time about a step whose rows come in calls of their own."""
+        before = len(self._said)
+        self._said.add((runs_dir, step))
+        return len(self._said) > before
 
     def any_in(self, runs_dir: Path) -> bool:
         """Whether there are some in a folder of results."""

@@ -6,19 +6,20 @@ import difflib
 import glob
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.announcement import some
 from ductaflow_runtime.conductor.dates import with_dates
-from ductaflow_runtime.conductor.outdated import ADVICE, outdated
+from ductaflow_runtime.conductor.outdated_results import warn_of_outdated, why_outdated
 from ductaflow_runtime.conductor.rehearsal import current_rehearsal
 from ductaflow_runtime.errors import ConfigError, ProjectError
 from ductaflow_runtime.execution import context as execution
 from ductaflow_runtime.project import Project, find_root
 from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.instance import check_name, list_instances, list_steps
-from ductaflow_runtime.runs.look import look, results_of, values_of
+from ductaflow_runtime.runs.look import Seen, defaults_of, look, results_of, values_of
 from ductaflow_runtime.runs.previous import former_result_names
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
@@ -26,14 +27,24 @@ from ductaflow_runtime.runs.states import Status
 if TYPE_CHECKING:
     import pandas as pd
 
-_OWN = ("step", "instance_name", "status", "duration_s", "cpu_s", "peak_memory", "warnings", "error", "directory")
+_STALE = "not_up_to_date"
+_OWN = (
+    *("step", "instance_name", "status", _STALE, "duration_s"),
+    *("cpu_s", "peak_memory", "warnings", "error", "directory"),
+)
 
 
 def load_results(
     step: str | None = None, runs_dir: str | os.PathLike[str] | None = None, *, table: str | None = None
 ) -> pd.DataFrame:
-    """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `duration_s` (seconds),
-    `cpu_s` (seconds), `peak_memory` (bytes), `warnings`, `error`, `directory`, and what it saved as `result.<name>`.
+    """One row an instance: `step`, `instance_name`, its config (dotted columns), `status`, `not_up_to_date`,
+    `duration_s` (seconds), `cpu_s` (seconds), `peak_memory` (bytes), `warnings`, `error`, `directory`, and what it
+    saved as `result.<name>`.
+
+    `not_up_to_date` says why a result is not what an execution would give now (`None`: it is), as `ductaflow status`
+    does, and a warning counts those. In a flow, and outside the project that the results are of, nobody looks, and
+    the column is not there. Where some rows of a step give a parameter and others leave it to the flow's default,
+    these have the default that they were executed with.
 
     All steps without `step`. Whole numbers stay whole, dates dates and text text. A record that cannot be read
     is a row with status `damaged` and the cause in `error`; a config key named like one of the columns
@@ -48,6 +59,7 @@ def load_results(
     import pandas as pd
 
     from ductaflow_runtime.conductor.dataframe import typed
+    from ductaflow_runtime.conductor.tables import load_table
 
     folder = _runs_dir(runs_dir)
     _check_place(folder, explicit=runs_dir is not None)
@@ -55,27 +67,28 @@ def load_results(
     unknown = None if rehearsal is None else rehearsal.results(folder, step)
     if unknown is not None:
         return unknown  # type: ignore[return-value]
-    if table is not None:
-        if step is None:
-            raise ConfigError(
-                f"load_results(table={table!r}) needs the step that saved it: load_results(step, table=...)"
-            )
-        from ductaflow_runtime.conductor.tables import load_table
-
-        return load_table(folder, _known_step(folder, step), table)
+    if table is not None and step is None:
+        raise ConfigError(f"load_results(table={table!r}) needs the step that saved it: load_results(step, table=...)")
     steps = list_steps(folder) if step is None else [_known_step(folder, step)]
+    seen = {each: _look_at(folder, each) for each in steps}
+    long = None if table is None else load_table(steps[0], table, seen[steps[0]].values())
+    stale = why_outdated(folder, seen)
     for each in steps:
         _warn_of_lost_rows(folder, each)
-        _warn_of_outdated_rows(folder, each)
-    found = [read_row(folder / each, each, name) for each in steps for name in list_instances(folder, each)]
-    rows = [row for row in found if row is not None]
+        warn_of_outdated(each, [name for of, name in stale or () if of == each], stacklevel=2)
+    if long is not None:
+        return long
+    rows = [row for each in steps for row in rows_of_step(folder, each, seen[each])]
+    for row in rows if stale is not None else ():
+        row[_STALE] = (stale or {}).get((row["step"], row["instance_name"]))
+    own = [name for name in _OWN if name != _STALE or stale is not None]
     given = dict.fromkeys(key for row in rows for key in row if key not in _OWN and not key.startswith("result."))
     results = dict.fromkeys(key for row in rows for key in row if key.startswith("result."))
     if rows and not any(row["status"] == Status.DONE for row in rows):
         with execution.aside():
             former = former_result_names(Path(row["directory"]) for row in rows)
         results |= dict.fromkeys(f"result.{name}" for name in former)
-    columns = [*_OWN[:2], *given, *_OWN[2:], *results]
+    columns = [*own[:2], *given, *own[2:], *results]
     values = {key: typed([row.get(key) for row in rows]) for key in columns}
     return pd.DataFrame(values, columns=columns)
 
@@ -102,13 +115,6 @@ def _warn_of_lost_rows(runs_dir: Path, step: str) -> None:
             f"the results of {step} include {which} no row any more: {some(lost, 3)} (`ductaflow prune {step}`)",
             stacklevel=3,
         )
-
-
-def _warn_of_outdated_rows(runs_dir: Path, step: str) -> None:
-    rows = outdated.of(runs_dir, step)
-    if rows:
-        which = "an instance that is" if len(rows) == 1 else f"{len(rows)} instances that are"
-        warnings.warn(f"the results of {step} include {which} not up to date: {some(rows, 3)}; {ADVICE}", stacklevel=3)
 
 
 def _runs_dir(runs_dir: str | os.PathLike[str] | None) -> Path:
@@ -138,12 +144,24 @@ def _known_step(runs_dir: Path, step: str) -> str:
     return step
 
 
-def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
-    """One instance as a row, also one whose record is damaged or missing; `None` if nothing has run there."""
-    directory = step_dir / name
-    seen = look(directory)
-    if seen.state == Status.NEW:
-        return None
+def _look_at(runs_dir: Path, step: str) -> dict[str, Seen]:
+    """What the instances of a step are like at this moment, by name; none of a folder in which nothing has run."""
+    seen = {name: look(runs_dir / step / name) for name in list_instances(runs_dir, step)}
+    return {name: one for name, one in seen.items() if one.state != Status.NEW}
+
+
+def rows_of_step(runs_dir: Path, step: str, seen: Mapping[str, Seen]) -> list[dict[str, Any]]:
+    """The instances of a step as rows."""
+    rows = [_row(runs_dir / step / name, step, name, one) for name, one in seen.items()]
+    names = {key for row in rows for key in row}
+    for row, one in zip(rows, seen.values(), strict=True):
+        defaults = {} if one.record is None else _as_columns(defaults_of(one.record))
+        row.update((key, value) for key, value in defaults.items() if key in names and key not in row)
+    return rows
+
+
+def _row(directory: Path, step: str, name: str, seen: Seen) -> dict[str, Any]:
+    """One instance as a row, also one whose record is damaged or missing."""
     row: dict[str, Any] = {"step": step, "instance_name": name, "directory": str(directory), "status": str(seen.state)}
     record = seen.record
     if record is None:
@@ -154,7 +172,11 @@ def read_row(step_dir: Path, step: str, name: str) -> dict[str, Any] | None:
     row["peak_memory"] = record.peak_memory
     row["warnings"] = record.warnings
     row["error"] = None if record.error is None else record.error.line
-    for key, value in with_dates(values_of(record), record.dates).items():
-        row[f"config.{key}" if key in _OWN or key.startswith("result.") else key] = value
+    row.update(_as_columns(with_dates(values_of(record), record.dates)))
     row.update({f"result.{key}": value for key, value in results_of(record).items()})
     return row
+
+
+def _as_columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A config under the names of columns, where those of other columns are taken."""
+    return {f"config.{key}" if key in _OWN or key.startswith("result.") else key: each for key, each in given.items()}

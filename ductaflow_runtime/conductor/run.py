@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.conductor.conduct import conduct
+from ductaflow_runtime.conductor.edited_meanwhile import EditedMeanwhile
 from ductaflow_runtime.conductor.giving_up import OnError, Patience, patience_for
 from ductaflow_runtime.conductor.head_start import begun_call
 from ductaflow_runtime.conductor.interruption import told_interrupts
@@ -92,10 +93,11 @@ def run_one(call: Call, config: Config | None, instance_name: str | int | None) 
             (plan,) = make_plans(call, [instance], whole=True)
         if plan.busy and not call.options.wait:
             raise InstanceBusyError(plan.busy)
-        resting = Resting(call, once=True)
-        keeping, page = Keeping(call.project), PageAtExit(call.project)
-        observers = [page, Waiting(say), Retrying(say), unwatched(call), keeping, resting, interruption]
-        (outcome,) = conduct(call, [plan], Sweep(1, observers, whole=True))
+        keeping, edited, resting = Keeping(call.project), EditedMeanwhile(call), Resting(call, once=True)
+        observers = [PageAtExit(call.project), Waiting(say), Retrying(say), unwatched(call)]
+        (outcome,) = conduct(call, [plan], Sweep(1, [*observers, keeping, edited, resting, interruption], whole=True))
+        if edited.line():
+            say(edited.line())
     if outcome.status is Status.FAILED:
         failure = outcome.failure
         if failure is not None and failure.type == InstanceBusyError.__name__:

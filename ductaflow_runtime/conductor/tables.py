@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +12,23 @@ import pandas as pd
 from ductaflow_runtime.conductor.dataframe import NAME, typed
 from ductaflow_runtime.errors import ConfigError, MissingExtraError, RecordError
 from ductaflow_runtime.files import read_regular
-from ductaflow_runtime.runs.instance import list_instances
-from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.tables.files import TableFile, from_file
 
 if TYPE_CHECKING:
+    from ductaflow_runtime.runs.look import Seen
     from ductaflow_runtime.runs.record import Record
 
 _MOST_PROBLEMS = 5
 
 
-def load_table(runs_dir: Path, step: str, table: str) -> pd.DataFrame:
+def load_table(step: str, table: str, seen: Iterable[Seen]) -> pd.DataFrame:
     """The rows that all instances of a step which are done have saved under a name; `instance_name` comes first.
 
     Raises `ConfigError` for a table that no instance has, and `RecordError` for a file that is gone or is not what the
     instance wrote.
     """
-    done = list(_done(runs_dir, step))
+    done = [one.record for one in seen if one.state is Status.DONE and one.record is not None]
     if not any(table in (record.tables or {}) for record in done):
         there = dict.fromkeys(name for record in done for name in record.tables or {})
         advice = f"there are {', '.join(there)}" if there else "a flow saves one with save_results(name=frame)"
@@ -47,13 +46,6 @@ def load_table(runs_dir: Path, step: str, table: str) -> pd.DataFrame:
         listed = "".join(f"\n  - {problem}" for problem in [*problems[:_MOST_PROBLEMS], *more])
         raise RecordError(f"tables {table!r} are not what the instances wrote; run these again:{listed}")
     return _one_long(read)
-
-
-def _done(runs_dir: Path, step: str) -> Iterator[Record]:
-    for name in list_instances(runs_dir, step):
-        seen = look(runs_dir / step / name)
-        if seen.state is Status.DONE and seen.record is not None:
-            yield seen.record
 
 
 def _read(record: Record, table: str) -> pd.DataFrame:

@@ -162,16 +162,17 @@ _LONGEST = 320
 
 
 def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -> list[str]:
-    """Few failures in full, unless they have been `told` already; many by their kinds, the commonest first.
+    """Few failures one by one, unless they have been `told` already; many by their kinds, the commonest first.
 
-    Of each kind the first instance's log is named.
+    Who watches has been told the first of each kind with its files as it happened, if there are few kinds. What of many
+    kinds has not been told is named with a log.
     """
     step = records[0].step
     frame = "the frame that is returned" if told else '.results of this error (on_error="continue" returns them)'
     rows = f"  all rows: {frame}, load_results({step!r}), or: ductaflow status {step}"
     apart = f"  one of them, cell by cell: ductaflow debug {shlex.quote(_folder(records[0]))}"
     if len(records) <= _FEW and not told:
-        return [*(f"  {describe_failure(record, 3)}" for record in records), rows, apart]
+        return [*(f"  {describe_failure(record, 3, files=False)}" for record in records), rows, apart]
     kinds: dict[str, list[FailedRecord]] = {}
     for record in records:
         kinds.setdefault(kind_of(record), []).append(record)
@@ -182,7 +183,7 @@ def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -
         names = ", ".join(str(record.instance_name) for record in alike[:_MOST_NAMES])
         more = f" and {len(alike) - _MOST_NAMES} more" if len(alike) > _MOST_NAMES else ""
         lines.append(f"  {len(alike):>{width}}  {_cut(_in_common(alike))}  ({names}{more})")
-        if place < _FEW:
+        if place < _FEW < len(ordered):
             lines.append(f"  {'':{width}}  log: {alike[0].log}")
     if len(ordered) > _MOST_KINDS:
         rest = sum(map(len, ordered[_MOST_KINDS:]))
@@ -216,8 +217,8 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
-def describe_failure(record: FailedRecord, most_lines: int | None = None) -> str:
-    """What failed, where, why, and the files that show it; with `most_lines`, not more of a long message."""
+def describe_failure(record: FailedRecord, most_lines: int | None = None, *, files: bool = True) -> str:
+    """What failed, where, why, and the `files` that show it; with `most_lines`, not more of a long message."""
     error = record.error
     where = f" in cell {error.cell}" if error is not None and error.cell else ""
     cause = "unknown error" if error is None else error.cause
@@ -227,6 +228,8 @@ def describe_failure(record: FailedRecord, most_lines: int | None = None) -> str
     parts = [f"{record.flow}, instance {record.step}/{record.instance_name}: {cause}{where}"]
     if error is not None and error.place:
         parts.append(error.place)
+    if not files:
+        return "\n    ".join(parts)
     if os.path.isfile(record.notebook):
         parts.append(f"notebook: {record.notebook}")
     parts.append(f"log: {record.log}")

@@ -16,11 +16,13 @@ class CodeState(Stored):
     """The flow's code: a digest for each code cell, and one of the whole text, comments and markdown included.
 
     `defaults` are the plain values in the parameters cell; `None` in the records of 0.1.0, which did not note them.
+    `takes_config` says whether a config replaces them as a whole, and not one by one; `None` where nobody noted it.
     """
 
     cells: list[str] = field(default_factory=list)
     text: str | None = None
     defaults: Config | None = None
+    takes_config: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def fingerprint_from_json(stored: Mapping[str, Any]) -> Fingerprint:
     code = stored.get("code") or {}
     return Fingerprint(
         config=stored.get("config"),
-        code=CodeState(code.get("cells") or [], code.get("text"), code.get("defaults")),
+        code=CodeState(code.get("cells") or [], code.get("text"), code.get("defaults"), code.get("takes_config")),
         modules=stored.get("modules") or {},
         inputs=stored.get("inputs") or {},
         packages=stored.get("packages") or {},

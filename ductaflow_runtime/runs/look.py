@@ -105,6 +105,15 @@ def results_of(record: Record) -> dict[str, Json]:
     return flatten(record.results or {})
 
 
+def defaults_of(record: Record) -> dict[str, Json]:
+    """The parameters that the config says nothing of, by dotted names, as the execution had them, if that is known."""
+    was = record.fingerprint
+    # What an accepted record tells of the code is not what was executed.
+    if was is None or was.config is None or was.code.takes_config is not False or record.accepted is not None:
+        return {}
+    return flatten({name: value for name, value in (was.code.defaults or {}).items() if name not in was.config})
+
+
 def stored_config(directory: Path) -> Config:
     """The config that an execution left in its folder; raises `ConfigError` for one that cannot be read."""
     path = directory / CONFIG_NAME

@@ -161,7 +161,7 @@ def _is_code(value: Any) -> bool:
         return True
     if not isinstance(value, dict) or not isinstance(value.get("text"), (str, type(None))):
         return False
-    if not _is_plain_object(value.get("defaults")):
+    if not _is_plain_object(value.get("defaults")) or value.get("takes_config") not in (True, False, None):
         return False
     cells = value.get("cells") or []
     return isinstance(cells, list) and all(isinstance(cell, str) for cell in cells)

@@ -29,7 +29,8 @@ class Plan:
 
     `busy` tells who is executing it at this moment, if somebody is; then this call must not. It `waits` for what a plan
     of several steps will make anew: whether it must run is not known before. With `back` it need not, for an earlier
-    result fits: that takes the place of the last one.
+    result fits: that takes the place of the last one. It `reads` results if the execution whose
+    results count has read any.
     """
 
     instance: Instance
@@ -39,6 +40,7 @@ class Plan:
     busy: str | None = None
     waits: tuple[str, ...] = ()
     back: Back | None = None
+    reads: bool = False
 
     @property
     def told(self) -> str | None:
@@ -81,7 +83,13 @@ def decide(
     if found is not None and reason is not None:
         return _brought_back(Plan(instance, record, reason), found, present)
     waits = _awaited(record, present) if reason is None else ()
-    return Plan(instance, record, reason, text, waits=waits)
+    return Plan(instance, record, reason, text, waits=waits, reads=_reads_results(record, present))
+
+
+def _reads_results(record: Record | None, present: Present) -> bool:
+    """Whether an execution has read files of instances."""
+    was = record.fingerprint if record is not None else None
+    return was is not None and any(path.startswith(f"{present.results}/") for path in was.inputs)
 
 
 def _brought_back(plan: Plan, found: Record, present: Present) -> Plan:
@@ -89,7 +97,8 @@ def _brought_back(plan: Plan, found: Record, present: Present) -> Plan:
     text = _text_changed(found, present.code(plan.instance.flow))
     waits = _awaited(found, present)
     back = None if waits else Back(found.directory, found.started, plan.reason or "")
-    return replace(plan, reason=None, only_text_changed=text, waits=waits, back=back)
+    reads = _reads_results(found, present)
+    return replace(plan, reason=None, only_text_changed=text, waits=waits, back=back, reads=reads)
 
 
 def _awaited(record: Record | None, present: Present) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,14 @@ from ductaflow_runtime.staleness.present import Present
 
 @dataclass(frozen=True)
 class Above:
-    """What an instance has read that is not up to date: in words, and in those that others like it share."""
+    """What an instance has read that is not up to date: in words, and in those that others like it share.
+
+    `rowless` are the steps of those that only have no row any more, if no other are among them.
+    """
 
     text: str
     kind: str
+    rowless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,21 @@ class Found:
         return f"{self.instance.step}/{self.instance.name}"
 
 
-def examine(present: Present, step: str, names: Sequence[str] | None = None) -> list[Found]:
-    """The instances of a step, each against the present code, modules, inputs and packages."""
+def examine(
+    present: Present, step: str, names: Sequence[str] | None = None, *, seen: Mapping[str, Seen] | None = None
+) -> list[Found]:
+    """The instances of a step, each against the present code, modules, inputs and packages.
+
+    `seen` is what a look at them has shown, by name, where somebody has looked.
+    """
     chosen = list_instances(present.project.runs_dir, step) if names is None else names
-    found = [_examine_one(present, step, name) for name in chosen]
+    found = [_examine_one(present, step, name, (seen or {}).get(name)) for name in chosen]
     return [one for one in found if names is not None or one.state != Status.NEW]
 
 
-def _examine_one(present: Present, step: str, name: str) -> Found:
+def _examine_one(present: Present, step: str, name: str, seen: Seen | None) -> Found:
     nowhere = Instance(Path(), step, name, {}, present.project.runs_dir)
-    seen = look(nowhere.directory)
+    seen = seen or look(nowhere.directory)
     if seen.record is None and not seen.damage and seen.state is not Status.RUNNING:
         return Found(nowhere, None, seen.state, f"no {FILE_NAME}")
     try:

@@ -32,7 +32,7 @@ from ductaflow_runtime.staleness.why_stale import instance_now
 
 def code_state(code: FlowCode) -> CodeState:
     """The `code` part: what a flow's text says, as records keep it."""
-    return CodeState(list(code.cells), code.text, code.keys.defaults)
+    return CodeState(list(code.cells), code.text, code.keys.defaults, code.keys.takes_config)
 
 
 def fingerprint(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from ductaflow_runtime.runs.control import not_in_control
 from ductaflow_runtime.runs.states import Status
@@ -115,7 +116,14 @@ def _told(graph: _Graph, place: _Place, roots: Mapping[_Place, _Place], rowless:
             outdated[read[0]].append(read)
     causes = [_outdated_cause(graph, step, read, roots) for step, read in outdated.items()]
     causes += [_cause(step, read, "has no row", "have no row") for step, read in lost.items()]
-    return Above(*("; ".join(texts) for texts in zip(*causes, strict=True))) if causes else None
+    if not causes:
+        return None
+    text, kind = ("; ".join(texts) for texts in zip(*causes, strict=True))
+    steps = {*lost, *(roots[read[0]][0] for read in outdated.values())}
+    only = all(
+        roots[each] in rowless and not _is_outdated(graph.nodes[roots[each]]) for each in chain(*outdated.values())
+    )
+    return Above(text, kind, tuple(sorted(steps)) if only else ())
 
 
 def _outdated_cause(

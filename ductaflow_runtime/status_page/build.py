@@ -73,7 +73,7 @@ class PageWriter:
         if self.staleness is not None:
             rows = mark(rows, self.staleness)
         if not running:
-            remember_marks(self._runs_dir, rows)
+            remember_marks(self._runs_dir, rows, self.staleness.rowless if self.staleness is not None else frozenset())
         written = now()
         blocks = {
             "page-data": script_json(page_data(rows)),

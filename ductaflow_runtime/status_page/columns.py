@@ -7,6 +7,8 @@ to them by name, for they are more than a value: `step` and `name` address an in
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -14,7 +16,7 @@ from typing import Any
 
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME
 from ductaflow_runtime.runs.record import FILE_NAME
-from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.runs.states import STATES, Status
 from ductaflow_runtime.status_page.failures import failure_labels
 from ductaflow_runtime.status_page.row import Row, milliseconds
 
@@ -110,6 +112,19 @@ def command(row: Row) -> str | None:
     return row.record.command and row.record.command.replace(f"{row.step}/{row.name}", PLACE)
 
 
+def debugging(row: Row) -> str | None:
+    """The line that takes a failed instance apart, with its folder as `command` has it."""
+    if not STATES[row.status].failure or row.record.command is None:
+        return None
+    with contextlib.suppress(ValueError):  # changed by hand
+        end = f"/{row.step}/{row.name}/{CONFIG_NAME}"
+        for part in shlex.split(row.record.command):
+            if part.endswith(end):
+                folder = shlex.quote(part.removesuffix(f"/{CONFIG_NAME}"))
+                return f"ductaflow debug {folder}".replace(f"{row.step}/{row.name}", PLACE)
+    return None
+
+
 def worker(row: Row) -> int | None:
     """The number of the worker that executed it."""
     number = environment(row, "worker")
@@ -167,6 +182,10 @@ COLUMNS: tuple[Column | Parts, ...] = (
         "stale", "no longer up to date", each(lambda row: row.stale),
         Look(table=When.FILLED, search=True, compare=True, wide=True, csv="not_up_to_date"),
     ),
+    Column(
+        "rowless", "without a row", each(lambda row: "no row any more" if row.rowless else None),
+        Look(table=When.FILLED, fact="control dataframe:", search=True, compare=True, csv="without_a_row"),
+    ),
     Column("step", "step", each(lambda row: row.step), Look(table=When.SEVERAL, axis=True, colour=True, csv="step")),
     Parts(
         Group.CONFIG,
@@ -216,6 +235,7 @@ COLUMNS: tuple[Column | Parts, ...] = (
     ),
     Column("problem", "problem", each(lambda row: row.problem), Look(search=True)),
     Column("command", "command", each(command)),
+    Column("debug", "debug", each(debugging)),
     Column("where", "where", each(where)),
     Column("files", "files", each(files)),
 )  # fmt: skip

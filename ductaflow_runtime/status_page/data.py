@@ -63,9 +63,19 @@ def _columns(rows: Sequence[Row]) -> Iterator[tuple[Group, str, str, Look, list[
             values = [ABSENT if value is None else value for value in column.values(rows)]
             yield Group.ABOUT, column.name, column.label, column.look, values
             continue
-        for name, values in collect([_parts(row, column.group) for row in rows]).items():
+        for name, values in collect(_configs(rows) if column.group is Group.CONFIG else _results(rows)).items():
             yield column.group, name, name, column.look, values
 
 
-def _parts(row: Row, group: Group) -> Mapping[str, Any]:
-    return row.config if group is Group.CONFIG else row.results
+def _configs(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
+    """The rows' configs; where some of a step give a parameter, the others with the default that they had."""
+    given: dict[str, set[str]] = {}
+    for row in rows:
+        given.setdefault(row.step, set()).update(row.config)
+    return [
+        {**row.config, **{key: value for key, value in row.defaults.items() if key in given[row.step]}} for row in rows
+    ]
+
+
+def _results(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
+    return [row.results for row in rows]

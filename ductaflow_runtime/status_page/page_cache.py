@@ -20,11 +20,11 @@ from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.row import Row, natural_key
 
-VERSION = 3
+VERSION = 4
 """Of what is kept. A change of what a row tells needs the next number, or the old rows stay."""
 
 _OF_RECORD = tuple(item.name for item in fields(Record) if item.name not in ("fingerprint", "results", "skipped"))
-_OF_ROW = ("config", "results", "flow_stem", "began", "ended")
+_OF_ROW = ("config", "defaults", "results", "flow_stem", "began", "ended")
 
 
 def remember(runs_dir: Path, name: str, items: Iterable[Any]) -> None:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from ductaflow_runtime.runs.instance import list_instances, list_steps
-from ductaflow_runtime.runs.look import Seen, look, results_of, values_of
+from ductaflow_runtime.runs.look import Seen, defaults_of, look, results_of, values_of
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.status_page.page_cache import remember, remembered, row_from_json, row_to_json
@@ -104,6 +104,7 @@ def _row(step: str, directory: Path, seen: Seen) -> Row | None:
         _interruption(seen),
         record=record.but(results=None, fingerprint=None, tables=None),
         config=values_of(record),
+        defaults=defaults_of(record),
         results=results_of(record),
         files=files,
         flow_stem=record.flow_stem,

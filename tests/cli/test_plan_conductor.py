@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ductaflow_runtime.cli.main import main
 from tests.conftest import Project
 
 CONDUCTOR = """\
@@ -80,11 +82,11 @@ def test_a_plan_of_two_steps(tolls: Project) -> None:
     assert run(tolls) == ALL_NEW.splitlines()[:2]
     told = plan(tolls).splitlines()
     assert told[0] == "cost: 0 to run, 2 up to date"
-    assert told[1] == "total: 0 to run, 1 may run (they read rows.txt of the conductor, made anew before), 0 up to date"
+    assert told[1] == "total: 0 to run, 1 may run (it reads rows.txt of the conductor, made anew before), 0 up to date"
     tolls.write("conductor.py", CONDUCTOR.replace("[1, 2]", "[1, 3]").replace('open("figures', 'open("other'))
     told = plan(tolls).splitlines()
     assert told[0] == "cost: 1 to run (1 config: toll 2 -> 3), 1 up to date"
-    assert told[1] == "total: 0 to run, 1 may run (they read results of cost, made anew before), 0 up to date"
+    assert told[1] == "total: 0 to run, 1 may run (it reads results of cost, made anew before), 0 up to date"
     tolls.write("conductor.py", CONDUCTOR.replace("[1, 2]", "[1, 3]"))
     assert run(tolls) == [told[0], "total: 1 to run (1 input: runs/cost/b/cost.txt), 0 up to date"]
 
@@ -197,3 +199,12 @@ def test_single_instances_and_guards(tolls: Project) -> None:
 def test_a_conductor_takes_no_options(tolls: Project) -> None:
     """Which instances there are, it says itself."""
     assert "conductor.py is a conductor" in plan(tolls, "--name", "a", code=2)
+
+
+def test_a_conductor_that_is_no_python(tolls: Project) -> None:
+    """It is told with file, line and text, and not taken for a flow that has not run yet."""
+    path = tolls.write("conductor.py", CONDUCTOR + "\nrun_instances(rows=1, 2)\n")
+    done = CliRunner().invoke(main, ["plan", "conductor.py"])
+    line = len(path.read_text().splitlines())
+    assert f"nothing can be planned: conductor.py:{line}: run_instances(rows=1, 2): SyntaxError: " in done.output
+    assert done.exit_code == 2

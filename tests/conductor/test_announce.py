@@ -49,6 +49,24 @@ def plans(*reasons: str | None) -> list[Plan]:
         (SEEDS[:3], 0, f"cost: 3 to run ({' | '.join(f'1 {seed}' for seed in SEEDS[:3])}), 0 up to date"),
         (SEEDS, 0, "cost: 200 to run (200 config: seed (different values)), 0 up to date"),
         (
+            [
+                f"record damaged: /home/ann/study/runs/seir/{name}/run.json is not valid JSON (line 1)"
+                for name in "abcdef"
+            ],
+            0,
+            "cost: 6 to run (6 record damaged: run.json is not valid JSON (line 1)), 0 up to date",
+        ),
+        (
+            ["; ".join(f"input: runs/seir/{name}_b0.15_g0.{n}/peak.txt" for n in range(8)) for name in "abcd"],
+            0,
+            "cost: 4 to run (4 input: runs/seir/ (different files) and 7 more), 0 up to date",
+        ),
+        (
+            [f"config: links {[name] * 30} -> {[name] * 31}" for name in "abc"],
+            0,
+            "cost: 3 to run (3 config: links), 0 up to date",
+        ),
+        (
             [f"{seed}; config: fare.base 1 -> 2; code: cell 4" for seed in SEEDS],
             0,
             "cost: 200 to run (200 config: seed (different values), fare.base 1 -> 2; code: cell 4), 0 up to date",

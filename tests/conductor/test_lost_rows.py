@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from ductaflow import load_results, plan_instances, run_instances
+from ductaflow import load_results, plan_instances, run_instances, run_notebook
 from tests.conftest import HEAD, Project
 
 ROWS = pd.DataFrame({"instance_name": list("abcdef"), "n": range(6)})
@@ -40,6 +40,15 @@ def test_rows_that_are_gone_are_told_where_they_count(steps: Project, capsys: py
     """By the sweep that has lost them, and by whoever reads their results."""
     run_instances(ROWS[:4], "flow/step.py", workers=2, whole=True)
     assert "step: 0 to run, 4 up to date, 2 on disk without a row\n" in capsys.readouterr().err
+    assert run_instances(SUMMARY, "flow/total.py")["reason"].tolist() == ["reads 2 instances of step that have no row"]
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "total: 1 row rests on results that have no row any more:",
+        "  1  reads 2 instances of step that have no row  (all)",
+        "  `ductaflow prune step` removes them, after asking; then run the conductor again",
+    ]
+    for name in ("one", "two"):
+        run_notebook("flow/total.py", instance_name=name)
+    assert capsys.readouterr().err.count("have no row any more:") == 1
     with pytest.warns(UserWarning, match=r"results of step include 2 instances that have no row any more: e, f \("):
         assert len(load_results("step")) == 6
     run_instances(SUMMARY, "flow/total.py", force=True)

@@ -139,7 +139,7 @@ def test_the_next_step_says_what_it_rests_on(waiting: Project, capsys: pytest.Ca
     assert capsys.readouterr().err.count("rests on results that are not up to date") == 1
     for step, which in (("step", "a"), ("reader", "x"), ("single", "one, two")):
         with pytest.warns(
-            UserWarning, match=f"results of {step} include .* not up to date: {which}; run the conductor"
+            UserWarning, match=f"results of {step} include .* not up to date: {which} \\(`ductaflow status"
         ):
             load_results(step)
     run_instances(FRAME, "flow/step.py")

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -180,7 +181,8 @@ def test_a_damaged_record_is_told_alike(sample: Sample, data: st.DataObject) -> 
     is_damaged = isinstance(read, RecordError)
     assert not is_damaged or str(path) in str(read)
     reason = sample.plan("cost").get("cost/b")
-    frame = load_results("cost").set_index("instance_name")
+    with warnings.catch_warnings(action="ignore"):
+        frame = load_results("cost").set_index("instance_name")
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 0, done.exception
     assert (reason is not None and reason.startswith("record damaged: ")) == is_damaged

@@ -80,6 +80,7 @@ def test_malformed_in_other_ways(sample: Sample, changes: dict[str, Any]) -> Non
         read_record(sample.folder("cost/b"))
 
 
+@pytest.mark.filterwarnings("ignore:the results of cost")
 def test_what_may_be_unknown(sample: Sample) -> None:
     """`null` is right for every part but schema and status."""
     unknown = dict.fromkeys(Record().to_json()) | {"schema": 1, "status": "done"}

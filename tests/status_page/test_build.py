@@ -41,10 +41,11 @@ def test_lists_every_instance_with_config_and_results(runs: Path) -> None:
 
 
 def test_orders_names_as_people_count(runs: Path) -> None:
-    """`x9` comes before `x10`."""
-    for name in ("x10", "x9", "X1"):
+    """`x9` comes before `x10`, `0.05` before `0.3`, `1e-05` before `0.001`, and version 1.9.0 before 1.10.2."""
+    ordered = ["n0.05", "n0.3", "n1.5", "r1e-05", "r0.001", "v1.9.0", "v1.10.2", "X1", "x9", "x10"]
+    for name in reversed(ordered):
         write_instance(runs, "step", name)
-    assert column(write_page(runs, title=""), "about", "name") == ["X1", "x9", "x10"]
+    assert column(write_page(runs, title=""), "about", "name") == ordered
 
 
 def test_a_page_without_instances_is_written(runs: Path) -> None:

@@ -178,6 +178,7 @@ def test_the_page_follows_accept_and_prune(project: Project) -> None:
     write_index(RealProject.find())
     call("accept", "step")
     assert stale_on_page(project) == [None, None]
-    run_instances(frame.head(1), "flow/step.py", whole=True)
+    run_instances(frame.head(1), "flow/step.py", whole=True)  # executes nothing
+    assert column(project.root / "runs/index.html", "about", "rowless") == [None, "no row any more"]
     call("prune", "step", "--yes")
     assert column(project.root / "runs/index.html", "about", "name") == ["a"]

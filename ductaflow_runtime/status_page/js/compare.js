@@ -9,6 +9,7 @@ import { light } from "./states.js";
 import { chooseNone, linkToRow, makeBaseline, openRow, state, toggleChosen } from "./store.js";
 
 const MOST_COMPARED = 12;
+const LONGEST_WHOLE = 40; // characters of a name that stands on one line, hyphens or not
 let allKeys = false;
 
 export function renderCompare() {
@@ -49,7 +50,7 @@ function compareHead(rows) {
       ? el("span", { class: "baseline" }, "baseline")
       : el("button", { type: "button", class: "plain", onclick: () => makeBaseline(id) }, "Make baseline");
     return el("th", { scope: "col" },
-      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row), staleOf(row) !== undefined), " ", el("bdi", {}, nameOf(row))),
+      el("a", { href: linkToRow(id), title: id, onclick: (event) => openFrom(event, id) }, light(statusOf(row), staleOf(row) !== undefined), el("bdi", { class: nameOf(row).length <= LONGEST_WHOLE ? "whole" : "" }, nameOf(row))),
       el("div", { class: "compare-tools" }, baseline,
         el("button", { type: "button", class: "plain", "aria-label": `Remove ${nameOf(row)}`, onclick: () => toggleChosen(id) }, "Remove")));
   });
@@ -71,7 +72,7 @@ function compareGroup(title, group, rows) {
     return el("tr", { class: same ? "equal" : "" },
       el("th", { scope: "row", title: column.name }, el("bdi", {}, column.label), column.unit && el("span", { class: "unit" }, ` ${column.unit}`)), cells);
   });
-  return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, title)), lines);
+  return el("tbody", {}, el("tr", { class: "part" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, title)), lines);
 }
 
 function compareCell(column, row, baseline) {
@@ -101,7 +102,7 @@ function figureRows(rows) {
   if (!most) return rows.some(figureNote) && noteRow(rows);
   const lines = Array.from({ length: most }, (_, i) => el("tr", {}, el("th", { scope: "row" }, `figure ${i + 1}`),
     rows.map((row, at) => el("td", { class: "figure-cell" }, figures[at][i] ? figure(row, figures[at][i]) : figureNote(row) || ""))));
-  return el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, "Figures")), lines);
+  return el("tbody", {}, el("tr", { class: "part" }, el("th", { scope: "rowgroup", colspan: String(rows.length + 1) }, "Figures")), lines);
 }
 
 function noteRow(rows) {

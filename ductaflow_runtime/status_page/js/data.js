@@ -1,6 +1,7 @@
 // Decodes the column-oriented data of the page: typed arrays, so that 100,000 rows filter on integers.
 
 import { bytes, duration, localTime, numberFormat, scalar, unitOf } from "./format.js";
+import { compareParts, partsOf } from "./natural.js";
 import { page, readBlock } from "./page.js";
 import { STATE_ORDER } from "./states.js";
 
@@ -82,11 +83,13 @@ class Column {
   // Texts sort by rank: comparing strings once for each distinct value, not for each pair of rows.
   get ranks() {
     if (this.ownRanks) return this.ownRanks;
-    const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
     const texts = this.dictionary.map((value) => this.textOf(value));
     const order = texts.map((_, code) => code);
     if (this.format === "status") order.sort((a, b) => STATE_ORDER.indexOf(texts[a]) - STATE_ORDER.indexOf(texts[b]));
-    else order.sort((a, b) => collator.compare(texts[a], texts[b]));
+    else {
+      const parts = texts.map(partsOf);
+      order.sort((a, b) => compareParts(parts[a], parts[b]));
+    }
     this.ownRanks = new Int32Array(order.length);
     for (const [rank, code] of order.entries()) this.ownRanks[code] = rank;
     return this.ownRanks;
@@ -140,7 +143,8 @@ export function filesOf(row) {
   return { has: text.slice(0, colon), stem: text.slice(colon + 1) };
 }
 
-export const commandOf = (row) => (about("command")?.value(row) || "").split("\u0000").join(idOf(row));
+// The name is `command` or `debug`.
+export const commandOf = (name, row) => (about(name)?.value(row) || "").split("\u0000").join(idOf(row));
 
 export const staleOf = (row) => about("stale").value(row);
 

@@ -21,7 +21,7 @@ export function renderDetail() {
   const details = detailsOf(row);
   fill(panel, detailHead(row), detailFacts(row), staleSection(row), problemSection(row), errorSection(details.error), linkList(row),
     figureSection(row), pairsSection("Results", ofGroup("result"), row), pairsSection("Config", ofGroup("config"), row),
-    commandSection(row), logSection(row, details), outputSection(row, details), environmentSection(row));
+    commandSection("Take it apart, cell by cell", "debug", row), commandSection("Run it again", "command", row), logSection(row, details), outputSection(row, details), environmentSection(row));
 }
 
 export function closeDetail() {
@@ -132,8 +132,8 @@ function pairsSection(title, group, row) {
   return section(title, el("table", { class: "pairs" }, el("tbody", {}, lines)));
 }
 
-function commandSection(row) {
-  const command = commandOf(row);
+function commandSection(title, name, row) {
+  const command = commandOf(name, row);
   if (!command) return null;
   const copy = el("button", {
     type: "button",
@@ -144,12 +144,12 @@ function commandSection(row) {
         await navigator.clipboard.writeText(command);
         fill(button, "Copied");
       } catch {
-        getSelection().selectAllChildren(byId("command"));
+        getSelection().selectAllChildren(byId(name));
         fill(button, "Selected: press Ctrl+C");
       }
     },
   }, "Copy");
-  return el("section", {}, el("h3", {}, "Run it again ", copy), el("pre", { id: "command", class: "wrap", tabindex: "0" }, command));
+  return el("section", {}, el("h3", {}, `${title} `, copy), el("pre", { id: name, class: "wrap", tabindex: "0" }, command));
 }
 
 function logSection(row, details) {

@@ -8,6 +8,10 @@ const NUMBER = "[-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?";
 const COMPARISON = new RegExp(`^(>=|<=|>|<|=)\\s*(${NUMBER})$`, "i");
 const RANGE = new RegExp(`^(${NUMBER})\\s*\\.\\.\\s*(${NUMBER})$`, "i");
 const EXACT_NUMBER = new RegExp(`^${NUMBER}$`, "i");
+const DATE = "\\d{4}(?:-\\d{2}(?:-\\d{2}(?:[T ]\\d{2}(?::\\d{2}(?::\\d{2})?)?)?)?)?";
+const DATE_COMPARISON = new RegExp(`^(>=|<=|>|<|=)\\s*(${DATE})$`, "i");
+const DATE_RANGE = new RegExp(`^(${DATE})\\s*\\.\\.\\s*(${DATE})$`, "i");
+const BEGINS_WITH_DATE = /^\d{4}-\d{2}-\d{2}/;
 const COMPARE = {
   ">": (a, b) => a > b,
   "<": (a, b) => a < b,
@@ -28,6 +32,16 @@ function numberTest(text) {
   return null;
 }
 
+// A date counts as far as it is written: `<=2026-11-20` is until the end of that day.
+function dateTest(text) {
+  const comparison = DATE_COMPARISON.exec(text);
+  const range = DATE_RANGE.exec(text);
+  const limits = comparison ? [[comparison[1], comparison[2]]] : range ? [[">=", range[1]], ["<=", range[2]]] : null;
+  if (!limits) return null;
+  const parts = limits.map(([sign, date]) => [COMPARE[sign], date.toUpperCase().replace("T", " ")]);
+  return (value) => BEGINS_WITH_DATE.test(value) && parts.every(([test, date]) => test(value.replace("T", " ").slice(0, date.length), date));
+}
+
 function textTest(text) {
   const wanted = text.toLowerCase();
   if (wanted.startsWith("!")) return (value) => !value.includes(wanted.slice(1).trim());
@@ -41,9 +55,10 @@ function columnTest(column, text) {
   if (trimmed === "*") return (row) => column.value(row) !== undefined;
   const number = column.isNumber && !column.isTime ? numberTest(trimmed) : null;
   if (number) return (row) => number(column.numbers[row]);
+  const date = dateTest(trimmed);
   const test = textTest(trimmed);
-  if (!column.codes || column.isTime) return (row) => test(column.text(row).toLowerCase());
-  const answers = column.dictionary.map((value) => test(column.textOf(value).toLowerCase()));
+  if (!column.codes || column.isTime) return (row) => (date ?? test)(column.text(row).toLowerCase());
+  const answers = column.dictionary.map((value) => test(column.textOf(value).toLowerCase()) || Boolean(date?.(String(value))));
   const absent = trimmed.startsWith("!");
   return (row) => (column.codes[row] < 0 ? absent : answers[column.codes[row]]);
 }

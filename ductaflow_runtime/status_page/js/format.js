@@ -126,7 +126,7 @@ export function scalar(value) {
   if (value === null) return "null";
   if (typeof value === "object") return value.j;
   if (typeof value !== "string") return String(value);
-  return value === "" || /^(true|false|null|-?\d[\d.eE+-]*)$/.test(value) ? JSON.stringify(value) : value;
+  return value === "" || /^(true|false|null|-?\d+(\.\d*)?([eE][-+]?\d+)?)$/.test(value) ? JSON.stringify(value) : value;
 }
 
 export function counted(count, one, many = `${one}s`) {

@@ -85,7 +85,7 @@ function nextSort(column) {
 }
 
 function filterInput(column) {
-  const hint = column.isNumber && !column.isTime ? ">0, 1..9" : "filter";
+  const hint = column.isTime ? ">=2026-01-31" : column.isNumber ? ">0, 1..9" : "filter";
   return el("input", {
     type: "text",
     placeholder: hint,
