@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +23,8 @@ from ductaflow_runtime.worker.dispatch import without_imports
 from ductaflow_runtime.worker.fork_verdicts import Verdicts
 from ductaflow_runtime.worker.import_ahead import EVERYWHERE, Ahead, imports_ahead
 from tests.conftest import Project
-from tests.worker.conftest import PACKAGE
+from tests.once import common_folder, once
+from tests.worker.conftest import PACKAGE, installer
 
 SAVES = """
 import os
@@ -200,68 +204,74 @@ def test_what_a_package_imports_on_its_own(project: Project, install: Callable[.
     assert values(sweep()) == [True, False, False]
 
 
-@dataclass(frozen=True)
-class Unfit:
-    """What a sweep of a flow told whose packages a worker cannot import ahead, and what it told the second time.
-
-    `names` are those of the packages; whether each row imported one itself is a result of that name.
-    """
-
-    frame: pd.DataFrame
-    names: dict[str, str]
-    told: str
-    told_again: str
-
-    def imported_by_rows(self, case: str) -> list[bool]:
-        """Whether each row imported a package itself."""
-        return self.frame[f"result.{self.names[case]}"].tolist()
-
-
-@pytest.fixture(scope="module")
-def unfit(make_project: Callable[[str], Project], install_for_all: Callable[..., str]) -> Unfit:
-    """One flow that imports all of them, a package as most are behind them."""
-    project, install = make_project("unfit"), install_for_all
-    ends = {how: f"{IN_A_WORKER}{code}{AFTERWARDS}" for how, code in ENDS.items()}
-    leaves = {what: f"{text}\n{PACKAGE}" for what, (text, _) in LEAVES.items()}
-    names = {case: install(text) for case, text in (ends | leaves).items()}
+def write_unfit(project: Project, install: Callable[..., str]) -> dict[str, str]:
+    """A flow that imports what a worker cannot import ahead, and a package as most are behind it; their names."""
+    texts = {how: f"{IN_A_WORKER}{code}{AFTERWARDS}" for how, code in ENDS.items()}
+    texts |= {what: f"{text}\n{PACKAGE}" for what, (text, _) in LEAVES.items()}
+    names = {case: install(text) for case, text in texts.items()}
     imports = [f"import {name} as of_{name}" for name in names.values()]
     for what in NAMED:
-        name = names[f"a name: {what}"] = install((ends | leaves)[what])
-        imports.append(
-            f"from {name} import LOADED_BY as loaded_by\nof_{name} = types.SimpleNamespace(LOADED_BY=loaded_by)"
-        )
-        hidden = install((ends | leaves)[what])
+        name = names[f"a name: {what}"] = install(texts[what])
+        imports.append(f"from {name} import LOADED_BY as found\nof_{name} = types.SimpleNamespace(LOADED_BY=found)")
+        hidden = install(texts[what])
         text = f"import importlib\n__getattr__ = lambda _: importlib.import_module({hidden!r})\n"
         name = names[f"a module: {what}"] = install(text)
         imports.append(f"from {name} import part as of_{name}")
     name = names["fit"] = install()
     imports.append(f"import {name} as of_{name}")
     saved = ", ".join(f"{name}=of_{name}.LOADED_BY == os.getpid()" for name in names.values())
-    cell = "\n".join(
-        ["import os, types", *imports, "from ductaflow import save_results", f"save_results(n=config['n'], {saved})"]
-    )
-    project.flow(f"# %%\n{cell}\n")
+    saves = ["from ductaflow import save_results", f"save_results(n=config['n'], {saved})"]
+    project.flow("\n".join(["# %%\nimport os, types", *imports, *saves, ""]))
+    return names
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """What a sweep of that flow told, and what the next one did.
+
+    `own` is for each package whether each row imported it itself.
+    """
+
+    names: dict[str, str]
+    own: dict[str, list[bool]]
+    statuses: list[str]
+    told: str
+    told_again: str
+
+
+def sweep_unfit(root: Path, changes: Callable[[int], AbstractContextManager[None]]) -> None:
+    """Have that flow executed for three rows, and for another one."""
     told, told_again = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project.root)
+    with installer(changes) as install, pytest.MonkeyPatch.context() as patch:
+        names = write_unfit(Project(root), install)
+        patch.chdir(root)
         with contextlib.redirect_stderr(told):
             frame = sweep()
         with contextlib.redirect_stderr(told_again):
             sweep(rows=1, first=3)
-    return Unfit(frame, names, told.getvalue(), told_again.getvalue())
+    own = {case: frame[f"result.{name}"].tolist() for case, name in names.items()}
+    seen = Unfit(names, own, frame["status"].tolist(), told.getvalue(), told_again.getvalue())
+    (root / "seen.json").write_text(json.dumps(asdict(seen)))
+
+
+@pytest.fixture(scope="module")
+def unfit(tmp_path_factory: pytest.TempPathFactory, changes: Callable[[int], AbstractContextManager[None]]) -> Unfit:
+    """What is told of packages that a worker cannot import ahead."""
+    root = once(common_folder(tmp_path_factory) / "unfit", partial(sweep_unfit, changes=changes))
+    return Unfit(**json.loads((root / "seen.json").read_text()))
 
 
 def test_packages_that_cannot_be_imported_ahead_cost_no_other(unfit: Unfit) -> None:
     """No row fails of them, and a package that comes after them is imported once."""
-    assert unfit.frame["status"].tolist() == ["done"] * 3
-    assert unfit.imported_by_rows("fit") == [False] * 3
+    assert unfit.statuses == ["done"] * 3
+    assert unfit.own["fit"] == [False] * 3
 
 
 @pytest.mark.parametrize("how", ENDS)
 def test_an_import_that_ends_a_worker(unfit: Unfit, how: str) -> None:
     """It costs that package its preloading, is told once, and no row fails of it."""
-    assert unfit.frame["status"].tolist() == ["done"] * 3
-    assert unfit.imported_by_rows(how) == [True] * 3
+    assert unfit.statuses == ["done"] * 3
+    assert unfit.own[how] == [True] * 3
     assert unfit.told.count(unfit.names[how]) == (0 if how == "SystemExit" else 1)  # that one can be caught
     assert unfit.names[how] not in unfit.told_again
 
@@ -288,7 +298,7 @@ Preloader(Path("note"), limit_s=0.5).preload(["json", {name!r}])
 @pytest.mark.parametrize("what", LEAVES)
 def test_an_import_that_leaves_something_behind(unfit: Unfit, what: str) -> None:
     """Where a fork would lack or share what an import leaves, each instance imports it itself; why is told once."""
-    assert unfit.imported_by_rows(what) == [True] * 3
+    assert unfit.own[what] == [True] * 3
     told = [line for line in unfit.told.splitlines() if f"importing {unfit.names[what]} " in line]
     assert len(told) == 1
     assert LEAVES[what][1] in told[0]
@@ -299,7 +309,7 @@ def test_an_import_that_leaves_something_behind(unfit: Unfit, what: str) -> None
 def test_a_name_of_such_a_module(unfit: Unfit, what: str, kind: str) -> None:
     """`from x import y` is left to the instances like `import x`, be `y` a name in `x` or a module of its own."""
     case = f"{kind}: {what}"
-    assert unfit.imported_by_rows(case) == [True] * 3
+    assert unfit.own[case] == [True] * 3
     blamed = unfit.names[case] + (".part" if kind == "a module" else "")
     assert unfit.told.count(f"importing {blamed} ") == 1
 
