@@ -96,8 +96,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """Workers stay warm between tests: pytest's note of the current test would give each fixture new ones."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
-    """Workers stay warm between tests: pytest's note of the current test would give each test new ones."""
+    """As for a fixture, for pytest notes every phase of a test."""
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     return (yield)
 

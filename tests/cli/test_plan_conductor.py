@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,14 +61,62 @@ def everything(root: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
-def plan(project: Project, *options: str, code: int = 0) -> str:
+# The command in forks of a process that has imported what a conductor imports, but nothing of ours.
+FORKS = """
+import json, os, runpy, sys
+import pandas, pyarrow.parquet
+
+for line in sys.stdin:
+    folder, told, *sys.argv = json.loads(line)
+    pid = os.fork()
+    if not pid:
+        os.chdir(folder)
+        for number in (1, 2):
+            os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+        runpy.run_module("ductaflow", run_name="__main__", alter_sys=True)
+        sys.exit()
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+class Warm:
+    """The command without the time that it takes to import pandas."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __call__(self, project: Project, *options: str) -> tuple[int, str]:
+        """Its exit code, and what it prints."""
+        told = project.root.parent / "told"
+        told.unlink(missing_ok=True)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([str(project.root), str(told), "ductaflow", *options]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline()), told.read_text()
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    """The command, as often as needed."""
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Warm(process)
+
+
+def anew(_project: Project, *options: str) -> tuple[int, str]:
+    """The command as everybody calls it: its exit code, and what it prints."""
+    command = [sys.executable, "-m", "ductaflow", *options]
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return told.returncode, told.stdout
+
+
+def plan(project: Project, *options: str, code: int = 0, command: Callable[..., tuple[int, str]] = anew) -> str:
     """What the command prints; nothing in the project is other than before."""
     before = everything(project.root)
-    command = [sys.executable, "-m", "ductaflow", "plan", "conductor.py", *options]
-    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    ended, told = command(project, "plan", "conductor.py", *options)
     assert everything(project.root) == before
-    assert told.returncode == code, told.stdout
-    return told.stdout
+    assert ended == code, told
+    return told
 
 
 def run(project: Project) -> list[str]:
@@ -119,12 +169,12 @@ NEEDS = "needs results of cost, of which 2 of 2 rows would run"
         ("import socket; socket.create_connection(('192.0.2.1', 9))", "connects to 192.0.2.1"),
     ],
 )  # fmt: skip
-def test_where_a_plan_ends(tolls: Project, line: str, why: str) -> None:
+def test_where_a_plan_ends(tolls: Project, warm: Warm, line: str, why: str) -> None:
     """What needs a result that is not there yet, or would change something, ends it; the line and the rest are told."""
     before, after = CONDUCTOR.split("with open")
     tolls.write("conductor.py", f"{before}try:\n    {line}\nexcept Exception:\n    pass\nwith open{after}")
     number = before.count("\n") + 2
-    assert plan(tolls).splitlines() == [
+    assert plan(tolls, command=warm).splitlines() == [
         "cost: 2 to run (2 new), 0 up to date",
         f"the plan ends at conductor.py:{number}, which {why}",
         f"    {line}",
@@ -153,10 +203,10 @@ def test_a_conductor_that_catches_everything(tolls: Project) -> None:
         ("run_notebook('flow/cost.py', {'tol': 1})", 1, "where it ends with an error"),
     ],
 )
-def test_a_conductor_that_fails(tolls: Project, line: str, code: int, told: str) -> None:
+def test_a_conductor_that_fails(tolls: Project, warm: Warm, line: str, code: int, told: str) -> None:
     """Its error is told with the line; what was planned before stands."""
     tolls.write("conductor.py", CONDUCTOR.split("with open")[0] + line + "\n")
-    shown = plan(tolls, code=code)
+    shown = plan(tolls, code=code, command=warm)
     assert shown.startswith("cost: 2 to run (2 new), 0 up to date\nthe plan ends at conductor.py:10, ")
     assert told in shown
     assert shown.endswith("no step comes after that\nnothing was executed\n")

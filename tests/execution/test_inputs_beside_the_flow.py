@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -19,16 +20,23 @@ save_results(n=len(Path("data/x.csv").read_text()))
 """
 
 
-@pytest.mark.engines("fork", "spawn")
+def on(engine: str, *case: str) -> Any:
+    """A case on an engine: what an error is made of, all have in common, so not each has each."""
+    return pytest.param(engine, *case, marks=() if engine == "fork" else pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    ("named", "where", "advice"),
+    ("engine", "named", "where", "advice"),
     [
-        ("x.csv", "flow/x.csv", "project_path('flow/x.csv')"),
-        ("../data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
-        ("data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
-        ("../../x.csv", "../x.csv", "its full path"),
-        ("{os.getcwd()}/data/x.csv", "flow/data/x.csv", "project_path('flow/data/x.csv')"),
+        on("fork", "x.csv", "flow/x.csv", "project_path('flow/x.csv')"),
+        on("fork", "../data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
+        on("fork", "data/x.csv", "data/x.csv", "project_path('data/x.csv')"),
+        on("fork", "../../x.csv", "../x.csv", "its full path"),
+        on("fork", "{os.getcwd()}/data/x.csv", "flow/data/x.csv", "project_path('flow/data/x.csv')"),
+        on("spawn", "x.csv", "flow/x.csv", "project_path('flow/x.csv')"),
+        on("spawn", "../../x.csv", "../x.csv", "its full path"),
     ],
+    indirect=["engine"],
 )
 def test_a_missing_file_that_is_elsewhere(project: Project, named: str, where: str, advice: str) -> None:
     """The error says where the file is and how to name it."""
@@ -145,14 +153,20 @@ def test_a_module_that_is_nowhere(project: Project) -> None:
     assert project.record("step", "x")["error"]["message"] == "No module named 'helpers_y'"
 
 
-@pytest.mark.engines("fork", "spawn", "kernel")
+WITH_PANDAS = 'import pandas as pd\npd.DataFrame({"a": [1]}).to_csv("figures/a.png")'
+
+
 @pytest.mark.parametrize(
-    "writes",
+    ("engine", "writes"),
     [
-        'open("figures/a.png", "w")',
-        'open(os.path.abspath("figures/a.png"), "wb")',
-        'import pandas as pd\npd.DataFrame({"a": [1]}).to_csv("figures/a.png")',
+        on("fork", 'open("figures/a.png", "w")'),
+        on("fork", 'open(os.path.abspath("figures/a.png"), "wb")'),
+        on("fork", WITH_PANDAS),
+        on("spawn", 'open("figures/a.png", "w")'),
+        on("kernel", 'open("figures/a.png", "w")'),
+        on("kernel", WITH_PANDAS),
     ],
+    indirect=["engine"],
 )
 def test_an_output_in_a_folder_that_is_only_beside_the_flow(project: Project, writes: str) -> None:
     """The error says that outputs go into the instance's folder, and what makes the folder there."""

@@ -9,6 +9,8 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ import nbformat
 import pytest
 
 from ductaflow import run_notebook
+from ductaflow_runtime.runs.record import Record, read_record
 from tests.conftest import Project
 from tests.kernels import run_cells
+from tests.once import common_folder, once
 
 BODY = """
 # %%
@@ -40,9 +44,12 @@ save_results(total=float(links["cost"].sum()))
 """
 
 
-@pytest.fixture
-def same(project: Project) -> Project:
-    """A project whose flow uses all that could differ between the modes."""
+# As many cells, at less cost, where what they do does not matter.
+LIGHT_BODY = "# %%\nfrom ductaflow import save_results\n\n# %%\nsave_results(total=1.5)\n"
+
+
+def fill(project: Project) -> Project:
+    """Write a flow that uses all that could differ between the modes, and what it needs."""
     project.write("lib/__init__.py", "")
     project.write("lib/costs.py", "unit_cost = 1.5\n")
     project.write("flow/neighbour.py", "LABEL = 'beside the flow'\n")
@@ -50,6 +57,12 @@ def same(project: Project) -> Project:
     project.write("config/base.json", json.dumps({"params": {"factor": 0.1, "name": "Zürich", "none": None}}))
     project.flow(BODY, "flow/costs.py")
     return project
+
+
+@pytest.fixture
+def same(project: Project) -> Project:
+    """A project whose flow uses all that could differ between the modes."""
+    return fill(project)
 
 
 def script(project: Project, *arguments: str, code: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -65,27 +78,55 @@ def script(project: Project, *arguments: str, code: int = 0, **options: Any) -> 
     return ended
 
 
-def open_as_notebook(project: Project, folder: Path) -> nbformat.NotebookNode:
-    """Run all cells on a real kernel with nothing injected, as an editor would."""
+def open_as_notebook(root: Path) -> nbformat.NotebookNode:
+    """Run all cells in the flow's folder on a real kernel with nothing injected, as an editor would."""
     import jupytext
 
-    notebook = jupytext.read(project.root / "flow/costs.py")
+    notebook = jupytext.read(root / "flow/costs.py")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    return run_cells(notebook, folder)
+    return run_cells(notebook, root / "flow")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A project whose flow has run as a script, into `runs/costs/a`, and from a conductor."""
+
+    root: Path
+    scripted: Record
+    other: Record
+
+
+def run_both_ways(root: Path, engine: str) -> None:
+    """Have the flow run as a script and from a conductor."""
+    project = fill(Project(root, engine))
+    script(project, "--config", "config/base.json", "--output-dir", "runs/costs/a")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        run_notebook("flow/costs.py", json.loads((root / "config/base.json").read_text()), instance_name="b")
+
+
+@pytest.fixture
+def ran(engine: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """The instance of the script as a conductor sees it, and another one that a conductor has executed."""
+    root = once(common_folder(tmp_path_factory) / f"both-ways-{engine}", partial(run_both_ways, engine=engine))
+    monkeypatch.chdir(root)
+    config = json.loads((root / "config/base.json").read_text())
+    scripted = run_notebook("flow/costs.py", config, instance_name="a")
+    other = read_record(root / "runs/costs/b")
+    assert other is not None
+    return Ran(root, scripted, other)
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
 @pytest.mark.slow
-def test_three_ways_one_result(same: Project) -> None:
+def test_three_ways_one_result(ran: Ran) -> None:
     """Opened as a notebook, run as a script, and run from the conductor, a flow writes the same bytes."""
-    record = run_notebook("flow/costs.py", json.loads((same.root / "config/base.json").read_text()))
-    script(same, "--config", "config/base.json", "--output-dir", "runs/costs/scripted")
-    notebook = open_as_notebook(same, same.root / "flow")
-    folders = [record.directory, same.root / "runs/costs/scripted", same.root / "flow"]
+    record = ran.other
+    notebook = open_as_notebook(ran.root)
+    folders = [record.directory, ran.root / "runs/costs/a", ran.root / "flow"]
     for name in ("costs.csv", "where.txt"):
         assert len({(folder / name).read_bytes() for folder in folders}) == 1
-    scripted = same.record("costs", "scripted")
-    assert scripted["results"] == record.results == {"total": (3.25 + 4.5) * 1.5 * 0.1}
+    assert ran.scripted.results == record.results == {"total": (3.25 + 4.5) * 1.5 * 0.1}
     printed = [output for cell in notebook.cells for output in cell.get("outputs", []) if "text" in output]
     assert "config/base.json" in printed[0]["text"]
 
@@ -95,7 +136,7 @@ def test_an_opened_flow_keeps_a_config_that_is_given(same: Project) -> None:
     """What the analyst wrote in the parameters cell is not replaced by the default."""
     text = (same.root / "flow/costs.py").read_text().replace("config = {}", 'config = {"params": {"factor": 2}}', 1)
     (same.root / "flow/costs.py").write_text(text)
-    open_as_notebook(same, same.root / "flow")
+    open_as_notebook(same.root)
     assert "'factor': 2}" in (same.root / "flow/where.txt").read_text()
 
 
@@ -111,13 +152,10 @@ def test_a_script_ends_with_its_results(same: Project) -> None:
 
 
 @pytest.mark.engines("fork", "spawn", "kernel")
-def test_a_script_run_counts_like_any_other(same: Project, engine: str) -> None:
+def test_a_script_run_counts_like_any_other(ran: Ran, engine: str) -> None:
     """After a run as a script, the conductor finds the instance up to date; the records agree."""
-    script(same, "--config", "config/base.json", "--output-dir", "runs/costs/a")
-    config = json.loads((same.root / "config/base.json").read_text())
-    record = run_notebook("flow/costs.py", config, instance_name="a")
+    record, other = ran.scripted, ran.other
     assert record.skipped
-    other = run_notebook("flow/costs.py", config, instance_name="b")
     # Which packages another kernel's environment holds is not looked up.
     parts = ("config", "code", "modules") if engine == "kernel" else ("config", "code", "modules", "packages")
     assert {part: record.fingerprint[part] for part in parts} == {part: other.fingerprint[part] for part in parts}
@@ -174,7 +212,7 @@ def test_wrong_arguments_end_with_a_message(same: Project, arguments: tuple[str,
 )
 def test_a_failing_script_leaves_a_failed_record(same: Project, line: str, code: int, kind: str, cell: int) -> None:
     """A script's error is in its record, with the cell, and its traceback in its log."""
-    same.flow(f"{BODY}\n# %%\n{line}\n", "flow/costs.py")
+    same.flow(f"{LIGHT_BODY}\n# %%\n{line}\n", "flow/costs.py")
     script(same, "--output-dir", "runs/costs/bad", code=code)
     stored = same.record("costs", "bad")
     assert (stored["status"], stored["error"]["type"], stored["error"]["cell"]) == ("failed", kind, cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 import pytest
@@ -78,20 +79,35 @@ from lib.rates import RATE
 """
 
 
-@pytest.fixture
-def reading(project: Project) -> Project:
-    """A project with data, and an instance of another flow."""
-    for name in ("zones.txt", "zones.csv", "zones.parquet"):
-        project.write(f"data/{name}", "1 2 3")
+DATA = ["data/zones.txt", "data/zones.csv", "data/zones.parquet"]
+
+
+@pytest.fixture(scope="module")
+def has_read(make_project: Callable[[str], Project]) -> Project:
+    """A project with data, an instance of another flow, and that of a script which has read them."""
+    project = make_project("reading")
+    for name in DATA:
+        project.write(name, "1 2 3")
     project.write("lib/rates.py", "RATE = 1\n")
     project.flow(
         '# %%\nimport ductaflow\nopen("zones.txt", "w").write("4")\nductaflow.save_results(n=1)\n', "flow/other.py"
     )
-    run_notebook("flow/other.py", {}, instance_name="b")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        run_notebook("flow/other.py", {}, instance_name="b")
     head = HEAD.replace("%% CLI", "%%\nimport sys; sys.path.insert(0, '.')\n" + READS_ABOVE + "\n# %% CLI")
     ended = script(project, head + "# %%\nimport ductaflow\nductaflow.save_results(rows=rows)\n")
     assert ended.returncode == 0, ended.stderr
     return project
+
+
+@pytest.fixture
+def reading(has_read: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """That project as the working directory; what a test changes of its data is as before after it."""
+    monkeypatch.chdir(has_read.root)
+    yield has_read
+    for name in DATA:
+        has_read.write(name, "1 2 3")
 
 
 def reason(project: Project) -> str | None:
@@ -110,7 +126,7 @@ def test_what_a_script_reads_above_its_cli_cell_is_an_input(reading: Project) ->
     assert reason(reading) is None
 
 
-@pytest.mark.parametrize("name", ["data/zones.txt", "data/zones.csv", "data/zones.parquet"])
+@pytest.mark.parametrize("name", DATA)
 def test_another_content_makes_it_run_again(reading: Project, name: str) -> None:
     """The reason names the file."""
     reading.write(name, "1 2 3 4 5")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from ductaflow import ConfigError, FlowError, FlowFileError, plan_instances, run_instances, run_notebook
 from tests.conftest import Project
+from tests.once import common_folder, once
 
 from .flows import BASH
 
@@ -73,36 +76,85 @@ def test_what_makes_it_run_again(project: Project, flow: str) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "message", "cell"),
-    [
-        ("# %%\nls no-such-file\n\n# %%\ntouch after.txt\n", "Error", "exit code 2", 2),
-        ("# %%\nset -e\nfalse\n\n# %%\ntouch after.txt\n", "Died", "bash ended in this cell", 2),
-        ("# %%\nexit 0\n\n# %%\ntouch after.txt\n", "Died", "bash ended in this cell", 2),
-        ("# %%\nsleep 30\n\n# %%\ntouch after.txt\n", "Timeout", "timed out after 6 s", 2),
-        ("# %%\nkill -9 $PPID\n\n# %%\ntouch after.txt\n", "Died", "SIGKILL", 2),
-        ("# %%\necho '[1]' > results.json\n", "ConfigError", "results.json must hold one object", None),
-        ("# %%\necho '{\"a\": {}}' > results.json\n", "ConfigError", "not an object", None),
-        ("# %%\necho '{\"a\": ' > results.json\n", "ConfigError", "cannot be read as JSON", None),
-    ],
-)
-def test_a_failing_flow(project: Project, body: str, kind: str, message: str, cell: int | None) -> None:
+ENDS = {
+    "an error": ("ls no-such-file", "Error", "exit code 2"),
+    "a shell that ends at errors": ("set -e; false", "Died", "bash ended in this cell"),
+    "an exit": ("exit 0", "Died", "bash ended in this cell"),
+    "a killed kernel": ("kill -9 $PPID", "Died", "SIGKILL"),
+}
+WRONG_RESULTS = {
+    "a list": ("[1]", "results.json must hold one object"),
+    "an object in it": ('{"a": {}}', "not an object"),
+    "half of it": ('{"a": ', "cannot be read as JSON"),
+}
+CELLS = [code for code, _, _ in ENDS.values()] + [f"echo '{text}' > results.json" for text, _ in WRONG_RESULTS.values()]
+AFTER = "\n\n# %%\ntouch after.txt\n"
+
+
+def run_bad(root: Path) -> None:
+    """Have a flow executed that fails in a way of its own in each row, for which rows wait side by side."""
+    cases = "\n".join(f"{number})\n{code}\n;;" for number, code in enumerate(CELLS))
+    Project(root).write("flow/bad.sh", f"{HEAD}# %%\ncase $n in\n{cases}\nesac{AFTER}")
+    names = [name.replace(" ", "-") for name in (*ENDS, *WRONG_RESULTS)]
+    rows = pd.DataFrame({"instance_name": names, "n": range(len(names))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        frame = run_instances(rows, "flow/bad.sh", workers=2, timeout=60, on_error="continue")
+    assert frame["status"].eq("failed").all()
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the failed instances, where nobody writes."""
+    return once(common_folder(tmp_path_factory) / "bad-bash", run_bad) / "runs/bad"
+
+
+def error_of(directory: Path) -> dict[str, Any]:
+    """What the record says of an error."""
+    error: dict[str, Any] = json.loads((directory / "run.json").read_text(encoding="utf-8"))["error"]
+    return error
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_failing_flow(bad: Path, case: str) -> None:
     """The record says what and where, nothing is executed after it, and a shell that ended is no success."""
-    project.write("flow/bad.sh", HEAD + body)
-    with pytest.raises(FlowError):
-        run_notebook("flow/bad.sh", {"n": 2}, instance_name="x", timeout=6 if kind == "Timeout" else 60)
-    error = project.record("bad", "x")["error"]
-    assert (error["type"], error["cell"]) == (kind, cell)
+    _, kind, message = ENDS[case]
+    directory = bad / case.replace(" ", "-")
+    error = error_of(directory)
+    assert (error["type"], error["cell"]) == (kind, 2)
     assert message in error["message"]
-    assert not (project.root / "runs" / "bad" / "x" / "after.txt").exists()
+    assert not (directory / "after.txt").exists()
+
+
+def test_a_flow_that_exceeds_its_time(project: Project) -> None:
+    """It is told like any other failure."""
+    project.write("flow/bad.sh", f"{HEAD}# %%\nsleep 30{AFTER}")
+    with pytest.raises(FlowError):
+        run_notebook("flow/bad.sh", {"n": 2}, instance_name="x", timeout=6)
+    directory = project.root / "runs/bad/x"
+    error = error_of(directory)
+    assert (error["type"], error["cell"]) == ("Timeout", 2)
+    assert "timed out after 6 s" in error["message"]
+    assert not (directory / "after.txt").exists()
+
+
+@pytest.mark.parametrize("case", WRONG_RESULTS)
+def test_results_that_are_none(bad: Path, case: str) -> None:
+    """All cells are executed, and the record says what is wrong with what they left."""
+    directory = bad / case.replace(" ", "-")
+    error = error_of(directory)
+    assert (error["type"], error["cell"]) == ("ConfigError", None)
+    assert WRONG_RESULTS[case][1] in error["message"]
+    assert (directory / "after.txt").exists()
 
 
 def test_results_of_somebody_else_are_not_taken(project: Project) -> None:
     """A file that lay there before, or that an earlier execution left, says nothing of this one."""
     project.write("flow/maybe.sh", HEAD + "# %%\n[ $n = 1 ] || echo '{\"n\": '$n'}' > results.json\n")
     project.write("runs/maybe/x/results.json", '{"n": 99}')
-    assert run_notebook("flow/maybe.sh", instance_name="x", timeout=60).results == {}
-    assert run_notebook("flow/maybe.sh", {"n": 2}, instance_name="y", timeout=60).results == {"n": 2}
+    rows = pd.DataFrame({"instance_name": ["x", "y"], "n": [1, 2]})
+    run_instances(rows, "flow/maybe.sh", workers=2, timeout=60)
+    assert [project.record("maybe", name)["results"] for name in "xy"] == [{}, {"n": 2}]
     assert run_notebook("flow/maybe.sh", {"n": 1}, instance_name="y", timeout=60).results == {}
 
 

@@ -22,7 +22,7 @@ CHANGES = "packages-change.lock"
 PACKAGE = "import os\nVALUE = os.environ.get('TINY')\nLOADED_BY = os.getpid()\n"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def changes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], AbstractContextManager[None]]:
     """Holds the lock on what is installed, which all test processes share."""
 
@@ -45,9 +45,9 @@ def steady_packages(
         yield
 
 
-@pytest.fixture
-def install(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[Callable[..., str]]:
-    """Installs a module, or a package of several, and gives its name."""
+@contextmanager
+def installer(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[Callable[..., str]]:
+    """Installs a module, or a package of several, and gives its name; in the end, all are gone."""
     files: list[Path] = []
     folder = Path(sysconfig.get_path("purelib"))
     state = folder.stat()
@@ -74,3 +74,17 @@ def install(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[
         for file in files:
             shutil.rmtree(file) if file.is_dir() else file.unlink()
         os.utime(folder, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+@pytest.fixture
+def install(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[Callable[..., str]]:
+    """Installs what one test needs."""
+    with installer(changes) as install:
+        yield install
+
+
+@pytest.fixture(scope="module")
+def install_for_all(changes: Callable[[int], AbstractContextManager[None]]) -> Iterator[Callable[..., str]]:
+    """Installs what several tests of a file need, which so lose no warm worker in between."""
+    with installer(changes) as install:
+        yield install

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +23,8 @@ from ductaflow_runtime.worker.dispatch import without_imports
 from ductaflow_runtime.worker.fork_verdicts import Verdicts
 from ductaflow_runtime.worker.import_ahead import EVERYWHERE, Ahead, imports_ahead
 from tests.conftest import Project
-from tests.worker.conftest import PACKAGE
+from tests.once import common_folder, once
+from tests.worker.conftest import PACKAGE, installer
 
 SAVES = """
 import os
@@ -47,6 +54,8 @@ LEAVES = {
     "a text": ("print('tiny says so')", "prints"),
     "a warning": ("import warnings\nwarnings.warn('tiny warns')", "warns"),
 }
+# Of these, some are imported by a name in them as well.
+NAMED = ["a text", "a warning", "threads", "crash"]
 
 
 def install_package(install: Callable[..., str]) -> str:
@@ -60,9 +69,9 @@ def install_package(install: Callable[..., str]) -> str:
     return install(files)
 
 
-def sweep(flow: str = "flow/step.py", rows: int = 3) -> pd.DataFrame:
-    """A sweep on one worker, every row executed."""
-    return run_instances(pd.DataFrame({"n": range(rows)}), flow, force=True, workers=1)
+def sweep(flow: str = "flow/step.py", rows: int = 3, first: int = 0) -> pd.DataFrame:
+    """A sweep on one worker, of rows that are new."""
+    return run_instances(pd.DataFrame({"n": range(first, first + rows)}), flow, workers=1)
 
 
 def values(frame: pd.DataFrame) -> list[object]:
@@ -79,20 +88,25 @@ def write_setting(project: Project, case: str, name: str) -> None:
     project.flow(f"# %%\n{SETTING[case].replace('PACKAGE', name)}{SAVES}")
 
 
+@pytest.fixture(scope="module")
+def plain(install_for_all: Callable[..., str]) -> str:
+    """The name of a package as most are."""
+    return install_for_all()
+
+
 @pytest.mark.parametrize("case", SETTING)
-def test_what_is_set_before_an_import(project: Project, install: Callable[..., str], case: str) -> None:
+def test_what_is_set_before_an_import(project: Project, plain: str, case: str) -> None:
     """A package that reads the environment as it is imported finds what the flow has set before."""
-    write_setting(project, case, install())
+    write_setting(project, case, plain)
     assert values(sweep()) == ["1"] * 3
-    assert values(sweep(rows=2)) == ["1"] * 2
+    assert values(sweep(rows=2, first=3)) == ["1"] * 2
 
 
 @pytest.mark.engines("spawn")
-def test_what_is_set_before_an_import_in_a_fresh_interpreter(project: Project, install: Callable[..., str]) -> None:
+def test_what_is_set_before_an_import_in_a_fresh_interpreter(project: Project, plain: str) -> None:
     """There it finds the same, by the nature of the thing."""
-    name = install()
     for case in SETTING:
-        write_setting(project, case, name)
+        write_setting(project, case, plain)
         assert values(sweep(rows=1)) == ["1"], case
 
 
@@ -105,66 +119,79 @@ LOADED_BY = os.getpid()
 """
 
 
+ROWS = {"fork": 3, "spawn": 1}  # of which each has an interpreter of its own there
+
+
+@pytest.fixture(scope="module")
+def looking(install_for_all: Callable[..., str]) -> str:
+    """The name of a package that looks around."""
+    return install_for_all(LOOKS_AROUND)
+
+
 @pytest.mark.engines("fork", "spawn")
-def test_where_an_import_looks(project: Project, engine: str, install: Callable[..., str]) -> None:
+def test_where_an_import_looks(project: Project, engine: str, looking: str) -> None:
     """A package that looks for settings and arguments as it is imported finds the same in a worker."""
     project.write("setting", "")
-    flow = project.flow(f"# %%\nimport {install(LOOKS_AROUND)} as tiny{SAVES}")
-    frame = sweep()
-    assert values(frame) == [[str(flow), False, [str(project.root)]]] * 3
-    assert frame["result.own"].tolist() == [engine == "spawn"] * 3
+    flow = project.flow(f"# %%\nimport {looking} as tiny{SAVES}")
+    frame = sweep(rows=ROWS[engine])
+    assert values(frame) == [[str(flow), False, [str(project.root)]]] * ROWS[engine]
+    assert frame["result.own"].tolist() == [engine == "spawn"] * ROWS[engine]
     assert Path.cwd() == project.root
 
 
 @pytest.mark.engines("fork", "spawn")
-def test_a_flow_that_goes_elsewhere_first(project: Project, install: Callable[..., str]) -> None:
+def test_a_flow_that_goes_elsewhere_first(project: Project, engine: str, looking: str) -> None:
     """What it imports after that looks from there."""
     project.write("setting", "")
     project.flow(
         "# %%\nimport os\nfrom ductaflow import project_path\nos.chdir(project_path())\n"
-        f"import {install(LOOKS_AROUND)} as tiny{SAVES}"
+        f"import {looking} as tiny{SAVES}"
     )
-    assert [value[1] for value in sweep()["result.value"]] == [True] * 3
+    assert [value[1] for value in sweep(rows=ROWS[engine])["result.value"]] == [True] * ROWS[engine]
 
 
-def test_what_another_flow_has_imported(project: Project, install: Callable[..., str]) -> None:
+def test_what_another_flow_has_imported(project: Project, plain: str) -> None:
     """A worker that is warm for one flow does not serve another that would find more there than it imports."""
-    name = install()
-    project.flow(f"# %%\nimport {name} as tiny{SAVES}", "flow/plain.py")
-    project.flow(f"# %%\nimport os\nos.environ['TINY'] = '1'\nimport {name} as tiny{SAVES}", "flow/sets.py")
+    project.flow(f"# %%\nimport {plain} as tiny{SAVES}", "flow/plain.py")
+    project.flow(f"# %%\nimport os\nos.environ['TINY'] = '1'\nimport {plain} as tiny{SAVES}", "flow/sets.py")
     text = "# %%\nimport sys\nfrom ductaflow import save_results\n"
-    project.flow(f"{text}save_results(n=config['n'], value={name!r} in sys.modules)", "flow/without.py")
-    for _ in range(2):
-        plain = sweep("flow/plain.py")
-        assert values(plain) == [None] * 3
-        assert not plain["result.own"].any(), "it was not imported ahead"
-        assert values(sweep("flow/sets.py")) == ["1"] * 3
-        assert values(sweep("flow/without.py")) == [False] * 3
+    project.flow(f"{text}save_results(n=config['n'], value={plain!r} in sys.modules)", "flow/without.py")
+    for first in (0, 3):
+        frame = sweep("flow/plain.py", first=first)
+        assert values(frame) == [None] * 3
+        assert not frame["result.own"].any(), "it was not imported ahead"
+        assert values(sweep("flow/sets.py", first=first)) == ["1"] * 3
+        assert values(sweep("flow/without.py", first=first)) == [False] * 3
 
 
-def test_an_import_that_may_not_happen(project: Project, install: Callable[..., str]) -> None:
+def test_an_import_that_may_not_happen(project: Project, plain: str) -> None:
     """What only some rows import is not there in the others."""
-    name = install()
     project.flow(
-        f"# %%\nif config['n'] == 1:\n    import {name}\n\n# %%\nimport sys\n"
-        f"from ductaflow import save_results\nsave_results(value={name!r} in sys.modules)"
+        f"# %%\nif config['n'] == 1:\n    import {plain}\n\n# %%\nimport sys\n"
+        f"from ductaflow import save_results\nsave_results(value={plain!r} in sys.modules)"
     )
     assert values(sweep()) == [False, True, False]
 
 
+@pytest.fixture(scope="module")
+def with_parts(install_for_all: Callable[..., str]) -> str:
+    """The name of a package whose parts are imported on their own."""
+    return install_package(install_for_all)
+
+
 @pytest.mark.parametrize("where", ["the flow", "a module"])
-def test_a_part_that_only_some_rows_import(project: Project, install: Callable[..., str], where: str) -> None:
+def test_a_part_that_only_some_rows_import(project: Project, with_parts: str, where: str) -> None:
     """A row finds nothing of a package that an earlier row's code has asked for, nor what that part has brought in."""
-    name = install_package(install)
-    asks = f"if config['n'] == 1:\n    import {name}.fast"
+    name = with_parts
+    asks = f"if config['n'] % 3 == 1:\n    import {name}.fast"
     if where == "a module":
-        project.write("lib/tool.py", f"def choose(n):\n    if n == 1:\n        import {name}.fast\n")
+        project.write("lib/tool.py", f"def choose(n):\n    if n % 3 == 1:\n        import {name}.fast\n")
         asks = "from lib.tool import choose\nchoose(config['n'])"
     project.flow(
         f"# %%\nimport {name} as tiny\nfrom ductaflow import save_results\n{asks}\nsave_results(value=tiny.FACTOR)"
     )
-    for _ in range(2):
-        assert values(sweep()) == [1, 3, 1]
+    for first in (0, 3):
+        assert values(sweep(first=first)) == [1, 3, 1]
 
 
 def test_what_a_package_imports_on_its_own(project: Project, install: Callable[..., str]) -> None:
@@ -177,23 +204,76 @@ def test_what_a_package_imports_on_its_own(project: Project, install: Callable[.
     assert values(sweep()) == [True, False, False]
 
 
+def write_unfit(project: Project, install: Callable[..., str]) -> dict[str, str]:
+    """A flow that imports what a worker cannot import ahead, and a package as most are behind it; their names."""
+    texts = {how: f"{IN_A_WORKER}{code}{AFTERWARDS}" for how, code in ENDS.items()}
+    texts |= {what: f"{text}\n{PACKAGE}" for what, (text, _) in LEAVES.items()}
+    names = {case: install(text) for case, text in texts.items()}
+    imports = [f"import {name} as of_{name}" for name in names.values()]
+    for what in NAMED:
+        name = names[f"a name: {what}"] = install(texts[what])
+        imports.append(f"from {name} import LOADED_BY as found\nof_{name} = types.SimpleNamespace(LOADED_BY=found)")
+        hidden = install(texts[what])
+        text = f"import importlib\n__getattr__ = lambda _: importlib.import_module({hidden!r})\n"
+        name = names[f"a module: {what}"] = install(text)
+        imports.append(f"from {name} import part as of_{name}")
+    name = names["fit"] = install()
+    imports.append(f"import {name} as of_{name}")
+    saved = ", ".join(f"{name}=of_{name}.LOADED_BY == os.getpid()" for name in names.values())
+    saves = ["from ductaflow import save_results", f"save_results(n=config['n'], {saved})"]
+    project.flow("\n".join(["# %%\nimport os, types", *imports, *saves, ""]))
+    return names
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """What a sweep of that flow told, and what the next one did.
+
+    `own` is for each package whether each row imported it itself.
+    """
+
+    names: dict[str, str]
+    own: dict[str, list[bool]]
+    statuses: list[str]
+    told: str
+    told_again: str
+
+
+def sweep_unfit(root: Path, changes: Callable[[int], AbstractContextManager[None]]) -> None:
+    """Have that flow executed for three rows, and for another one."""
+    told, told_again = io.StringIO(), io.StringIO()
+    with installer(changes) as install, pytest.MonkeyPatch.context() as patch:
+        names = write_unfit(Project(root), install)
+        patch.chdir(root)
+        with contextlib.redirect_stderr(told):
+            frame = sweep()
+        with contextlib.redirect_stderr(told_again):
+            sweep(rows=1, first=3)
+    own = {case: frame[f"result.{name}"].tolist() for case, name in names.items()}
+    seen = Unfit(names, own, frame["status"].tolist(), told.getvalue(), told_again.getvalue())
+    (root / "seen.json").write_text(json.dumps(asdict(seen)))
+
+
+@pytest.fixture(scope="module")
+def unfit(tmp_path_factory: pytest.TempPathFactory, changes: Callable[[int], AbstractContextManager[None]]) -> Unfit:
+    """What is told of packages that a worker cannot import ahead."""
+    root = once(common_folder(tmp_path_factory) / "unfit", partial(sweep_unfit, changes=changes))
+    return Unfit(**json.loads((root / "seen.json").read_text()))
+
+
+def test_packages_that_cannot_be_imported_ahead_cost_no_other(unfit: Unfit) -> None:
+    """No row fails of them, and a package that comes after them is imported once."""
+    assert unfit.statuses == ["done"] * 3
+    assert unfit.own["fit"] == [False] * 3
+
+
 @pytest.mark.parametrize("how", ENDS)
-def test_an_import_that_ends_a_worker(
-    project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str], how: str
-) -> None:
+def test_an_import_that_ends_a_worker(unfit: Unfit, how: str) -> None:
     """It costs that package its preloading, is told once, and no row fails of it."""
-    name, other = install(f"{IN_A_WORKER}{ENDS[how]}{AFTERWARDS}"), install()
-    project.flow(
-        f"# %%\nimport {name} as tiny\nimport {other}{SAVES}save_results(other={other}.LOADED_BY == os.getpid())"
-    )
-    frame = sweep()
-    assert frame["status"].tolist() == ["done"] * 3
-    assert frame["result.own"].tolist() == [True] * 3
-    assert frame["result.other"].tolist() == [False] * 3
-    told = capsys.readouterr().err
-    assert told.count(name) == (0 if how == "SystemExit" else 1)  # that one can be caught
-    sweep(rows=1)
-    assert name not in capsys.readouterr().err
+    assert unfit.statuses == ["done"] * 3
+    assert unfit.own[how] == [True] * 3
+    assert unfit.told.count(unfit.names[how]) == (0 if how == "SystemExit" else 1)  # that one can be caught
+    assert unfit.names[how] not in unfit.told_again
 
 
 def test_an_import_that_hangs(
@@ -216,39 +296,22 @@ Preloader(Path("note"), limit_s=0.5).preload(["json", {name!r}])
 
 
 @pytest.mark.parametrize("what", LEAVES)
-def test_an_import_that_leaves_something_behind(
-    project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str], what: str
-) -> None:
+def test_an_import_that_leaves_something_behind(unfit: Unfit, what: str) -> None:
     """Where a fork would lack or share what an import leaves, each instance imports it itself; why is told once."""
-    text, reason = LEAVES[what]
-    name = install(f"{text}\n{PACKAGE}")
-    project.flow(f"# %%\nimport {name} as tiny{SAVES}")
-    assert sweep()["result.own"].tolist() == [True] * 3
-    told = [line for line in capsys.readouterr().err.splitlines() if f"importing {name} " in line]
+    assert unfit.own[what] == [True] * 3
+    told = [line for line in unfit.told.splitlines() if f"importing {unfit.names[what]} " in line]
     assert len(told) == 1
-    assert reason in told[0]
+    assert LEAVES[what][1] in told[0]
 
 
-@pytest.mark.parametrize("what", ["a text", "a warning", "threads", "crash"])
-@pytest.mark.parametrize("package", [False, True], ids=["a name", "a module"])
-def test_a_name_of_such_a_module(
-    project: Project, install: Callable[..., str], capsys: pytest.CaptureFixture[str], what: str, package: bool
-) -> None:
+@pytest.mark.parametrize("what", NAMED)
+@pytest.mark.parametrize("kind", ["a name", "a module"])
+def test_a_name_of_such_a_module(unfit: Unfit, what: str, kind: str) -> None:
     """`from x import y` is left to the instances like `import x`, be `y` a name in `x` or a module of its own."""
-    text = LEAVES[what][0] if what in LEAVES else f"{IN_A_WORKER}{ENDS[what]}"
-    name = install(f"{text}\n{PACKAGE}")
-    imports = f"from {name} import VALUE, LOADED_BY"
-    if package:
-        other = install(f"import importlib\n__getattr__ = lambda _: importlib.import_module({name!r})\n")
-        imports = f"from {other} import part\nVALUE, LOADED_BY = part.VALUE, part.LOADED_BY"
-    project.flow(
-        f"# %%\nimport types\n{imports}\ntiny = types.SimpleNamespace(VALUE=VALUE, LOADED_BY=LOADED_BY){SAVES}"
-    )
-    frame = sweep()
-    assert frame["status"].tolist() == ["done"] * 3
-    assert frame["result.own"].tolist() == [True] * 3
-    blamed = f"{other}.part" if package else name
-    assert capsys.readouterr().err.count(f"importing {blamed} ") == 1
+    case = f"{kind}: {what}"
+    assert unfit.own[case] == [True] * 3
+    blamed = unfit.names[case] + (".part" if kind == "a module" else "")
+    assert unfit.told.count(f"importing {blamed} ") == 1
 
 
 def test_what_every_worker_has_is_not_asked_for() -> None:

@@ -18,7 +18,8 @@ from tests.waiting import LAST_CHANCE_S, wait_for
 from tests.worker.conductors import interrupt, start
 from tests.worker.limits import run_out_of_time
 
-SHORT_CELLS = "".join(f"# %%\nprint({number})\nimport time; time.sleep(0.002)\n" for number in range(2000))
+SHORT_CELLS = "".join(f"# %%\nprint({number})\nimport time; time.sleep(0.002)\n" for number in range(800))
+SHORT_CELLS += "# %%\ntime.sleep(600)\n"  # on whatever machine
 
 
 @pytest.mark.engines("fork", "spawn")
@@ -36,7 +37,7 @@ SWEEP = """\
 import pandas as pd
 from ductaflow import run_instances
 print('ready', flush=True)
-run_instances(pd.DataFrame({'n': range(3000)}), 'flow/step.py', workers=2)
+run_instances(pd.DataFrame({'n': range(1000)}), 'flow/step.py', workers=2)
 """
 
 
@@ -52,7 +53,7 @@ def test_ctrl_c_ends_a_large_sweep_soon(project: Project, begun: int) -> None:
     told = interrupt(conductor)
     if begun:
         *_, done, broken_off, advice = told.splitlines()
-        assert done.startswith("step: stopped; 0 of 3000 rows done")
+        assert done.startswith("step: stopped; 0 of 1000 rows done")
         assert broken_off.startswith("broken off: ")
         assert advice == f"to go on: python {project.root / 'conductor.py'}   (what is done is kept)"
         assert "Traceback" not in told
@@ -117,13 +118,12 @@ def test_a_dead_worker_claims_nothing(project: Project) -> None:
 def test_a_warm_worker_that_died_is_replaced(project: Project) -> None:
     """A worker that is killed between two calls costs no row."""
     project.flow("# %%\nprint(config['n'])\n")
-    frame = pd.DataFrame({"n": range(2)})
-    run_instances(frame, "flow/step.py", workers=1)
+    run_instances(pd.DataFrame({"n": [0]}), "flow/step.py", workers=1)
     for process in psutil.Process(os.getpid()).children():
         if "ductaflow_runtime.worker" in process.cmdline():
             process.kill()
             process.wait()
-    assert (run_instances(frame, "flow/step.py", workers=1, force=True)["status"] == "done").all()
+    assert (run_instances(pd.DataFrame({"n": [1, 2]}), "flow/step.py", workers=1)["status"] == "done").all()
     pool().close()
 
 

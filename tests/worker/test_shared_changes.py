@@ -167,12 +167,12 @@ def test_a_file_that_comes_after_they_asked_whether_it_is_there(project: Project
     project.write("lib/places.py", 'MORE = "data/more.csv"\n')
     looks = f"from ductaflow import project_path\n{LOOKS[case]}\ntext = path.read_text() if path.exists() else ''\n"
     write(project, TOKEN, looks, rest=SAVES.replace("token=token", "token=token, text=text"))
-    assert sweep(2)["result.text"].tolist() == [""] * 2
+    assert sweep(1)["result.text"].tolist() == [""]
     project.write("data/more.csv", "here")
-    frame = sweep(3)
-    assert frame["result.text"].tolist()[2] == "here"
+    frame = sweep(2)
+    assert frame["result.text"].tolist()[1] == "here"
     if engine == "fork" and case != "in a module":
-        assert frame["reason"].tolist() == ["input: data/more.csv (was not there)"] * 2 + ["new"]
-    assert sweep(3)["status"].eq("up to date").all()
+        assert frame["reason"].tolist() == ["input: data/more.csv (was not there)", "new"]
+    assert sweep(2)["status"].eq("up to date").all()
     project.write("data/more.csv", "there")
-    assert sweep(3)["result.text"].tolist()[2] == "there"
+    assert sweep(2)["result.text"].tolist()[1] == "there"
