@@ -19,6 +19,7 @@ from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
 from ductaflow_runtime.runs.look import look
+from ductaflow_runtime.runs.previous import drop_outlived
 from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
@@ -49,6 +50,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
         tell_of_shared_cells(call)
     present = call.present()
     outcomes = refresh_all(plans, present, options.export_html)
+    drop_outlived([plan.instance for plan in plans if not plan.reason])
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
         observer.planned(plans, refreshed)
