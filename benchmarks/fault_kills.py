@@ -34,7 +34,7 @@ from benchmarks.fault_conductor import Conductor
 from benchmarks.fault_project import Trial
 
 ROWS = 8
-COLD = 0.4  # of the kills come after others, in a conductor that has just been started
+COLD = 0.2  # of the kills that come after others: in a conductor that has just been started
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ KILLS = {
     "conductor, Ctrl-C": Kill("conductor", signal.SIGINT),
     "worker, SIGKILL": Kill("worker", signal.SIGKILL),
     "worker, SIGTERM": Kill("worker", signal.SIGTERM),
-    "worker, SIGKILL, engine spawn": Kill("worker", signal.SIGKILL, "spawn", share=0.2),
+    "worker, SIGKILL, engine spawn": Kill("worker", signal.SIGKILL, "spawn", share=0.1),
     "instance's process, SIGKILL": Kill("child", signal.SIGKILL),
     "instance's process, SIGTERM": Kill("child", signal.SIGTERM),
     "base process, SIGKILL": Kill("base", signal.SIGKILL),

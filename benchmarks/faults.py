@@ -31,7 +31,7 @@ TRIALS = 100
 LONG = "one conductor, 5,000 instances"
 KILLS_IN_ONE = 10  # one after the other in one project
 ROUNDS_IN_ONE = 5
-AT_ONCE = 3  # projects in which somebody is killed; those of several conductors come one after the other
+AT_ONCE = 4  # projects in which somebody is killed; those of several conductors come one after the other
 Attempt = Callable[[Path, int], Iterator[Findings]]
 
 
@@ -116,7 +116,7 @@ class Bench:
 
 
 def make_trials(bench: Bench, cases: list[str], trials: int) -> None:
-    """All that are missing of these cases; of several conductors, and in fresh interpreters, a fifth as many."""
+    """All that are missing of these cases; of several conductors a fifth as many."""
     made: dict[str, tuple[Trial, Spans]] = {}
     for case, kill in KILLS.items():
         if case in cases:
