@@ -174,6 +174,8 @@ def _have_done(job: Job, worker: Worker) -> Record:
         if record is None:
             raise
         return record
+    if "not begun" in reply:
+        raise BrokenOffError(f"{job.step}/{job.name} could not be executed: {reply['not begun']}")
     return _record_of(job, reply)
 
 

@@ -119,7 +119,11 @@ class Server:
             done = settle(child.job, told, ended, _unread_output(child), _conclusion(child, end, told.fatal))
             # Where the folder was its own once and the record is not, another process has it now: that one tells.
             fatal = None if done or told.foreign is not None else fatal
-        return {} if fatal is None else {"fatal": fatal.to_json()}
+        if fatal is None:
+            return {}
+        told_to_end = end.timed_out or end.out_of_memory or end.interrupted or end.parent_gone
+        not_begun = told.fatal is None and not told_to_end  # and the record is an earlier one's
+        return {"not begun": fatal.message} if not_begun else {"fatal": fatal.to_json()}
 
 
 def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusion:
