@@ -113,7 +113,7 @@ class Supervision:
         """Until the child ends, a command comes, or there is something to do."""
         moments = [self._beat_at, self._meter.due]
         if self._kill_at is not None:
-            moments.append(self._kill_at)
+            moments.append(min(self._kill_at, self._give_up_at))
         elif self._clock.deadline is not None:
             moments.append(self._clock.deadline)
         pause = min(moments) - time.monotonic()
