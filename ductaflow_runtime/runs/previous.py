@@ -123,7 +123,7 @@ def drop_outlived(instances: Sequence[Instance]) -> None:
         kept = os.listdir(instances[0].runs_dir / PREVIOUS / instances[0].step)
     except OSError:
         return
-    names = {name.removeprefix(".").removesuffix(".old").removesuffix(".new") for name in kept}
+    names = {*kept, *(name[1:-4] for name in kept if name.endswith((".old", ".new")))}
     for instance in (one for one in instances if one.name in names):
         with contextlib.suppress(OSError, RecordError, ProjectError), locked(instance.directory) as free:
             record = read_record(instance.directory) if free else None

@@ -63,7 +63,7 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     """
     mask = mask_of(job.config)
     entry = Entry(job, left, told.foreign)
-    if told.foreign is None:
+    if told.foreign is None and left.outputs is not None:
         end_setting_aside(left)  # its log may still be that of the good results, which are not to be added to
     error = masked_failure(conclusion.spoiled_by(entry.reclaim()).error, mask)
     assert error is not None

@@ -15,13 +15,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.errors import ConfigError, WorkerError
+from ductaflow_runtime.errors import ConfigError, RecordError, WorkerError
 from ductaflow_runtime.execution.assignment import INTERRUPTED, Clock
 from ductaflow_runtime.execution.entry import Conclusion
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import open_pipes
 from ductaflow_runtime.memory import limit_problem
 from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun, of_exception, out_of_memory
+from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
@@ -80,7 +81,7 @@ class Server:
             end = supervise(process, self._commands, limits, job.instance.directory, mark)
             if end.stuck:
                 self._leaves = True
-                raise _does_not_end(child, process.pid, end)
+                raise _does_not_end(child, end)
             reply = self._settle(child, end)
         except WorkerError as error:
             return {"fatal": of_exception(error).to_json()}
@@ -122,8 +123,8 @@ class Server:
         if fatal is None:
             return {}
         told_to_end = end.timed_out or end.out_of_memory or end.interrupted or end.parent_gone
-        not_begun = told.fatal is None and not told_to_end  # and the record is an earlier one's
-        return {"not begun": fatal.message} if not_begun else {"fatal": fatal.to_json()}
+        begun = told.fatal is not None or told_to_end or _has_left_record(child, end)
+        return {"fatal": fatal.to_json()} if begun else {"not begun": fatal.message}
 
 
 def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusion:
@@ -143,11 +144,19 @@ def _death(child: Child, end: ChildEnd) -> Failure:
     return died(end.code)
 
 
-def _does_not_end(child: Child, pid: int, end: ChildEnd) -> WorkerError:
+def _has_left_record(child: Child, end: ChildEnd) -> bool:
+    """Whether the record is its own, although it has told nothing: a flow may empty the temporary directory."""
+    with contextlib.suppress(RecordError):
+        record = read_record(child.job.instance.directory)
+        return record is not None and (record.environment or {}).get("pid") == end.pid
+    return True
+
+
+def _does_not_end(child: Child, end: ChildEnd) -> WorkerError:
     """It was killed in vain: a row that fails, and an instance that runs until the system lets go of it."""
     why = (child.clock.failure() if end.timed_out else interrupted()).message
     return WorkerError(
-        f"{child.job.step}/{child.job.name} was ended ({why}), but its process {pid} still waits for something in "
+        f"{child.job.step}/{child.job.name} was ended ({why}), but its process {end.pid} still waits for something in "
         "the system, such as a network drive that does not answer; until it ends, the instance counts as running"
     )
 

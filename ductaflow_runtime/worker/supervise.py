@@ -36,7 +36,7 @@ class ChildEnd:
     """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that.
 
     `stuck`: it was killed, and has not ended, because it waits for something in the system.
-    `usage` is what it and its processes have used.
+    `pid` was its process id, `usage` is what it and its processes have used.
     """
 
     code: int
@@ -46,6 +46,7 @@ class ChildEnd:
     interrupted: bool = False
     parent_gone: bool = False
     usage: Usage = UNKNOWN
+    pid: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def supervise(child: Process, commands: Commands, limits: Limits, directory: Pat
     spent = children_cpu()
     end = Supervision(child, commands, limits, directory, mark).wait()
     end_leftovers(child.pid)
-    return replace(end, usage=Usage(children_cpu() - spent, limits.meter.peak))
+    return replace(end, usage=Usage(children_cpu() - spent, limits.meter.peak), pid=child.pid)
 
 
 class Supervision:
