@@ -10,6 +10,7 @@ are missing there. Where no case is left out, FAULTS.md is written.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import subprocess
@@ -74,8 +75,10 @@ class Results:
                     file.write(json.dumps(self.lines[-1]) + "\n")
 
     def of(self, case: str) -> list[dict[str, Any]]:
-        """The trials of a case."""
-        return [line for line in self.lines if line["case"] == case]
+        """The trials of a case; if something was found in one of another commit, only those of this one."""
+        lines, now = [line for line in self.lines if line["case"] == case], commit()
+        tried_anew = any(line.get("found") and line["commit"] != now for line in lines)
+        return [line for line in lines if line["commit"] == now or not tried_anew]
 
     def tally(self, case: str) -> Tally:
         """How often something was found in a case."""
@@ -137,8 +140,9 @@ def make_trials(bench: Bench, cases: list[str], trials: int) -> None:
             bench.make(case, rounds, max(1, trials // 5), ROUNDS_IN_ONE, 1)
 
 
+@functools.cache
 def commit() -> str:
-    """What was tried."""
+    """What is tried."""
     asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     return subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
 
@@ -196,7 +200,7 @@ PAGE = """# Faults, tried
 
 Written by `python -m benchmarks.faults`. The numbers are trials in which something was found that must not be; each
 trial ends with one more run. Several trials are made in one project, one after the other. Tried were the commits
-{commits}.
+{commits}; a case in which something was found is tried anew once that is mended.
 
 <!-- faults -->
 {table}
