@@ -210,7 +210,8 @@ LONG_PAGE = """
 ## One conductor of many instances
 
 A flow that prints one line, on two workers; handles, threads and private memory of all processes of a kind together.
-The conductor keeps the frame of all rows, and makes the page of results at the end.
+The conductor's memory grows with its rows, about 10 KB each: the plan, what the record says, and the row's line of the
+status page. It is free again when the call has ended.
 
 {table}
 """
