@@ -7,13 +7,13 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.fault_conductor import CONDUCTOR, Conductor
 
 FLOW = """\
 # %% tags=["parameters"]
@@ -30,31 +30,19 @@ if config["free"]:
     subprocess.Popen(["sleep", "600"], start_new_session=True)
 
 # %%
+with open("all.txt", "a") as file:
+    file.write(f"{version}\\n")
+open(f"only{version}.txt", "w").close()
 for part in range(3):
     with open(f"part{part}.txt", "w") as file:
         file.write(f"{version}\\n" * 1000)
     time.sleep(0.03)
 save_results(value=version * config["n"])
 """
-CONDUCTOR = """\
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-import pandas as pd
-from ductaflow import run_instances
-
-version, count, frame = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-names = [f"r{number:03}" for number in range(count)]
-rows = pd.DataFrame({"instance_name": names, "name": names, "version": version, "n": range(count)})
-rows["free"] = (rows["n"] % 4 == 1) & (count < 50)
-open(frame + ".begun", "w").close()
-found = run_instances(rows, "flow/step.py", workers=2, on_error="continue")
-found.reindex(columns=["instance_name", "status", "result.value"]).to_json(frame, orient="records")
-"""
 PARTS = ("part0.txt", "part1.txt", "part2.txt")
-FILES = {*PARTS, "config.json", "run.json", "run.log", "step.ipynb"}
-LAST_CHANCE_S = 120.0
+FILES = {*PARTS, "all.txt", "config.json", "run.json", "run.log", "step.ipynb"}
 _MARK = "FAULTS_TRIAL"
-_HALVES = (".tmp", ".new", ".old", ".dead")
+_HALVES = (".tmp", ".new", ".old", ".dead", ".part")
 
 
 class Trial:
@@ -83,28 +71,19 @@ class Trial:
         """All instances."""
         return [f"r{number:03}" for number in range(self.count)]
 
-    def start(self, version: int, who: str) -> subprocess.Popen[bytes]:
-        """A conductor of all rows at this version; `who` tells it from others."""
+    def conductor(self, who: str) -> Conductor:
+        """A conductor that has not been told to do anything; `who` tells it from others."""
         variables = {"TMPDIR": str(self.temporary), "FAULTS_TOLD": str(self.folder / "told"), "FAULTS_WHO": who}
-        command = [sys.executable, "conductor.py", str(version), str(self.count), str(self.frame_file(who))]
-        with open(self.folder / f"{who}.log", "wb") as log:
-            return subprocess.Popen(
-                command,
-                cwd=self.folder / "project",
-                env={**os.environ, **variables, _MARK: self.mark},
-                stdout=log,
-                stderr=log,
-            )
+        return Conductor(self.folder, self.count, who, {**variables, _MARK: self.mark})
 
-    def frame_file(self, who: str) -> Path:
-        """Where a conductor leaves its frame; the same name with `.begun` is there before it runs anything."""
-        return self.folder / "frames" / f"{who}.json"
+    def frame_file(self, name: str) -> Path:
+        """Where a conductor leaves a frame; the same name with `.begun` is there before it runs anything."""
+        return self.folder / "frames" / f"{name}.json"
 
-    def frame(self, who: str) -> dict[str, dict[str, Any]] | None:
+    def frame(self, name: str) -> dict[str, dict[str, Any]] | None:
         """What a conductor said of each row in the end."""
-        with contextlib.suppress(OSError, ValueError):
-            return {row["instance_name"]: row for row in json.loads(self.frame_file(who).read_text(encoding="utf-8"))}
-        return None
+        rows = read_json(self.frame_file(name))
+        return None if rows is None else {row["instance_name"]: row for row in rows}
 
     def executions(self) -> dict[str, list[tuple[int, str]]]:
         """Which versions of each instance were begun, and whose conductor that was, one after the other."""
@@ -114,24 +93,32 @@ class Trial:
             found[path.name] = [(int(version), who) for version, who in lines]
         return found
 
-    def processes(self) -> dict[int, str]:
-        """All that were started in this trial and have not ended, with what they were started as."""
+    def processes(self, who: str | None = None) -> dict[int, str]:
+        """All that were started in this trial, or by one conductor, and have not ended; with their command lines."""
+        marks = {f"{_MARK}={self.mark}".encode(), *([] if who is None else [f"FAULTS_WHO={who}".encode()])}
         found = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 place = Path("/proc", name)
-                if f"{_MARK}={self.mark}".encode() in (place / "environ").read_bytes().split(b"\0"):
+                if marks <= {*(place / "environ").read_bytes().split(b"\0")}:
                     found[int(name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
 
-    def processes_after(self, seconds: float, *, free: bool = True) -> list[str]:
-        """Those that are still there that long from now, if not none before; `free`: also what flows have set free."""
+    def left_after(self, seconds: float, living: Sequence[Conductor], who: str | None = None) -> dict[int, str]:
+        """The processes that are still there that long from now, without those of living conductors that wait."""
         until = time.monotonic() + seconds
         while True:
-            left = [told for told in self.processes().values() if free or not told.startswith("sleep")]
+            families = [pids for one in living for kind, pids in one.family().items() if kind != "child"]
+            waiting = {pid for pids in families for pid in pids}
+            left = {pid: told for pid, told in self.processes(who).items() if pid not in waiting}
             if not left or time.monotonic() > until:
                 return left
-            time.sleep(0.02)
+            time.sleep(0.03)
+
+    def scratch_left(self, living: Sequence[Conductor] = ()) -> list[str]:
+        """What is in the temporary directory and is no folder of a conductor that waits."""
+        names = sorted(path.name for path in self.temporary.iterdir())
+        return [name for name in names if not any(f"-{conductor.pid}-" in name for conductor in living)]
 
     def end_all(self) -> None:
         """Nothing of a trial outlives it."""
@@ -151,8 +138,11 @@ class Trial:
             return False
         told = {"status": record.get("status"), "results": record.get("results"), "version": config.get("version")}
         wanted = {"status": "done", "results": {"value": version * self.names.index(name)}, "version": version}
-        texts = [(folder / part).read_text(encoding="utf-8") for part in PARTS if (folder / part).is_file()]
-        return told == wanted and texts == [f"{version}\n" * 1000] * len(PARTS) and len(notebook["cells"]) > len(PARTS)
+        names = (*PARTS, "all.txt", *sorted(path.name for path in folder.glob("only*")))
+        texts = {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+        large = dict.fromkeys(PARTS, f"{version}\n" * 1000)
+        right = large | {"all.txt": f"{version}\n", f"only{version}.txt": ""}
+        return told == wanted and texts == right and len(notebook["cells"]) > len(PARTS)
 
     def torn(self) -> list[str]:
         """Files of ours that are no JSON."""
@@ -164,7 +154,7 @@ class Trial:
         found = [path for path in self.runs.rglob("*") if path.name.startswith(".") and path.suffix in _HALVES]
         found += self.runs.glob(".ductaflow/stop-*")
         found += self.runs.glob(".ductaflow/previous/step/*")
-        found += [path for path in self.runs.glob("step/*/*") if path.name not in FILES]
+        found += [path for path in self.runs.glob("step/*/*") if path.name not in FILES and path.name[:4] != "only"]
         return sorted(str(path.relative_to(self.runs)) for path in found)
 
 
@@ -174,17 +164,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def wait_until_ended(processes: Iterable[subprocess.Popen[bytes]]) -> list[int | None]:
-    """Their exit codes; `None` for one that hangs, which is killed."""
-    codes: list[int | None] = []
-    until = time.monotonic() + LAST_CHANCE_S
-    for process in processes:
-        try:
-            codes.append(process.wait(max(until - time.monotonic(), 0.1)))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            codes.append(None)
-    return codes

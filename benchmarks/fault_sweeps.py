@@ -12,26 +12,29 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.fault_kills import (
+from benchmarks.fault_checks import (
     CONTRADICTS,
     ENDED,
     LOST,
     NEXT,
     PATIENCE_S,
     PROCESSES,
+    SCRATCH,
     TWICE,
     Findings,
     after_all,
     is_done,
     rows_against_records,
 )
-from benchmarks.fault_project import Trial, wait_until_ended
+from benchmarks.fault_conductor import Conductor
+from benchmarks.fault_project import Trial
 from benchmarks.processes import private_bytes, run_module
 
 ROWS = 100
@@ -56,52 +59,109 @@ TOGETHER = {
 }
 
 
-def try_together(case: Together, folder: Path) -> Findings | None:
-    """What was found after conductors that began together; `None` if the first had ended before it was killed."""
+def try_together(case: Together, folder: Path, rounds: int) -> Iterator[Findings]:
+    """What was found after each of so many rounds in one project: conductors begin together, and the rows are new."""
     trial = Trial(folder, ROWS)
     trial.write_project("fork")
+    company = Company(trial, case)
     try:
-        names = [f"c{number}" for number in range(case.conductors)]
-        conductors = [trial.start(1, name) for name in names]
-        first = trial.frame_file("c0").with_suffix(".json.begun")
-        if case.killed:
-            while not first.exists() and conductors[0].poll() is None:
-                time.sleep(0.005)
-            time.sleep(random.uniform(0, WIDEST_KILL_S))
-            conductors[0].kill()
-        codes = wait_until_ended(conductors)
-        if case.killed and codes[0] != -signal.SIGKILL:
-            return None
-        survivors = names[1:] if case.killed else names
-        found: Findings = [(ENDED, f"exit code {code}") for code in codes[len(names) - len(survivors) :] if code != 0]
-        found += [(PROCESSES, told) for told in trial.processes_after(PATIENCE_S)]
-        for who in survivors:
-            found += rows_against_records(trial, who)
-            failed = [name for name, row in (trial.frame(who) or {}).items() if row["status"] == "failed"]
-            found += [(CONTRADICTS, f"{name} failed") for name in failed]
-        found += _shared_out(trial, "c0" if case.killed else None)
-        found += [(LOST, name) for name in trial.names if not is_done(trial, name, 1)]
-        return found + _nothing_left_to_do(trial)
+        made = 0
+        while made < rounds:
+            found = company.round()
+            if found is None:
+                continue
+            made += 1
+            yield found + (company.leave() if made == rounds else [])
     finally:
         trial.end_all()
 
 
-def _shared_out(trial: Trial, killed: str | None) -> Findings:
-    """Each row was executed once; again only what the killed one was executing, which is at most one a worker."""
-    executions = trial.executions()
-    found: Findings = [(NEXT, f"{name} was not executed") for name in trial.names if name not in executions]
-    twice = {name: [who for _, who in told] for name, told in executions.items() if len(told) > 1}
-    begun_by_killed = [name for name, whose in twice.items() if whose[0] == killed and len(whose) == 2]
-    found += [(TWICE, f"{name}: {whose}") for name, whose in twice.items() if name not in begun_by_killed]
-    return found + [(TWICE, f"{name} of the killed one") for name in begun_by_killed[WORKERS:]]
+class Company:
+    """Conductors that begin together, round after round; a killed one is replaced."""
 
+    def __init__(self, trial: Trial, case: Together) -> None:
+        self._trial = trial
+        self._case = case
+        self._version = 0
+        self._span = WIDEST_KILL_S
+        self._conductors: dict[str, Conductor] = {}
 
-def _nothing_left_to_do(trial: Trial) -> Findings:
-    before = trial.executions()
-    (code,) = wait_until_ended([trial.start(1, "next")])
-    found: Findings = [(NEXT, f"exit code {code}")] if code != 0 else []
-    found += [(TWICE, "by the next run")] if trial.executions() != before else []
-    return found + after_all(trial, "next", 1)
+    def _gather(self) -> None:
+        """As many as there must be, and each ready to begin."""
+        for number in range(self._case.conductors - len(self._conductors)):
+            who = f"c{self._version}.{number}"
+            self._conductors[who] = self._trial.conductor(who)
+        for conductor in self._conductors.values():
+            conductor.wait_for(conductor.ready)
+
+    def _frame(self, who: str) -> Path:
+        return self._trial.frame_file(f"{who}-{self._version}")
+
+    def round(self) -> Findings | None:
+        """What was found after one round; `None` if the one to be killed had ended before."""
+        self._gather()
+        self._version += 1
+        begun = time.monotonic()
+        for who, conductor in self._conductors.items():
+            conductor.order(self._version, self._frame(who))
+        killed = self._kill_one() if self._case.killed else None
+        found: Findings = []
+        for who, conductor in self._conductors.items():
+            if not conductor.wait_for(self._frame(who)):
+                found.append((ENDED, f"{who}: exit code {conductor.wait()}"))
+        self._span = time.monotonic() - begun
+        if self._case.killed and killed is None:
+            return found or None
+        if killed is not None:
+            found += [(PROCESSES, told) for told in self._trial.left_after(PATIENCE_S, [], killed).values()]
+        return found + self._look(killed)
+
+    def _kill_one(self) -> str | None:
+        """Who was killed at a random moment; `None` if it had ended before."""
+        who = random.choice([*self._conductors])
+        time.sleep(random.uniform(0, self._span))
+        if not self._conductors[who].is_at(self._frame(who)):
+            return None
+        conductor = self._conductors.pop(who)
+        conductor.kill(signal.SIGKILL)
+        conductor.wait()
+        return who
+
+    def _look(self, killed: str | None) -> Findings:
+        """Every row done, by one of them; nothing is left to do for one that comes after them."""
+        trial, found = self._trial, list[tuple[str, str]]()
+        for who in self._conductors:
+            frame = self._frame(who).stem
+            found += rows_against_records(trial, frame)
+            failed = [name for name, row in (trial.frame(frame) or {}).items() if row["status"] == "failed"]
+            found += [(CONTRADICTS, f"{name} failed") for name in failed]
+        found += self._shared_out(killed)
+        found += [(LOST, name) for name in trial.names if not is_done(trial, name, self._version)]
+        before, last = trial.executions(), next(iter(self._conductors.values()))
+        frame = f"next-{self._version}"
+        last.order(self._version, trial.frame_file(frame))
+        if not last.wait_for(trial.frame_file(frame)):
+            found.append((ENDED, f"exit code {last.wait()}"))
+        found += [(TWICE, "by the next run")] if trial.executions() != before else []
+        return found + after_all(trial, frame, self._version, [*self._conductors.values()])
+
+    def _shared_out(self, killed: str | None) -> Findings:
+        """Each row was executed once; again only what the killed one was executing, at most one a worker."""
+        told, now = self._trial.executions(), self._version
+        whose = {name: [who for at, who in told.get(name, []) if at == now] for name in self._trial.names}
+        found: Findings = [(NEXT, f"{name} was not executed") for name, by in whose.items() if not by]
+        twice = {name: by for name, by in whose.items() if len(by) > 1}
+        begun_by_killed = [name for name, by in twice.items() if by[0] == killed and len(by) == 2]
+        found += [(TWICE, f"{name}: {by}") for name, by in twice.items() if name not in begun_by_killed]
+        return found + [(TWICE, f"{name} of the killed one") for name in begun_by_killed[WORKERS:]]
+
+    def leave(self) -> Findings:
+        """Tell all to leave: nothing of them may be left."""
+        codes = {who: conductor.leave() for who, conductor in self._conductors.items()}
+        self._conductors = {}
+        found: Findings = [(ENDED, f"{who}: exit code {code}") for who, code in codes.items() if code != 0]
+        found += [(PROCESSES, told) for told in self._trial.left_after(PATIENCE_S, []).values()]
+        return found + [(SCRATCH, name) for name in self._trial.scratch_left()]
 
 
 def long_sweep(count: int) -> tuple[dict[str, Any], list[Path]]:

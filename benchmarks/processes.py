@@ -43,7 +43,7 @@ def run(command: list[str], cwd: Path) -> Finished:
     """The command, and all its descendants, until none is left."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PLOOMBER_STATS_ENABLED": "false"}
-    own = set(_children(os.getpid()))
+    own = set(children(os.getpid()))
     start = time.perf_counter()
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     wall = time.perf_counter() - start
@@ -59,7 +59,7 @@ def run(command: list[str], cwd: Path) -> Finished:
 def _wait_for_orphans(own: set[int]) -> int:
     """Wait for adopted processes, which are those that are not this one's `own`; gives how many there were."""
     count = 0
-    while adopted := set(_children(os.getpid())) - own:
+    while adopted := set(children(os.getpid())) - own:
         for pid in adopted:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
@@ -69,12 +69,13 @@ def _wait_for_orphans(own: set[int]) -> int:
 
 def descendants(pid: int) -> Iterator[int]:
     """The live processes below `pid`, parents first."""
-    for child in _children(pid):
+    for child in children(pid):
         yield child
         yield from descendants(child)
 
 
-def _children(pid: int) -> Iterator[int]:
+def children(pid: int) -> Iterator[int]:
+    """The live processes that `pid` has started, or been handed."""
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             yield from map(int, (task / "children").read_text().split())

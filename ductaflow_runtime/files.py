@@ -22,6 +22,8 @@ from typing import Any, TypedDict
 _FINE_NS = 50_000_000
 _COARSE_NS = 2_000_000_000
 _BLOCK = 1 << 18  # bytes
+# The file system has no such promise to give.
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
 _DEVICES = ("/proc/", "/dev/", "/sys/")
 # Opening a pipe that nobody writes to waits for somebody who does, unless told otherwise.
 _AT_ONCE = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
@@ -61,17 +63,31 @@ class Stat:
     mtime_ns: int
 
 
-def write_atomically(path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None) -> None:
-    """Write a file so that a reader finds the old content or the new one, never a part.
+def write_atomically(
+    path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None, durably: bool = False
+) -> None:
+    """Write a file so that a reader finds the old content or the new one, never a part; `durably`, also after a power
+    cut.
 
     `by_way_of` is a folder on the same disk for the file while it is being written, if not the one that it lies in.
     """
-    with written_beside(path, text, by_way_of=by_way_of):
+    with written_beside(path, text, by_way_of=by_way_of, durably=durably):
         pass
 
 
+def sync(handle: int) -> None:
+    """Have what is open outlive a power cut, where the file system can promise that."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
 @contextlib.contextmanager
-def written_beside(path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None) -> Iterator[Path]:
+def written_beside(
+    path: Path, text: str | Iterable[str], *, by_way_of: Path | None = None, durably: bool = False
+) -> Iterator[Path]:
     """A file's new content, in a file beside it that takes its place at the end, if nothing is raised."""
     name = f".{path.name[:80]}.{os.getpid()}-{threading.get_native_id()}.tmp"
     temporary = (by_way_of or path.parent) / name
@@ -79,6 +95,9 @@ def written_beside(path: Path, text: str | Iterable[str], *, by_way_of: Path | N
         temporary.unlink(missing_ok=True)  # somebody may have put a link there
         with open(temporary, "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.writelines([text] if isinstance(text, str) else text)
+            if durably:
+                file.flush()
+                sync(file.fileno())
         yield temporary
         os.replace(temporary, path)
     except BaseException:

@@ -57,14 +57,14 @@ def restore(instance: str, which: str, yes: bool) -> None:
     """
     from ductaflow_runtime.runs.bring_back import bring_back
     from ductaflow_runtime.runs.folder import make_folders
-    from ductaflow_runtime.runs.kept import Keep
+    from ductaflow_runtime.runs.kept import keep_of
     from ductaflow_runtime.runs.lock import locked
     from ductaflow_runtime.runs.look import look
 
     project = Project.find()
     one = _instance_at(project, instance)
     record = _chosen(one, _history_of(one), which)
-    keep = Keep(project.settings.keep, project.settings.bytes_kept)
+    keep = keep_of(project)
     if not yes:
         click.confirm(f"Bring back the result of {local_time(record.started)}? {_fate(one, keep.results)}", abort=True)
     make_folders(one.directory)

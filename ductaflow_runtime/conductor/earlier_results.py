@@ -8,7 +8,7 @@ from dataclasses import replace
 from ductaflow_runtime.conductor.plan import Call
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.bring_back import bring_back
-from ductaflow_runtime.runs.kept import Keep
+from ductaflow_runtime.runs.kept import keep_of
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
@@ -45,4 +45,4 @@ def _bring_back(call: Call, plan: Plan, present: Present) -> Record | None:
         source = read_record(plan.back.place)
         if source is None or why_stale(replace(instance, folder=plan.back.place), source, present) is not None:
             return None
-        return bring_back(instance, source, Keep(call.project.settings.keep, call.project.settings.bytes_kept))
+        return bring_back(instance, source, keep_of(call.project))

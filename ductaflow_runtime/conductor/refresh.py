@@ -55,9 +55,9 @@ def _tell(instance: Instance, what: str, error: Exception) -> None:
 def _refresh_notebook(instance: Instance, record: Record, code: CodeState, text: bytes) -> Record:
     if os.path.isfile(record.notebook):
         flow = read_notebook(instance.flow, text)
-        save_notebook(refreshed(read_executed(record.notebook), flow), record.notebook)
+        save_notebook(refreshed(read_executed(record.notebook), flow), record.notebook, durably=True)
     record = record.but(fingerprint=replace(record.fingerprint or Fingerprint(), code=code))
-    write_record(record)
+    write_record(record, durably=True)
     return record
 
 

@@ -159,6 +159,7 @@ _FEW = 3
 _MOST_KINDS = 6
 _MOST_NAMES = 5
 _LONGEST = 320
+_LONGEST_LINE = 2_000
 
 
 def summarise_failures(records: Sequence[FailedRecord], *, told: bool = False) -> list[str]:
@@ -211,20 +212,21 @@ def _in_common(alike: Sequence[FailedRecord]) -> str:
     return headlines.pop() if len(headlines) == 1 else kind_of(alike[0])
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _LONGEST) -> str:
     """In the middle, for a message ends with what to do."""
-    half = (_LONGEST - 5) // 2
-    return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
+    half = (longest - 5) // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
 
 
 def describe_failure(record: FailedRecord, most_lines: int | None = None, *, files: bool = True) -> str:
-    """What failed, where, why, and the `files` that show it; with `most_lines`, not more of a long message."""
+    """What failed, where, why, and the `files` that show it; `most_lines`: not more of a message with long lines."""
     error = record.error
     where = f" in cell {error.cell}" if error is not None and error.cell else ""
     cause = "unknown error" if error is None else error.cause
     lines = cause.splitlines()
-    if most_lines is not None and len(lines) > most_lines:
-        cause = "\n".join([*lines[:most_lines], f"... and {len(lines) - most_lines} more lines"])
+    if most_lines is not None and (len(lines) > most_lines or len(cause) > _LONGEST_LINE):
+        more = [f"... and {len(lines) - most_lines} more lines"] if len(lines) > most_lines else []
+        cause = "\n".join([*(_cut(line, _LONGEST_LINE) for line in lines[:most_lines]), *more])
     parts = [f"{record.flow}, instance {record.step}/{record.instance_name}: {cause}{where}"]
     if error is not None and error.place:
         parts.append(error.place)

@@ -142,7 +142,7 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
     foreign = snapshot(directory, running.flow_stem)
     write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
     (directory / LOG_NAME).touch()
-    running = running.but(outputs=None)
+    running = running.but(outputs=None, links=None)
     write_record(running)
     return Entry(job, running, foreign, before.fingerprint if before is not None else None)
 
@@ -167,6 +167,7 @@ def running_record(job: Job, before: Record | None, started: str, *, here: bool 
         started=started,
         command=command_line(job),
         outputs=before.outputs if before is not None else None,
+        links=before.links if before is not None else None,
         environment=_place_of_execution(job, platform.python_version() if here else None),
         attempts=job.attempts or None,
         dates=job.dates,

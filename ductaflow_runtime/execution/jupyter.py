@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from jupyter_client.localinterfaces import localhost
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
@@ -21,6 +22,7 @@ from ductaflow_runtime.execution.handoff import LOOK, Answers, tell_kernel
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.masking import mask_notebook
 from ductaflow_runtime.execution.running import Execution
+from ductaflow_runtime.execution.sockets import Meeting, meeting_in
 from ductaflow_runtime.flow.kernels import Kernel
 from ductaflow_runtime.kernel.cells import tidy_streams
 from ductaflow_runtime.parameters.languages import PROJECT_VARIABLE, PYTHON
@@ -30,10 +32,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from ductaflow_runtime.kernel.log import Log
-
-
-# Others are given ports: it is not known whether they can do without.
-_WITHOUT_PORTS = frozenset((PYTHON, "r", "julia", "bash"))
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,11 @@ class KernelRun:
     classes of its own, which note here what they see.
     """
 
-    def __init__(self, language: str, sockets: Path | None, mask: Mask, answers: Answers) -> None:
+    def __init__(self, language: str, meeting: Meeting | None, mask: Mask, answers: Answers) -> None:
         self.language = language
         self.answers = answers
         self.mask = mask
-        self.sockets = sockets
+        self.meeting = meeting
         self.notebook: NotebookNode | None = None
         self.client: Any = None
         self.exit_code: int | None = None
@@ -152,13 +150,16 @@ class NotedManager(AsyncKernelManager):
     run: ClassVar[KernelRun]
 
     @default("transport")
-    def _no_ports(self) -> str:
-        # Ports are chosen before they are taken: with several kernels at a time, two get the same.
-        return "tcp" if self.run.sockets is None else "ipc"
+    def _transport(self) -> str:
+        return "tcp" if self.run.meeting is None else "ipc"
+
+    @default("ip")
+    def _address(self) -> str:
+        return localhost() if self.run.meeting is None else self.run.meeting.address
 
     @default("connection_file")
-    def _short_name(self) -> str:
-        return "" if self.run.sockets is None else str(self.run.sockets / "kernel-connection.json")
+    def _file(self) -> str:
+        return "" if self.run.meeting is None else self.run.meeting.file
 
     def client(self, **options: Any) -> Any:
         """The one that nbclient talks to the kernel with."""
@@ -179,8 +180,8 @@ def run_on_kernel(given: Assignment, flow: FlowOnKernel, execution: Execution, l
     answers = Answers(answer)
     tell_kernel(execution, given.job.flow, answer, [name for _, name in secrets_in(given.job.config)])
     _make_importable(given.job)
-    portless = flow.kernel.language in _WITHOUT_PORTS and os.name == "posix"
-    run = KernelRun(flow.kernel.language, given.scratch if portless else None, known_mask(), answers)
+    language = flow.kernel.language
+    run = KernelRun(language, meeting_in(given.scratch, language), known_mask(), answers)
     run.pass_on_interrupts()
     try:
         _execute_with_papermill(given.job, flow, run, log)

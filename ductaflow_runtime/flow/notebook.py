@@ -72,11 +72,11 @@ def read_executed(path: Path) -> NotebookNode:
     return cast("NotebookNode", nbformat.read(path, as_version=4))
 
 
-def save_notebook(notebook: NotebookNode, path: Path) -> None:
-    """Write an executed notebook."""
+def save_notebook(notebook: NotebookNode, path: Path, *, durably: bool = False) -> None:
+    """Write an executed notebook; `durably`, so that a power cut leaves the old one or the new one."""
     from nbformat.v4 import nbjson
 
-    write_atomically(path, nbjson.writes(notebook) + "\n")
+    write_atomically(path, nbjson.writes(notebook) + "\n", durably=durably)
 
 
 def tags_of(cell: Mapping[str, Any]) -> list[str]:

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ductaflow_runtime.errors import ProjectError
+from ductaflow_runtime.files import sync
 
 _RELATIVE = os.open in os.supports_dir_fd
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-# The file system has no such promise to give.
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS, errno.EBADF}
 _NO_FOLDER = "{path} is no folder, nor can one be made there: move away what is in its place"
 _AT_ONCE = 32  # open files
 _SMALL = 1 << 20  # bytes
@@ -126,7 +125,7 @@ class Folder:
     def sync(self) -> None:
         """Have its names outlive a power cut, where the system can tell the disk."""
         if self.handle is not None:
-            _sync(self.handle)
+            sync(self.handle)
 
     def sync_files(self, names: Sequence[str]) -> None:
         """Have the content of files outlive a power cut; raises `OSError` where the disk does not take it.
@@ -140,7 +139,7 @@ class Folder:
                 for handle in handles:
                     _begin_to_write(handle)
                 for handle in handles:
-                    _sync(handle)
+                    sync(handle)
 
     def sync_folders_of(self, names: Iterable[str]) -> None:
         """Have the names of files in folders below, and of those folders, outlive a power cut."""
@@ -163,14 +162,6 @@ class Folder:
 
     def _at(self, name: str) -> str:
         return name if self.handle is not None else os.path.join(self.path, name)
-
-
-def _sync(handle: int) -> None:
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
 
 
 def _begin_to_write(handle: int) -> None:

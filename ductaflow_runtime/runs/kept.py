@@ -17,7 +17,7 @@ from pathlib import Path
 from ductaflow_runtime.config import values as configs
 from ductaflow_runtime.errors import ProjectError, RecordError
 from ductaflow_runtime.files import read_regular, write_atomically
-from ductaflow_runtime.project import HIDDEN
+from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.folder import Folder, open_below
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.record import read_record
@@ -34,6 +34,11 @@ class Keep:
 
     results: int = 0
     size: int = 0
+
+
+def keep_of(project: Project) -> Keep:
+    """What a project's settings say."""
+    return Keep(project.settings.keep, project.settings.bytes_kept)
 
 
 @dataclass(frozen=True, order=True)

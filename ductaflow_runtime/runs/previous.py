@@ -12,17 +12,18 @@ import contextlib
 import datetime
 import os
 import stat
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from ductaflow_runtime.errors import ProjectError, RecordError
 from ductaflow_runtime.project import HIDDEN
-from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot_of
+from ductaflow_runtime.runs.artifacts import NO_FILE, changed_since, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import Folder, open_below, open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
 from ductaflow_runtime.runs.kept import Keep, address, bury, keep_result
+from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
@@ -41,7 +42,8 @@ def set_aside(instance: Instance, before: Record, running: Record, keep: Keep = 
         ours = [*written_by_runtime(before.flow_stem), *(before.outputs or {}), *before.attempt_logs]
         changed = set(_edited_in(folder, before))
         unseen = {name for name, stored in (before.outputs or {}).items() if stored.get("unseen") and not good}
-        for name in sorted(changed | unseen):
+        partial = set(_left_by_killed(before)).difference(ours)
+        for name in sorted(changed | unseen | partial):
             edited.save(folder, name)
         if good:
             _keep(instance, folder, [name for name in ours if name not in changed], edited, keep)
@@ -49,11 +51,29 @@ def set_aside(instance: Instance, before: Record, running: Record, keep: Keep = 
             _complete(instance, folder, [name for name in ours if name not in changed and name != FILE_NAME])
         write_record(running)
         _keep_log(folder, before, running, edited)
-        for name in sorted({*ours} - {FILE_NAME, *running.attempt_logs}):
+        _remove(folder, {*ours, *partial} - {FILE_NAME, *running.attempt_logs}, before)
+
+
+def end_setting_aside(running: Record) -> None:
+    """Clear away the rest of what an execution was broken off at clearing away: all that is kept has its place."""
+    with open_folder(running.directory) as folder:
+        names = {*written_by_runtime(running.flow_stem), *(running.outputs or {})}
+        _remove(folder, names - {FILE_NAME, *running.attempt_logs}, running)
+
+
+def _remove(folder: Folder, names: set[str], listed: Record) -> None:
+    for name in sorted(names):
+        folder.remove(name)
+    for name in listed.links or ():
+        if snapshot_of(os.path.join(folder.path, name)) == NO_FILE:
             folder.remove(name)
-        for name in before.links or ():
-            if snapshot_of(os.path.join(instance.directory, name)) == NO_FILE:
-                folder.remove(name)
+
+
+def _left_by_killed(before: Record) -> list[str]:
+    """What an execution had written that nobody was left to see the end of; somebody else may have, so it is kept."""
+    if before.status is not Status.RUNNING or before.outputs is not None:
+        return []
+    return changed_since(before.directory, before.flow_stem, before.started)
 
 
 def _keep_log(folder: Folder, before: Record, running: Record, edited: Edited) -> None:
@@ -93,6 +113,26 @@ def drop_previous(instance: Instance, written: Container[str], keep: Keep = _NON
     with _previous(instance) as (place, name), Edited(instance) as edited:
         if place is not None:
             _retire(instance, place, name, written, edited, keep)
+            place.remove_tree(f".{name}.new")
+
+
+def drop_outlived(instances: Sequence[Instance], keep: Keep) -> None:
+    """As after an execution, of results that are good: who wrote these was killed before he came to that.
+
+    The instances are those of one step that are up to date.
+    """
+    if not instances:
+        return
+    try:
+        kept = os.listdir(instances[0].runs_dir / PREVIOUS / instances[0].step)
+    except OSError:
+        return
+    names = {*kept, *(name[1:-4] for name in kept if name.endswith((".old", ".new")))}
+    for instance in (one for one in instances if one.name in names):
+        with contextlib.suppress(OSError, RecordError, ProjectError), locked(instance.directory) as free:
+            record = read_record(instance.directory) if free else None
+            if record is not None and record.status is Status.DONE:
+                drop_previous(instance, record.outputs or {}, keep)
 
 
 class Edited:

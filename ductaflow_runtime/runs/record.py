@@ -229,19 +229,19 @@ def from_json(stored: object, directory: Path) -> Record:
     return Record(directory=directory, **known)
 
 
-def write_record(record: Record) -> None:
-    """Replace the record on disk."""
-    with new_record(record):
+def write_record(record: Record, *, durably: bool = False) -> None:
+    """Replace the record on disk; `durably`, so that after a power cut it is the old one or the new one, too."""
+    with new_record(record, durably=durably):
         pass
 
 
 @contextlib.contextmanager
-def new_record(record: Record) -> Iterator[Path]:
+def new_record(record: Record, *, durably: bool = False) -> Iterator[Path]:
     """The record in a file of its own, which takes the place of the one on disk at the end."""
     text = json.dumps(record.to_json(), ensure_ascii=False, allow_nan=False, indent=2)
     path = record.directory / FILE_NAME
     try:
-        with written_beside(path, text + "\n") as written:
+        with written_beside(path, text + "\n", durably=durably) as written:
             yield written
     except OSError:
         if os.path.isdir(path):

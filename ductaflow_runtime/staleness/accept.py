@@ -46,7 +46,7 @@ def accept(found: Found, present: Present) -> Record:
             accepted=now(),
             accepted_reason=_changes_since_it_was_executed(record, found.reason),
         )
-        write_record(record)
+        write_record(record, durably=True)
     return record
 
 

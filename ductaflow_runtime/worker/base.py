@@ -19,12 +19,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from ductaflow_runtime.errors import WorkerError
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.execution.shared import RefusedError, execute_shared
 from ductaflow_runtime.worker.commands import END, Commands
 from ductaflow_runtime.worker.fork_evidence import left_behind, look
 from ductaflow_runtime.worker.preload import Preloader
-from ductaflow_runtime.worker.process import NOTE, UnfitError
+from ductaflow_runtime.worker.process import NOTE, UnfitError, starting_a_process
 from ductaflow_runtime.worker.server import Server
 from ductaflow_runtime.worker.supervise import end_children
 from ductaflow_runtime.worker.watcher import ending_with, inherit_orphans, leave
@@ -89,7 +90,11 @@ class Base:
         if threading.active_count() != 1:  # a thread that nobody saw begin: no fork after that
             return {"alone": True}
         gc.freeze()
-        pid = os.fork()
+        try:
+            with starting_a_process():
+                pid = os.fork()
+        except WorkerError as error:
+            return {"failed": str(error)}
         if not pid:
             self._become_worker(Path(request["scratch"]), *pipes)
         self._workers.add(pid)

@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Any
 
+from ductaflow_runtime.errors import WorkerError
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.files import hash_file, hash_names, is_recent, stat_file
 from ductaflow_runtime.runs.failure import describe_exit
@@ -107,7 +108,7 @@ class BaseProcess:
         return True
 
     def make_worker(self, job: Job) -> Worker:
-        """A worker for such jobs; raises `UnfitError`, `RefusedAheadError` and `BrokenOffError`."""
+        """A worker for such jobs; raises `UnfitError`, `RefusedAheadError`, `BrokenOffError` and `WorkerError`."""
         return Worker(functools.partial(self._start, job))
 
     def interrupt(self) -> None:
@@ -166,6 +167,8 @@ class BaseProcess:
         if "refused" in reply:
             raise RefusedAheadError(reply["refused"])
         self._is_bare = bool(reply.get("bare"))
+        if "failed" in reply:
+            raise WorkerError(reply["failed"])
         if not self._needs:
             self._needs = reply.get("needs") or {}
         return reply

@@ -18,6 +18,7 @@ from ductaflow_runtime.kernel.log import Log
 from ductaflow_runtime.runs.failure import Failure
 from ductaflow_runtime.runs.instance import LOG_NAME
 from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.runs.previous import drop_previous, end_setting_aside
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.journal import Told
@@ -43,6 +44,8 @@ def settle(job: Job, told: Told, ended: str | None, unread: Mapping[str, str], c
             log = Log(directory / LOG_NAME)
             log.feed("stderr", f"ductaflow: {ended}, after the record was written\n")
             log.close()
+            if record.status is Status.DONE:
+                drop_previous(job.instance, record.outputs or {})
     return True
 
 
@@ -60,6 +63,8 @@ def finish(job: Job, left: Record, told: Told, unread: Mapping[str, str], conclu
     """
     mask = mask_of(job.config)
     entry = Entry(job, left, told.foreign)
+    if told.foreign is None and left.outputs is not None:
+        end_setting_aside(left)  # its log may still be that of the good results, which are not to be added to
     error = masked_failure(conclusion.spoiled_by(entry.reclaim()).error, mask)
     assert error is not None
     log = Log(job.instance.directory / LOG_NAME)

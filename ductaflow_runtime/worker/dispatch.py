@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config.secrets import mask_of
-from ductaflow_runtime.errors import DuctaflowError, FlowFileError, InstanceBusyError, WorkerError
+from ductaflow_runtime.errors import (
+    DuctaflowError,
+    FlowFileError,
+    InstanceBusyError,
+    ProjectError,
+    RecordError,
+    WorkerError,
+)
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.failure import NOT_BEGUN, lost
@@ -28,9 +35,9 @@ from ductaflow_runtime.worker.fork_verdicts import verdicts_for
 from ductaflow_runtime.worker.pool import pool
 from ductaflow_runtime.worker.process import BrokenOffError, RefusedAheadError, UnfitError, Worker
 
+# What a message of ours says whole.
 _REASONS: dict[str, type[DuctaflowError]] = {
-    "InstanceBusyError": InstanceBusyError,
-    "FlowFileError": FlowFileError,
+    kind.__name__: kind for kind in (InstanceBusyError, FlowFileError, ProjectError, RecordError, WorkerError)
 }
 _LOOK_S = 0.1
 _LAST_BREATH_S = 5.0
@@ -167,6 +174,8 @@ def _have_done(job: Job, worker: Worker) -> Record:
         if record is None:
             raise
         return record
+    if "not begun" in reply:
+        raise BrokenOffError(f"{job.step}/{job.name} could not be executed: {reply['not begun']}")
     return _record_of(job, reply)
 
 

@@ -29,8 +29,13 @@ _PROC = Path("/proc")
 
 def make_scratch() -> Path:
     """A scratch folder of this process, after what others have left behind is cleared away."""
-    _clear_once(os.getpid())
+    clear_leftovers_once()
     return Path(tempfile.mkdtemp(prefix=f"ductaflow-{_place()}-{os.getpid()}-{born(os.getpid()) or 0}-"))
+
+
+def clear_leftovers_once() -> None:
+    """Once in a process; one that is forked from it is another."""
+    _clear_once(os.getpid())
 
 
 def note_worker(scratch: Path) -> None:
@@ -65,8 +70,7 @@ def end_started_with(scratch: Path) -> None:
 
 
 @functools.cache
-def _clear_once(process: int) -> None:
-    """Once in a process; one that is forked from it is another."""
+def _clear_once(_process: int) -> None:
     with contextlib.suppress(OSError):
         clear_leftovers()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +35,20 @@ _THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
+
+
+@contextlib.contextmanager
+def starting_a_process() -> Iterator[None]:
+    """Raises `WorkerError` where the system starts no more of them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.ENOMEM):
+            raise
+        raise WorkerError(
+            f"the system starts no more processes ({error.strerror}): end some, have the limit raised (ulimit -u), "
+            "or use fewer workers"
+        ) from None
 
 
 class Life(Protocol):
@@ -201,17 +216,18 @@ def start_process(
 
     The last of the arguments is its scratch folder.
     """
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "ductaflow_runtime.worker", *arguments],
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        env={**variables, OWNER: os.path.basename(arguments[-1])},
-        cwd=tempfile.gettempdir(),
-        # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
-        # answers a flow that asks for a password on the terminal.
-        start_new_session=True,
-    )
+    with starting_a_process():
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "ductaflow_runtime.worker", *arguments],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env={**variables, OWNER: os.path.basename(arguments[-1])},
+            cwd=tempfile.gettempdir(),
+            # A session of its own: Ctrl-C is for the parent, which then tells its workers, and nobody
+            # answers a flow that asks for a password on the terminal.
+            start_new_session=True,
+        )
 
 
 def worker_variables(threads: int) -> dict[str, str]:

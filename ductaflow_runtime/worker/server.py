@@ -15,13 +15,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ductaflow_runtime.errors import ConfigError
+from ductaflow_runtime.errors import ConfigError, RecordError, WorkerError
 from ductaflow_runtime.execution.assignment import INTERRUPTED, Clock
 from ductaflow_runtime.execution.entry import Conclusion
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.kernel.capture import open_pipes
 from ductaflow_runtime.memory import limit_problem
 from ductaflow_runtime.runs.failure import Failure, died, interrupted, not_begun, of_exception, out_of_memory
+from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.worker.child import Child, fork_child, spawn_child
 from ductaflow_runtime.worker.commands import INTERRUPT, Commands
@@ -31,7 +32,7 @@ from ductaflow_runtime.worker.journal import read_end, read_journal
 from ductaflow_runtime.worker.leftovers import note_worker
 from ductaflow_runtime.worker.meter import Meter
 from ductaflow_runtime.worker.preload import Preloader
-from ductaflow_runtime.worker.process import UnfitError
+from ductaflow_runtime.worker.process import UnfitError, starting_a_process
 from ductaflow_runtime.worker.supervise import ChildEnd, Limits, Process, supervise
 
 
@@ -43,6 +44,7 @@ class Server:
         self._commands = commands
         self._replies = replies
         self._preloader = preloader
+        self._leaves = False  # after this job, for the process of the last one does not end
 
     def run(self) -> None:
         """One job after the other, until the parent is gone."""
@@ -55,6 +57,8 @@ class Server:
             except UnfitError as error:
                 reply = {"unfit": error.told()}
             os.write(self._replies, (json.dumps(reply) + "\n").encode())
+            if self._leaves:
+                return
 
     def serve(self, job: Job) -> dict[str, Any]:
         """Have one instance executed; gives only what the record on disk cannot say.
@@ -75,7 +79,12 @@ class Server:
         try:
             process = self._start(child, forks)
             end = supervise(process, self._commands, limits, job.instance.directory, mark)
+            if end.stuck:
+                self._leaves = True
+                raise _does_not_end(child, end)
             reply = self._settle(child, end)
+        except WorkerError as error:
+            return {"fatal": of_exception(error).to_json()}
         finally:
             for reader, _ in child.pipes.values():
                 os.close(reader)
@@ -91,10 +100,13 @@ class Server:
         return threading.active_count() == 1  # a thread that nobody saw begin: no fork after that
 
     def _start(self, child: Child, forks: bool) -> Process:
-        process = fork_child(child, [*self._commands.descriptors, self._replies]) if forks else spawn_child(child)
-        for _, writer in child.pipes.values():
-            os.close(writer)
-        return process
+        try:
+            with starting_a_process():
+                of_worker = [*self._commands.descriptors, self._replies]
+                return fork_child(child, of_worker) if forks else spawn_child(child)
+        finally:
+            for _, writer in child.pipes.values():
+                os.close(writer)
 
     def _settle(self, child: Child, end: ChildEnd) -> dict[str, Any]:
         """Make sure that the record says how the execution ended; else say why there is none."""
@@ -108,7 +120,11 @@ class Server:
             done = settle(child.job, told, ended, _unread_output(child), _conclusion(child, end, told.fatal))
             # Where the folder was its own once and the record is not, another process has it now: that one tells.
             fatal = None if done or told.foreign is not None else fatal
-        return {} if fatal is None else {"fatal": fatal.to_json()}
+        if fatal is None:
+            return {}
+        told_to_end = end.timed_out or end.out_of_memory or end.interrupted or end.parent_gone
+        begun = told.fatal is not None or told_to_end or _has_left_record(child, end)
+        return {"fatal": fatal.to_json()} if begun else {"not begun": fatal.message}
 
 
 def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusion:
@@ -126,6 +142,23 @@ def _death(child: Child, end: ChildEnd) -> Failure:
     if end.out_of_memory and limit is not None and peak is not None:
         return out_of_memory(limit, peak)
     return died(end.code)
+
+
+def _has_left_record(child: Child, end: ChildEnd) -> bool:
+    """Whether the record is its own, although it has told nothing: a flow may empty the temporary directory."""
+    with contextlib.suppress(RecordError):
+        record = read_record(child.job.instance.directory)
+        return record is not None and (record.environment or {}).get("pid") == end.pid
+    return True
+
+
+def _does_not_end(child: Child, end: ChildEnd) -> WorkerError:
+    """It was killed in vain: a row that fails, and an instance that runs until the system lets go of it."""
+    why = (child.clock.failure() if end.timed_out else interrupted()).message
+    return WorkerError(
+        f"{child.job.step}/{child.job.name} was ended ({why}), but its process {end.pid} still waits for something in "
+        "the system, such as a network drive that does not answer; until it ends, the instance counts as running"
+    )
 
 
 def _unread_output(child: Child) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -19,6 +20,7 @@ from ductaflow_runtime.worker.meter import Meter
 
 _GRACE_S = 5.0
 _POLL_S = 0.02
+_MOMENT_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -33,23 +35,27 @@ class Process:
 class ChildEnd:
     """How a child ended; `code` is its exit code, negative for a signal. The others say what came before that.
 
-    `usage` is what it and its processes have used.
+    `stuck`: it was killed, and has not ended, because it waits for something in the system.
+    `pid` was its process id, `usage` is what it and its processes have used.
     """
 
     code: int
+    stuck: bool = False
     timed_out: bool = False
     out_of_memory: bool = False
     interrupted: bool = False
     parent_gone: bool = False
     usage: Usage = UNKNOWN
+    pid: int = 0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child must keep to."""
+    """What a child must keep to. `patience` is how long, in seconds, one that was killed is waited for."""
 
     clock: Clock
     meter: Meter
+    patience: float = 30.0
 
 
 def supervise(child: Process, commands: Commands, limits: Limits, directory: Path, mark: Path) -> ChildEnd:
@@ -60,7 +66,7 @@ def supervise(child: Process, commands: Commands, limits: Limits, directory: Pat
     spent = children_cpu()
     end = Supervision(child, commands, limits, directory, mark).wait()
     end_leftovers(child.pid)
-    return replace(end, usage=Usage(children_cpu() - spent, limits.meter.peak))
+    return replace(end, usage=Usage(children_cpu() - spent, limits.meter.peak), pid=child.pid)
 
 
 class Supervision:
@@ -75,13 +81,15 @@ class Supervision:
         self._mark = mark
         self._timed_out = self._out_of_memory = self._interrupted = self._parent_gone = False
         self._kill_at: float | None = None  # a moment once it has been told to end
+        self._patience = limits.patience
+        self._give_up_at = math.inf  # a moment once it has been killed
         self._beat_at = time.monotonic() + HEARTBEAT_S
 
     def wait(self) -> ChildEnd:
         """Until it has ended."""
         handle = _open_handle(self._child.pid)
         try:
-            while (code := self._child.poll()) is None:
+            while (code := self._child.poll()) is None and time.monotonic() < self._give_up_at:
                 self._heed_commands()
                 self._sleep(handle)
                 self._heed_parent()
@@ -91,7 +99,8 @@ class Supervision:
         finally:
             if handle is not None:
                 os.close(handle)
-        return ChildEnd(code, self._timed_out, self._out_of_memory, self._interrupted, self._parent_gone)
+        told = (self._timed_out, self._out_of_memory, self._interrupted, self._parent_gone)
+        return ChildEnd(code, False, *told) if code is not None else ChildEnd(-signal.SIGKILL, True, *told)
 
     def _heed_commands(self) -> None:
         while (line := self._commands.take_line()) is not None:
@@ -105,7 +114,7 @@ class Supervision:
         """Until the child ends, a command comes, or there is something to do."""
         moments = [self._beat_at, self._meter.due]
         if self._kill_at is not None:
-            moments.append(self._kill_at)
+            moments.append(min(self._kill_at, self._give_up_at))
         elif self._clock.deadline is not None:
             moments.append(self._clock.deadline)
         pause = min(moments) - time.monotonic()
@@ -128,6 +137,7 @@ class Supervision:
         elif moment >= self._kill_at:
             signal_group(self._child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             self._kill_at = moment + _GRACE_S
+            self._give_up_at = min(self._give_up_at, moment + self._patience)
 
     def _heed_memory(self) -> None:
         self._meter.look()
@@ -179,14 +189,24 @@ def end_leftovers(pid: int) -> None:
 
 
 def end_children(besides: Container[int] = ()) -> None:
-    """End this process's children, those among them that it was handed when their parent ended (Linux)."""
+    """End this process's children, those among them that it was handed when their parent ended (Linux).
+
+    One that does not end when it is killed is left to itself after a while.
+    """
     listing = Path(f"/proc/self/task/{os.getpid()}/children")
+    until = time.monotonic() + _GRACE_S
     with contextlib.suppress(OSError):
-        for _ in range(100):  # killing a process hands its own children to us
-            left = [pid for pid in map(int, listing.read_text().split()) if pid not in besides]
-            if not left:
-                return
+        while left := [pid for pid in map(int, listing.read_text().split()) if pid not in besides]:
             for other in left:
                 with contextlib.suppress(OSError):
                     os.kill(other, signal.SIGKILL)
-                    os.waitpid(other, 0)
+            ended = [other for other in left if _has_ended(other)]  # each hands its own children to us
+            if not ended and time.monotonic() > until:
+                return
+            time.sleep(_MOMENT_S)
+
+
+def _has_ended(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return True

@@ -221,6 +221,15 @@ def test_failures_end_with_the_line_that_takes_one_apart(project: Project, count
     assert make_debug_notebook("runs/step/r0").is_file()
 
 
+def test_a_message_of_a_million_characters(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is printed of it and what the error says is a part, with its end; the record has it all."""
+    project.flow("raise ValueError(str(config['n']) + 'x' * 1_000_000 + ' has no toll')")
+    with pytest.raises(InstancesFailed, match="xx has no toll") as caught:
+        run_instances(frame(1), "flow/step.py")
+    assert max(len(str(caught.value)), len(capfd.readouterr().err)) < 10_000
+    assert len(project.record("step", "r0")["error"]["message"]) > 1_000_000
+
+
 def test_a_long_cause_keeps_its_end(project: Project) -> None:
     """There the message says what to do."""
     project.flow('if config["n"] >= 0:\n    raise ValueError("long " * 90 + "do this")')

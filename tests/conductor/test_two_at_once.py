@@ -252,7 +252,9 @@ def test_a_folder_that_is_removed_does_not_free_the_instance(project: Project, r
 
 @pytest.mark.engines("fork", "spawn")
 def test_a_death_after_the_record_changes_nothing(project: Project) -> None:
-    """The row is done, as its record is; the log has a line."""
+    """The row is done, as its record is; the log has a line, and what was kept from before is gone."""
+    kept = project.root / "runs/.ductaflow/previous/step/one"
+    kept.mkdir(parents=True)
     project.flow("""
         import os, sys
         def hook(event, args, kill=os.kill, pid=os.getpid(), seen=[]):
@@ -268,6 +270,7 @@ def test_a_death_after_the_record_changes_nothing(project: Project) -> None:
     log = (project.root / "runs/step/one/run.log").read_text()
     assert log.count("ductaflow: the process was killed by SIGKILL (signal 9)") == 1
     assert "after the record was written" in log
+    assert not kept.exists()
 
 
 @pytest.mark.engines("fork", "spawn")

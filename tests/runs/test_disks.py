@@ -138,19 +138,30 @@ def test_a_machine_that_speaks_no_language(project: Project) -> None:
     assert load_results("step")["result.where"].tolist() == ["Zürich 1", "Zürich 3", "Zürich 2"]
 
 
+WITHOUT_SHARED_MEMORY = {
+    "read-only": "mount -t tmpfs -o ro,size=4k none /dev/shm",
+    "absent": """mkdir dev && mount -t tmpfs none dev || exit 77
+        for name in null zero full random urandom; do
+            touch dev/$name && mount --bind /dev/$name dev/$name || exit 77
+        done
+        mount --rbind dev /dev && test ! -e /dev/shm""",
+}
+
+
 @pytest.mark.slow
-def test_without_shared_memory(project: Project) -> None:
-    """Where nothing can be put into `/dev/shm`, all rows are executed."""
+@pytest.mark.parametrize("how", WITHOUT_SHARED_MEMORY)
+def test_without_shared_memory(project: Project, how: str) -> None:
+    """Where nothing can be put into `/dev/shm`, or there is none, all rows are executed."""
     apart = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "bash", "-c"]
-    hidden = "mount -t tmpfs -o ro,size=4k none /dev/shm"
-    if shutil.which("unshare") is None or subprocess.run([*apart, hidden], capture_output=True).returncode:
-        pytest.skip("may not take the system's folder away from one process")
+    if shutil.which("unshare") is None:
+        pytest.skip("no tool to take the system's folder away from one process")
     project.flow("import os\nassert not os.access('/dev/shm', os.W_OK)\nprint(config['n'])")
     script = project.write("conductor.py", CONDUCTOR)
-    told = subprocess.run(
-        [*apart, f"{hidden} && exec {sys.executable} {script}"], capture_output=True, text=True,
-        timeout=LAST_CHANCE_S, check=True,
-    )  # fmt: skip
+    hide = f"{{ {WITHOUT_SHARED_MEMORY[how]}\n}} || exit 77; exec {sys.executable} {script}"
+    told = subprocess.run([*apart, hide], cwd=project.root, capture_output=True, text=True, timeout=LAST_CHANCE_S)
+    if told.returncode == 77 or told.stderr.startswith("unshare:"):
+        pytest.skip("may not take the system's folder away from one process")
+    assert told.returncode == 0, told.stderr
     assert [(row["status"], row["error"]) for row in json.loads(told.stdout)] == [("done", None)] * 3
 
 
@@ -189,8 +200,8 @@ save_results(total=config["n"] + float(open(os.path.join(project_path("data"), "
 
 @pytest.fixture
 def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The temporary directory of a test alone; its name is short, for the sockets of kernels lie in it."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    """The temporary directory of a test alone; its name is longer than the names of sockets may be."""
+    with tempfile.TemporaryDirectory(prefix="long" * 25, ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr("tempfile.tempdir", None)
         yield Path(folder)

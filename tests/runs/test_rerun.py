@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ductaflow import FlowError, run_notebook
+from ductaflow_runtime.cli.main import main
 from tests.staleness.cases import OF_COST
 from tests.staleness.sample import Sample
 
@@ -117,6 +121,26 @@ def test_refreshing_renews_the_text_around_the_outputs(sample: Sample) -> None:
     assert tags.count(["injected-parameters"]) == 1
     assert {**record, "fingerprint": None} == {**was, "fingerprint": None}
     assert sample.run("cost")["status"].tolist() == ["up to date"] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are told by /proc")
+def test_what_replaces_a_good_record_is_on_the_disk_before(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the record and the notebook of a refreshed or an accepted instance old or new, never empty."""
+    synced, real = [], os.fsync
+
+    def note(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    sample.edit("flow/cost.py", "# The links", "# All links")
+    assert sample.run("cost")["status"].tolist() == ["refreshed"] * 3
+    told = [path.name.rpartition(".json.")[0] or path.name.rpartition(".ipynb.")[0] for path in synced]
+    assert told == [".cost", ".run"] * 3
+    synced.clear()
+    sample.edit("lib/rates.py", "2", "3")
+    assert CliRunner().invoke(main, ["accept", "cost", "a"]).exit_code == 0
+    assert [path.parent.name for path in synced] == ["a"]
 
 
 def test_refreshing_needs_no_notebook(sample: Sample) -> None:

@@ -20,11 +20,14 @@ from ductaflow import run_instances, run_notebook
 from ductaflow_runtime.execution.entry import Conclusion, attempt_of, open_entry
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.runs.bring_back import bring_back
+from ductaflow_runtime.runs.failure import died
 from ductaflow_runtime.runs.folder import open_below
 from ductaflow_runtime.runs.kept import Keep, kept_results
 from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.prune import plan_removal, remove
+from ductaflow_runtime.worker.crash import settle
+from ductaflow_runtime.worker.journal import Told
 from tests.conftest import Project
 
 WRITTEN = ("out.txt", "sub/b.txt", "step.ipynb", "run.log")
@@ -40,11 +43,18 @@ def job_in(root: Path, **more: Any) -> Job:
 def attempt(root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = (), **more: Any) -> None:
     """As an execution does, after others of the same call: make the folder ready, write files, say how it ended."""
     entry = open_entry(job_in(root, attempts=[*before], **more))
-    for name in WRITTEN:
+    for name in (*WRITTEN, f"only-{text}.txt"):
         path = entry.record.directory / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    entry.close(Conclusion(status, made=frozenset({"out.txt", "sub/b.txt"})))
+    entry.close(Conclusion(status, made=frozenset({"out.txt", "sub/b.txt", f"only-{text}.txt"})))
+
+
+def settled_by_worker(root: Path) -> None:
+    """What the worker of a process does that was killed before its flow began."""
+    left = read_record(root / "runs/step/one")
+    if left is not None and left.status is Status.RUNNING and left.outputs is not None:
+        assert settle(job_in(root), Told(started=left.started), "killed", {}, Conclusion(Status.FAILED, died(-9)))
 
 
 def killed_at(step: int, root: Path, status: Status, text: str, before: Sequence[dict[str, Any]] = ()) -> bool:
@@ -108,6 +118,7 @@ def test_a_kill_at_any_step_leaves_the_last_good_results_whole(tmp_path: Path, s
         second = good(here, "two")
         assert second or good(here, "one", names) or good(previous, "one", names), f"lost at step {step}"
         assert not edited or "by hand" in texts_below(runs), f"edited file lost at step {step}"
+        settled_by_worker(root)
         attempt(root, Status.FAILED, "three")
         assert good(previous, "two") if second else good(previous, "one", names), f"lost after step {step}"
         attempt(root, Status.DONE, "four")
@@ -115,7 +126,7 @@ def test_a_kill_at_any_step_leaves_the_last_good_results_whole(tmp_path: Path, s
         assert not edited or "by hand" in texts_below(runs)
         assert (here / "mine.txt").read_text() == "mine"
         assert sorted(path.name for path in here.iterdir()) == sorted(
-            ["config.json", "mine.txt", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
+            ["config.json", "mine.txt", "only-four.txt", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
         )
         assert not list((runs / ".ductaflow/previous/step").iterdir())
         shutil.rmtree(root)
@@ -215,7 +226,7 @@ def test_a_kill_of_a_second_attempt_loses_nothing_and_leaves_nothing(tmp_path: P
             assert (here / "run.attempt-1.log").read_text() == "two"
         attempt(root, Status.DONE, "four")
         assert good(here, "four"), f"not good after step {step}"
-        names = ["config.json", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
+        names = ["config.json", "only-four.txt", "out.txt", "run.json", "run.log", "step.ipynb", "sub"]
         assert sorted(path.name for path in here.iterdir()) == names, f"left behind after step {step}"
         assert not list((root / "runs/.ductaflow").rglob("run*.log"))
         shutil.rmtree(root)
@@ -330,6 +341,19 @@ def test_pruning_leaves_what_is_edited_after_the_list(project: Project) -> None:
     (FOLDER / "out.txt").write_text("by hand")
     remove(removal)
     assert files(FOLDER) == {"out.txt": "by hand"}
+
+
+def test_what_outlives_good_results_is_cleared_away(project: Project) -> None:
+    """A kill after `done` leaves what was kept until then: the next run, which executes nothing, deletes it."""
+    project.flow("open('out.txt', 'w').write('x')")
+    run_instances(ONE, "flow/step.py")
+    kept = project.root / "runs/.ductaflow/previous/step"
+    for name in ("one", ".one.old", ".one.new"):
+        shutil.copytree(FOLDER, kept / name)
+    shutil.copytree(FOLDER, kept / "other")
+    assert run_instances(ONE, "flow/step.py")["status"].tolist() == ["up to date"]
+    assert [path.name for path in kept.iterdir()] == ["other"]
+    assert files(FOLDER)["out.txt"] == "x"
 
 
 def test_instances_that_begin_together_make_their_common_folder_together(tmp_path: Path) -> None:

@@ -1,16 +1,25 @@
-"""A worker that is killed between the instance's beginning and its flow's: nothing has been executed."""
+"""A worker, or an instance's process, that is killed before the flow begins: nothing has been executed."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from ductaflow import run_notebook
+from ductaflow_runtime.execution.assignment import Clock
 from ductaflow_runtime.execution.job import Job
 from ductaflow_runtime.worker import dispatch
+from ductaflow_runtime.worker.child import Child
+from ductaflow_runtime.worker.commands import Commands
+from ductaflow_runtime.worker.journal import FILE_NAME
+from ductaflow_runtime.worker.preload import Preloader
 from ductaflow_runtime.worker.process import BrokenOffError
+from ductaflow_runtime.worker.server import Server
+from ductaflow_runtime.worker.supervise import ChildEnd
 from tests.conftest import Project
 
 
@@ -28,6 +37,18 @@ class KilledWorker:
         raise BrokenOffError("the worker broke off")
 
 
+class WorkerOfKilled:
+    """A worker whose child was killed after it had told as much as is in the journal."""
+
+    def __init__(self, journal: Path) -> None:
+        self.journal = journal
+
+    def run(self, job: Job) -> dict[str, object]:
+        child = Child(job, self.journal.parent, {}, Clock.start(None), os.getpid())
+        server = Server(self.journal.parent, Commands(0, None), 1, Preloader(self.journal))
+        return server._settle(child, ChildEnd(-signal.SIGKILL))
+
+
 @pytest.mark.parametrize(
     "told",
     [[{"started": "2030-01-01T00:00:00.000+00:00"}], [{"closed": True, "up to date": True, "imported": []}]],
@@ -42,4 +63,10 @@ def test_it_is_tried_again(project: Project, told: list[dict[str, object]]) -> N
     job = Job(root=str(project.root), runs_dir=runs, flow=str(flow), step="step", name="x", config={})
     with pytest.raises(BrokenOffError):
         dispatch._have_done(job, KilledWorker(project.root / "journal", told))  # type: ignore[arg-type]
+    assert project.record("step", "x") == before
+    journal = KilledWorker(project.root / FILE_NAME, told[:1]).journal
+    if "started" not in told[0]:
+        journal.unlink()
+    with pytest.raises(BrokenOffError, match="step/x could not be executed: the process was killed by SIGKILL"):
+        dispatch._have_done(job, WorkerOfKilled(journal))  # type: ignore[arg-type]
     assert project.record("step", "x") == before

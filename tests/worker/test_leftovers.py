@@ -13,10 +13,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from ductaflow import run_instances
 from ductaflow_runtime.runs.claim import born
-from ductaflow_runtime.worker.leftovers import OWNER, clear_leftovers, make_scratch
+from ductaflow_runtime.worker.leftovers import OWNER, _clear_once, clear_leftovers, make_scratch
 from ductaflow_runtime.worker.process import NOTE
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
@@ -102,6 +104,20 @@ def test_folders_of_the_dead_only(temporary: Path, ended: subprocess.Popen[bytes
     assert sorted(each.name for each in temporary.iterdir()) == sorted(
         [f"{other}b", "ductaflow-notes", "something", own.name]
     )
+
+
+def test_a_run_that_executes_nothing_clears_them(
+    project: Project, temporary: Path, ended: subprocess.Popen[bytes]
+) -> None:
+    """All was killed after the last row was done: the next run has nothing else to do."""
+    folder = temporary / f"{owner(ended)}a"
+    folder.mkdir()
+    ended.kill()
+    wait_for(lambda: ended.poll() is not None)
+    project.flow("print(config['n'])")
+    _clear_once.cache_clear()
+    run_instances(pd.DataFrame({"n": []}), "flow/step.py")
+    assert not folder.exists()
 
 
 def test_a_worker_that_still_settles_is_let(temporary: Path, ended: subprocess.Popen[bytes]) -> None:
