@@ -24,7 +24,7 @@ from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.present import Present
-from ductaflow_runtime.worker.leftovers import clear_leftovers_once
+from ductaflow_runtime.worker.leftovers import clear_leftovers_in_passing
 
 
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
@@ -51,7 +51,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
         tell_of_shared_cells(call)
     present = call.present()
     outcomes = refresh_all(plans, present, options.export_html)
-    clear_leftovers_once()  # also where nothing must be executed
+    clear_leftovers_in_passing()  # also where nothing must be executed
     drop_outlived([plan.instance for plan in plans if not plan.reason])
     refreshed = sum(outcome.status is Status.REFRESHED for outcome in outcomes.values())
     for observer in sweep.observers:
