@@ -27,7 +27,7 @@ from ductaflow_runtime.runs.record import FILE_NAME
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.decision import Plan
 from ductaflow_runtime.staleness.present import Present
-from ductaflow_runtime.worker.leftovers import clear_leftovers_once
+from ductaflow_runtime.worker.leftovers import clear_leftovers_in_passing
 
 
 def conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
@@ -60,7 +60,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     outcomes = refresh_all(plans, present, options.export_html)
     if not sweep.whole:
         outcomes = {index: shortened(outcome) for index, outcome in outcomes.items()}
-    clear_leftovers_once()  # also where nothing must be executed
+    clear_leftovers_in_passing()  # also where nothing must be executed
     drop_outlived([plan.instance for plan in plans if not plan.reason and plan.back is None], keep_of(call.project))
     refreshed = sum(outcome.status is Status.REFRESHED and not plans[index].back for index, outcome in outcomes.items())
     for observer in sweep.observers:

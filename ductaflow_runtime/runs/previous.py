@@ -113,7 +113,8 @@ def drop_previous(instance: Instance, written: Container[str], keep: Keep = _NON
     with _previous(instance) as (place, name), Edited(instance) as edited:
         if place is not None:
             _retire(instance, place, name, written, edited, keep)
-            place.remove_tree(f".{name}.new")
+            for left in (f".{name}.new", f".{name}.old"):  # of one that was killed meanwhile
+                place.remove_tree(left)
 
 
 def drop_outlived(instances: Sequence[Instance], keep: Keep) -> None:

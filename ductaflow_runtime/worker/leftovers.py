@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import re
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,17 +27,24 @@ OWNER = "DUCTAFLOW_OWNER"
 _WORKER = "worker"  # in a scratch folder, which process works with it
 _NAME = re.compile(r"ductaflow-([0-9a-f]{8})-(\d+)-(\d+)-")
 _PROC = Path("/proc")
+_MOMENT_S = 1.0
+# Global, for a process looks at them on behalf of all its calls.
+_cleared_at = -math.inf
 
 
 def make_scratch() -> Path:
     """A scratch folder of this process, after what others have left behind is cleared away."""
-    clear_leftovers_once()
+    clear_leftovers_in_passing()
     return Path(tempfile.mkdtemp(prefix=f"ductaflow-{_place()}-{os.getpid()}-{born(os.getpid()) or 0}-"))
 
 
-def clear_leftovers_once() -> None:
-    """Once in a process; one that is forked from it is another."""
-    _clear_once(os.getpid())
+def clear_leftovers_in_passing() -> None:
+    """As often as something begins, but not again within a moment: a loop may begin a run every few milliseconds."""
+    global _cleared_at
+    if time.monotonic() - _cleared_at > _MOMENT_S:
+        _cleared_at = time.monotonic()
+        with contextlib.suppress(OSError):
+            clear_leftovers()
 
 
 def note_worker(scratch: Path) -> None:
@@ -67,12 +76,6 @@ def end_started_with(scratch: Path) -> None:
         if name == scratch.name:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-
-
-@functools.cache
-def _clear_once(_process: int) -> None:
-    with contextlib.suppress(OSError):
-        clear_leftovers()
 
 
 @functools.cache

@@ -18,7 +18,8 @@ import pytest
 
 from ductaflow import run_instances
 from ductaflow_runtime.runs.claim import born
-from ductaflow_runtime.worker.leftovers import OWNER, _clear_once, clear_leftovers, make_scratch
+from ductaflow_runtime.worker import leftovers
+from ductaflow_runtime.worker.leftovers import OWNER, clear_leftovers, make_scratch
 from ductaflow_runtime.worker.process import NOTE
 from tests.conftest import Project
 from tests.waiting import LAST_CHANCE_S, wait_for
@@ -107,7 +108,7 @@ def test_folders_of_the_dead_only(temporary: Path, ended: subprocess.Popen[bytes
 
 
 def test_a_run_that_executes_nothing_clears_them(
-    project: Project, temporary: Path, ended: subprocess.Popen[bytes]
+    project: Project, temporary: Path, ended: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All was killed after the last row was done: the next run has nothing else to do."""
     folder = temporary / f"{owner(ended)}a"
@@ -115,7 +116,7 @@ def test_a_run_that_executes_nothing_clears_them(
     ended.kill()
     wait_for(lambda: ended.poll() is not None)
     project.flow("print(config['n'])")
-    _clear_once.cache_clear()
+    monkeypatch.setattr(leftovers, "_cleared_at", 0.0)
     run_instances(pd.DataFrame({"n": []}), "flow/step.py")
     assert not folder.exists()
 
