@@ -75,10 +75,12 @@ class Results:
                     file.write(json.dumps(self.lines[-1]) + "\n")
 
     def of(self, case: str) -> list[dict[str, Any]]:
-        """The trials of a case; if something was found in one of another commit, only those of this one."""
-        lines, now = [line for line in self.lines if line["case"] == case], commit()
-        tried_anew = any(line.get("found") and line["commit"] != now for line in lines)
-        return [line for line in lines if line["commit"] == now or not tried_anew]
+        """The trials of a case; where something was found and another commit has been tried since, those of that."""
+        lines = [line for line in self.lines if line["case"] == case]
+        for place, line in reversed([*enumerate(lines)]):
+            if line.get("found") and line["commit"] != commit():
+                return [other for other in lines[place:] if other["commit"] != line["commit"]]
+        return lines
 
     def tally(self, case: str) -> Tally:
         """How often something was found in a case."""
