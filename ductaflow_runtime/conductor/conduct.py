@@ -20,7 +20,7 @@ from ductaflow_runtime.conductor.sweep import Sweep, shortened
 from ductaflow_runtime.execution.context import aside, current
 from ductaflow_runtime.html_export.export import require_extra
 from ductaflow_runtime.runs.contents import hash_instance
-from ductaflow_runtime.runs.kept import keep_of
+from ductaflow_runtime.runs.kept import clear_dropped, keep_of
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.previous import drop_outlived
 from ductaflow_runtime.runs.record import FILE_NAME
@@ -61,6 +61,7 @@ def _conduct(call: Call, plans: Sequence[Plan], sweep: Sweep) -> list[Outcome]:
     if not sweep.whole:
         outcomes = {index: shortened(outcome) for index, outcome in outcomes.items()}
     clear_leftovers_in_passing()  # also where nothing must be executed
+    clear_dropped(call.project.runs_dir)
     drop_outlived([plan.instance for plan in plans if not plan.reason and plan.back is None], keep_of(call.project))
     refreshed = sum(outcome.status is Status.REFRESHED and not plans[index].back for index, outcome in outcomes.items())
     for observer in sweep.observers:

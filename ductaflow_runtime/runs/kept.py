@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -24,6 +25,7 @@ from ductaflow_runtime.runs.record import read_record
 from ductaflow_runtime.runs.times import stamp_of
 
 KEPT = Path(HIDDEN, "kept")
+_DROPPED = Path(HIDDEN, "dropped")  # each for a moment, under a name of its own
 _NAME = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)-(\d+)", re.ASCII)
 _SINCE = ".since"  # only what began at this time or later is taken without being asked for
 
@@ -96,7 +98,7 @@ def drop(folder: Path) -> None:
     runs_dir = folder.parents[len(KEPT.parts) + 2]
     with contextlib.suppress(OSError, ProjectError), open_below(runs_dir, folder.parent.relative_to(runs_dir)) as place:
         if place is not None:
-            bury(place, folder.name)
+            _drop(runs_dir, place, folder.name)
 
 
 def drop_all(instance: Instance) -> None:
@@ -105,7 +107,7 @@ def drop_all(instance: Instance) -> None:
     if os.path.isdir(instance.runs_dir / inside):
         with open_below(instance.runs_dir, inside.parent) as place:
             if place is not None:
-                bury(place, inside.name)
+                _drop(instance.runs_dir, place, inside.name)
 
 
 def drop_everything(runs_dir: Path) -> None:
@@ -113,7 +115,7 @@ def drop_everything(runs_dir: Path) -> None:
     if os.path.isdir(runs_dir / KEPT):
         with contextlib.suppress(OSError, ProjectError), open_below(runs_dir, KEPT.parent) as hidden:
             if hidden is not None:
-                bury(hidden, KEPT.name)
+                _drop(runs_dir, hidden, KEPT.name)
 
 
 def drop_oldest(kept: Sequence[Kept], most: int) -> list[Kept]:
@@ -152,13 +154,24 @@ def is_trusted(instance: Instance, stamp: str) -> bool:
     return since.decode("ascii", "replace").strip() <= stamp
 
 
-def bury(place: Folder, name: str) -> None:
-    """Delete a folder that is not to be seen half deleted."""
-    grave = f".{name}.old"
-    place.remove_tree(grave)
-    if place.has(name):
-        place.rename(name, grave)
-        place.remove_tree(grave)
+def clear_dropped(runs_dir: Path) -> None:
+    """Delete what was being deleted when a process was killed."""
+    if not os.path.isdir(runs_dir / _DROPPED):
+        return
+    with contextlib.suppress(OSError, ProjectError), open_below(runs_dir, _DROPPED) as dropped:
+        assert dropped is not None
+        for name in os.listdir(dropped.path):
+            with contextlib.suppress(OSError):  # another process is at it
+                dropped.remove_tree(name)
+
+
+def _drop(runs_dir: Path, place: Folder, name: str) -> None:
+    """Delete a folder in `place`, which is not to be seen half deleted."""
+    with open_below(runs_dir, _DROPPED, make=True) as dropped:
+        assert dropped is not None
+        unique = uuid.uuid4().hex
+        place.move_to_as(name, dropped, unique)
+        dropped.remove_tree(unique)
 
 
 def _make_room(instance: Instance, target: Folder, keep: Keep, stamp: str) -> None:
@@ -167,10 +180,10 @@ def _make_room(instance: Instance, target: Folder, keep: Keep, stamp: str) -> No
     left = [one for one in kept if one.stamp != stamp][: keep.results]
     sizes = accumulate(one.size for one in left)
     stay = {one for one, size in zip(left, sizes, strict=True) if size <= keep.size}
-    broken_off = [path.name for path in _folders_in(target.path) if path.name.startswith(".")]
-    for name in [*(one.folder.name for one in kept if one not in stay), *broken_off]:
+    for one in kept:
         with contextlib.suppress(OSError):  # whoever sees to the size of all may be faster
-            bury(target, name)
+            if one not in stay:
+                _drop(instance.runs_dir, target, one.folder.name)
 
 
 def _results_in(place: Path) -> list[Kept]:

@@ -22,7 +22,7 @@ from ductaflow_runtime.runs.artifacts import NO_FILE, changed_since, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import Folder, open_below, open_folder
 from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
-from ductaflow_runtime.runs.kept import Keep, address, bury, keep_result
+from ductaflow_runtime.runs.kept import Keep, address, keep_result
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_record, write_record
 from ductaflow_runtime.runs.states import Status
@@ -223,7 +223,7 @@ def _retire(instance: Instance, place: Folder, name: str, written: Container[str
     if place.has(name):
         _save_unseen(place, name, written, edited)
     if not place.has(name) or not keep_result(instance, place, name, keep):
-        bury(place, name)
+        _bury(place, name)
 
 
 def _save_unseen(place: Folder, name: str, written: Container[str], edited: Edited) -> None:
@@ -235,6 +235,15 @@ def _save_unseen(place: Folder, name: str, written: Container[str], edited: Edit
         for each, stored in ((record.outputs if record is not None else None) or {}).items():
             if stored.get("unseen") and each not in written:
                 edited.save(kept, each)
+
+
+def _bury(place: Folder, name: str) -> None:
+    """Delete a folder that is not to be seen half deleted."""
+    grave = f".{name}.old"
+    place.remove_tree(grave)
+    if place.has(name):
+        place.rename(name, grave)
+        place.remove_tree(grave)
 
 
 @contextlib.contextmanager

@@ -351,8 +351,11 @@ def test_what_outlives_good_results_is_cleared_away(project: Project) -> None:
     for name in ("one", ".one.old", ".one.new"):
         shutil.copytree(FOLDER, kept / name)
     shutil.copytree(FOLDER, kept / "other")
+    dropped = project.root / "runs/.ductaflow/dropped"
+    shutil.copytree(FOLDER, dropped / "half")
     assert run_instances(ONE, "flow/step.py")["status"].tolist() == ["up to date"]
     assert [path.name for path in kept.iterdir()] == ["other"]
+    assert not list(dropped.iterdir())
     assert files(FOLDER)["out.txt"] == "x"
 
 
