@@ -122,6 +122,8 @@ class Server:
             fatal = None if done or told.foreign is not None else fatal
         if fatal is None:
             return {}
+        if told.started is None and told.fatal is None:
+            fatal = _ended_before(child, end) or fatal
         told_to_end = end.timed_out or end.out_of_memory or end.interrupted or end.parent_gone
         begun = told.fatal is not None or told_to_end or _has_left_record(child, end)
         return {"fatal": fatal.to_json()} if begun else {"not begun": fatal.message}
@@ -134,6 +136,13 @@ def _conclusion(child: Child, end: ChildEnd, fatal: Failure | None) -> Conclusio
     if end.interrupted or end.parent_gone:
         return Conclusion(Status.INTERRUPTED, interrupted(), usage=end.usage)
     return Conclusion(Status.FAILED, fatal or _death(child, end), usage=end.usage)
+
+
+def _ended_before(child: Child, end: ChildEnd) -> Failure | None:
+    """Why this worker ended a process that had not begun yet, if it did."""
+    if end.timed_out:
+        return child.clock.failure()
+    return not_begun() if end.interrupted or end.parent_gone else None
 
 
 def _death(child: Child, end: ChildEnd) -> Failure:

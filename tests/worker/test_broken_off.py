@@ -40,13 +40,14 @@ class KilledWorker:
 class WorkerOfKilled:
     """A worker whose child was killed after it had told as much as is in the journal."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, *, timed_out: bool = False) -> None:
         self.journal = journal
+        self.end = ChildEnd(-signal.SIGKILL, timed_out=timed_out)
 
     def run(self, job: Job) -> dict[str, object]:
-        child = Child(job, self.journal.parent, {}, Clock.start(None), os.getpid())
+        child = Child(job, self.journal.parent, {}, Clock.start(job.timeout), os.getpid())
         server = Server(self.journal.parent, Commands(0, None), 1, Preloader(self.journal))
-        return server._settle(child, ChildEnd(-signal.SIGKILL))
+        return server._settle(child, self.end)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,13 @@ def test_it_is_tried_again(project: Project, told: list[dict[str, object]]) -> N
     with pytest.raises(BrokenOffError, match="step/x could not be executed: the process was killed by SIGKILL"):
         dispatch._have_done(job, WorkerOfKilled(journal))  # type: ignore[arg-type]
     assert project.record("step", "x") == before
+
+
+def test_a_time_limit_that_passes_before_it_begins_is_told_as_such(project: Project) -> None:
+    """On a machine that is overloaded, a fresh interpreter may not come to the flow in time."""
+    flow = project.flow("print('here')")
+    runs = str(project.root / "runs")
+    job = Job(root=str(project.root), runs_dir=runs, flow=str(flow), step="step", name="x", config={}, timeout=2)
+    told = WorkerOfKilled(project.root / FILE_NAME, timed_out=True).run(job)["fatal"]
+    assert isinstance(told, dict)
+    assert (told["type"], told["message"]) == ("Timeout", "timed out after 2 s")
