@@ -17,6 +17,7 @@ from ductaflow_runtime.runs.states import STATES, Status
 
 if TYPE_CHECKING:
     from ductaflow_runtime.runs.instance import Instance
+    from ductaflow_runtime.runs.kept import Keep
     from ductaflow_runtime.runs.record import Record
 
 _MOST = 6
@@ -66,7 +67,7 @@ def restore(instance: str, which: str, yes: bool) -> None:
     record = _chosen(one, _history_of(one), which)
     keep = keep_of(project)
     if not yes:
-        click.confirm(f"Bring back the result of {local_time(record.started)}? {_fate(one, keep.results)}", abort=True)
+        click.confirm(f"Bring back the result of {local_time(record.started)}? {_fate(one, keep)}", abort=True)
     make_folders(one.directory)
     with locked(one.directory) as free:
         if not free or look(one.directory, own=True).state is Status.RUNNING:
@@ -76,13 +77,16 @@ def restore(instance: str, which: str, yes: bool) -> None:
     renew_index(project)
 
 
-def _fate(one: Instance, keep: int) -> str:
+def _fate(one: Instance, keep: Keep) -> str:
     """What becomes of what is there now."""
+    from ductaflow_runtime.runs.kept import may_be_kept
     from ductaflow_runtime.runs.look import look
 
     state = look(one.directory).state
-    if state is Status.DONE and keep:
+    if state is Status.DONE and may_be_kept(one, one.directory, keep):
         return "The one that is there now is kept as an earlier one."
+    if state is Status.DONE and keep.results:
+        return "The one that is there now is deleted, larger than keep_size allows; copy it before to have both."
     return f"What is there now ({state}) is deleted, but for files that somebody has edited."
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 
 from ductaflow_runtime.conductor.observers import Observer
@@ -38,8 +37,7 @@ class Sizes:
         self._size[runs_dir] += _size(now) - _size(known.get(place, ()))
         known[place] = now
         if self._size[runs_dir] > most:  # some more than need be, for looking at all of them takes time
-            every = sorted(chain.from_iterable(known.values()), reverse=True)
-            self._look_at(runs_dir, drop_oldest(every, most * 9 // 10))
+            self._look_at(runs_dir, drop_oldest(all_kept(runs_dir), most * 9 // 10))
 
     def _look_at(self, runs_dir: Path, kept: Sequence[Kept]) -> None:
         known: dict[Path, list[Kept]] = {}
@@ -65,6 +63,9 @@ class Keeping(Observer):
         """Where none are to be kept any more, those from before go."""
         if not self._project.settings.keep:
             drop_everything(self._project.runs_dir)
+        for plan in plans:
+            if plan.back is not None:  # what it replaces may be kept
+                _sizes.note(plan.instance, self._project.settings.bytes_kept)
 
     def ended(self, outcome: Outcome) -> None:
         """A row that is done may have set an earlier result aside."""

@@ -197,9 +197,8 @@ def make_plans(
     # A flow that cannot be executed is an error before anything runs.
     unknown_keys = call.project.settings.unknown_keys
     settle_kernel(present.code(call.flow), options.kernel_name, instances, unknown_keys)
-    plans = (
-        decide(instance, present, force=options.force, html=options.export_html, earlier=True) for instance in instances
-    )
+    force, html, earlier = options.force, options.export_html, bool(call.project.settings.keep)
+    plans = (decide(instance, present, force=force, html=html, earlier=earlier) for instance in instances)
     return list(plans) if whole else [plan.without_long_parts() for plan in plans]
 
 

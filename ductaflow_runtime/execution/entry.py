@@ -26,7 +26,7 @@ from ductaflow_runtime.runs.durable import write_durably
 from ductaflow_runtime.runs.failure import FOLDER_REMOVED, Failure
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import CONFIG_NAME, LOG_NAME, written_by_runtime
-from ductaflow_runtime.runs.kept import Keep, distrust
+from ductaflow_runtime.runs.kept import Keep, distrust, previous_of
 from ductaflow_runtime.runs.previous import drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.reclaim import move_away, reclaim
 from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
@@ -91,6 +91,7 @@ class Entry:
             tables=conclusion.tables,
             fingerprint=_note_repetition(conclusion.fingerprint, self.before),
             outside=conclusion.outside,
+            foreign=None,
         )
         if self.record.attempts:
             final = final.but(attempts=[*self.record.attempts, attempt_of(final, LOG_NAME)])
@@ -142,7 +143,7 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
     foreign = snapshot(directory, running.flow_stem)
     write_atomically(directory / CONFIG_NAME, configs.dump(job.config))
     (directory / LOG_NAME).touch()
-    running = running.but(outputs=None, links=None)
+    running = running.but(outputs=None, links=None, foreign=sorted(foreign))
     write_record(running)
     return Entry(job, running, foreign, before.fingerprint if before is not None else None)
 
@@ -200,8 +201,8 @@ def _keep(job: Job) -> Keep:
 
 def _clear(job: Job, before: Record | None, running: Record) -> None:
     instance = job.instance
-    if job.keep and (before is None or job.force):  # the folder was deleted, or it was said
-        distrust(instance, running.started or "", make=before is not None)
+    if before is None or job.force:  # the folder was deleted, or it was said
+        distrust(instance, running.started or "", make=before is not None or previous_of(instance).is_dir())
     if before is not None:
         set_aside(instance, before, running, _keep(job))
         clear_folders(instance.directory)

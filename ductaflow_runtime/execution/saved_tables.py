@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ductaflow_runtime.errors import ConfigError
 from ductaflow_runtime.errors.wording import type_name
-from ductaflow_runtime.runs.instance import folded, name_problem
+from ductaflow_runtime.runs.instance import TABLES, folded, name_problem
 from ductaflow_runtime.tables.files import TableFile, to_file
 from ductaflow_runtime.tables.frames import is_frame, table_of, way_to_pandas
 
 if TYPE_CHECKING:
     from ductaflow_runtime.execution.running import Execution
-
-FOLDER = "tables"
 
 
 def split_tables(given: Mapping[Any, Any]) -> tuple[dict[Any, Any], dict[str, TableFile]]:
@@ -43,9 +41,9 @@ def store_tables(running: Execution, values: Mapping[str, Any], tables: Mapping[
     for name in [name for name in running.tables if name in values or name in tables]:
         (running.directory / running.tables.pop(name)["file"]).unlink(missing_ok=True)
     for name, table in tables.items():
-        file = f"{FOLDER}/{name}{table.ending}"
+        file = f"{TABLES}/{name}{table.ending}"
         try:
-            (running.directory / FOLDER).mkdir(exist_ok=True)
+            (running.directory / TABLES).mkdir(exist_ok=True)
             (running.directory / file).write_bytes(table.content)
         except OSError as error:
             raise ConfigError(f"the table {name} cannot be written: {error}") from None
@@ -60,7 +58,7 @@ def store_tables(running: Execution, values: Mapping[str, Any], tables: Mapping[
 
 def _refuse_foreign(running: Execution, name: str, ending: str) -> None:
     """Nothing that the flow or a person has put there is overwritten, nor another table where case does not count."""
-    path = running.directory / FOLDER / f"{name}{ending}"
+    path = running.directory / TABLES / f"{name}{ending}"
     if name not in running.tables and (path.exists() or folded(name) in map(folded, running.tables)):
         raise ConfigError(f"the table {name} cannot be written: {path} is there already; give one of them another name")
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 _FOR_ADDRESSES = ("requests", "pyarrow.fs")
+_NEED_THEM = ("boto3", "azure", "gcsfs", "github")  # papermill imports these with itself, where they are installed
 
 
 class _Later(ModuleType):
@@ -29,7 +30,8 @@ def import_papermill() -> None:
     """Import it, if nobody has; what stands in for others is gone from `sys.modules` afterwards."""
     if "papermill" in sys.modules:
         return
-    stand_ins = {name: _Later(name) for name in _FOR_ADDRESSES if _is_unused(name)}
+    others = any(importlib.util.find_spec(name) is not None for name in _NEED_THEM)
+    stand_ins = {name: _Later(name) for name in _FOR_ADDRESSES if _is_unused(name) and not others}
     sys.modules.update(stand_ins)
     try:
         importlib.import_module("papermill")

@@ -6,14 +6,12 @@ What an execution wrote is its own; what somebody else put there is never touche
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
-import time
 from collections.abc import Container, Iterable
 from pathlib import Path
 
 from ductaflow_runtime.files import FileState, hash_file, is_device, is_recent, relative_to_root, stat_file
-from ductaflow_runtime.runs.instance import CONFIG_NAME, written_by_runtime
+from ductaflow_runtime.runs.instance import written_by_runtime
 
 # Path -> (size, time) of what was there at a moment.
 Snapshot = dict[str, tuple[int, int]]
@@ -39,18 +37,6 @@ def clear_folders(directory: Path) -> None:
 
 def _temporary(own: Iterable[str]) -> tuple[str, ...]:
     return tuple(f".{name}." for name in own)
-
-
-def changed_since(directory: Path, flow_stem: str, started: str | None) -> list[str]:
-    """What is in an instance folder, not the runtime's, and was put there or changed after its config was written.
-
-    By the clock that the folder's disk goes by; by this machine's, if the config has been written again since.
-    """
-    since = datetime.datetime.fromisoformat(started).timestamp() if started else time.time()
-    with contextlib.suppress(OSError):
-        since = min(since, os.lstat(directory / CONFIG_NAME).st_ctime)
-    names = snapshot(directory, flow_stem)
-    return sorted(name for name in names if os.lstat(directory / name).st_ctime >= since)
 
 
 def snapshot(directory: Path, flow_stem: str) -> Snapshot:

@@ -16,10 +16,10 @@ from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.durable import files_of, write_durably
 from ductaflow_runtime.runs.folder import open_folder
 from ductaflow_runtime.runs.instance import Instance, written_by_runtime
-from ductaflow_runtime.runs.kept import Keep, address, drop
+from ductaflow_runtime.runs.kept import Keep, drop, previous_of
 from ductaflow_runtime.runs.previous import Edited, drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.reclaim import move_away
-from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, now, read_record, write_record
+from ductaflow_runtime.runs.record import FILE_NAME, Record, now, read_record, write_record
 from ductaflow_runtime.runs.states import Status
 
 
@@ -52,11 +52,6 @@ def bring_back(instance: Instance, source: Record, keep: Keep) -> Record:
         drop(source.directory)
         drop_previous(instance, source.outputs or {}, keep)
     return final
-
-
-def previous_of(instance: Instance) -> Path:
-    """Where the last good results are while no execution since has succeeded."""
-    return instance.runs_dir / PREVIOUS / address(instance)
 
 
 def _running(instance: Instance, source: Record, before: Record | None) -> Record:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOG_NAME = "run.log"
+TABLES = "tables"
+"""The folder in an instance's that `save_results` writes frames to."""
 CONFIG_NAME = "config.json"
 
 _WINDOWS_NAMES = {

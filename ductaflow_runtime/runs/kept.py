@@ -21,7 +21,7 @@ from ductaflow_runtime.files import read_regular, write_atomically
 from ductaflow_runtime.project import HIDDEN, Project
 from ductaflow_runtime.runs.folder import Folder, open_below
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.record import read_record
+from ductaflow_runtime.runs.record import PREVIOUS, read_record
 from ductaflow_runtime.runs.times import stamp_of
 
 KEPT = Path(HIDDEN, "kept")
@@ -59,6 +59,11 @@ def address(instance: Instance) -> Path:
     return Path("elsewhere", configs.digest({"folder": str(instance.folder)}))
 
 
+def previous_of(instance: Instance) -> Path:
+    """Where the last good results are while no execution since has succeeded."""
+    return instance.runs_dir / PREVIOUS / address(instance)
+
+
 def kept_results(instance: Instance) -> list[Kept]:
     """The earlier results of an instance, newest first."""
     return sorted(_results_in(instance.runs_dir / KEPT / address(instance)), reverse=True)
@@ -70,16 +75,19 @@ def all_kept(runs_dir: Path) -> list[Kept]:
     return sorted((kept for step in steps for one in _folders_in(step) for kept in _results_in(one)), reverse=True)
 
 
+def may_be_kept(instance: Instance, folder: Path, keep: Keep) -> bool:
+    """Whether the result in a folder can be among the earlier ones of an instance."""
+    return keep.results > 0 and instance.folder is None and _size_of(folder) <= keep.size
+
+
 def keep_result(instance: Instance, place: Folder, name: str, keep: Keep) -> bool:
     """Move a whole result, the folder `name` in `place`, to those that are kept, if it may be; the oldest make room.
 
     False: it is where it was. Nothing fails for want of an earlier result.
     """
-    if not keep.results or instance.folder is not None:
+    if not may_be_kept(instance, place.path / name, keep):
         return False
     size = _size_of(place.path / name)
-    if size > keep.size:
-        return False
     with contextlib.suppress(OSError, ProjectError, RecordError):
         record = read_record(place.path / name)
         stamp = None if record is None else stamp_of(record.started)

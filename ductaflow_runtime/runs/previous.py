@@ -18,10 +18,10 @@ from pathlib import Path
 
 from ductaflow_runtime.errors import ProjectError, RecordError
 from ductaflow_runtime.project import HIDDEN
-from ductaflow_runtime.runs.artifacts import NO_FILE, changed_since, snapshot_of
+from ductaflow_runtime.runs.artifacts import NO_FILE, snapshot, snapshot_of
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.folder import Folder, open_below, open_folder
-from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
+from ductaflow_runtime.runs.instance import CONFIG_NAME, TABLES, Instance, written_by_runtime
 from ductaflow_runtime.runs.kept import Keep, address, keep_result
 from ductaflow_runtime.runs.lock import locked
 from ductaflow_runtime.runs.record import FILE_NAME, PREVIOUS, Record, read_record, write_record
@@ -70,10 +70,10 @@ def _remove(folder: Folder, names: set[str], listed: Record) -> None:
 
 
 def _left_by_killed(before: Record) -> list[str]:
-    """What an execution had written that nobody was left to see the end of; somebody else may have, so it is kept."""
-    if before.status is not Status.RUNNING or before.outputs is not None:
+    """What has come since an execution began that nobody was left to see the end of: not only it may have made that."""
+    if before.status is not Status.RUNNING or before.outputs is not None or before.foreign is None:
         return []
-    return changed_since(before.directory, before.flow_stem, before.started)
+    return sorted(snapshot(before.directory, before.flow_stem).keys() - set(before.foreign))
 
 
 def _keep_log(folder: Folder, before: Record, running: Record, edited: Edited) -> None:
@@ -100,7 +100,10 @@ def former_result_names(directories: Iterable[Path]) -> list[str]:
 def make_way(instance: Instance, flow_stem: str) -> None:
     """Move away what would be overwritten, of which nobody knows who wrote it: nothing is deleted."""
     with open_folder(instance.directory) as folder, Edited(instance) as edited:
-        for name in written_by_runtime(flow_stem) - {FILE_NAME, CONFIG_NAME}:
+        own = [name for name in written_by_runtime(flow_stem) - {FILE_NAME, CONFIG_NAME} if folder.has(name)]
+        # What has executed here may have saved tables, which the next execution must not find.
+        tables = [name for name in snapshot(folder.path, flow_stem) if own and name.startswith(f"{TABLES}/")]
+        for name in [*own, *tables]:
             edited.save(folder, name)
             folder.remove(name)
 

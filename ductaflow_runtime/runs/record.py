@@ -41,8 +41,8 @@ class Record:
     there. `tables` maps a name to `{file, rows, dtypes, empty}`. `attempts` are those of a call that executed the
     instance more than once, each `{status, error, duration_s, log}`, the last one this record's own. `dates` are
     the dotted keys of the config's texts that were given as dates. `outside` are the changes that the flow was seen to
-    make outside its folder, in words; `brought_back` is when this earlier result took its place again. It prints as a
-    few lines.
+    make outside its folder, in words; `brought_back` is when this earlier result took its place again. `foreign` are
+    the files that were in the folder before, while it runs. It prints as a few lines.
     """
 
     schema: int = SCHEMA
@@ -70,6 +70,7 @@ class Record:
     attempts: list[dict[str, Any]] | None = None
     dates: list[str] | None = None
     outside: list[str] | None = None
+    foreign: list[str] | None = None
     brought_back: str | None = None
     directory: Path = field(default=Path(), compare=False)
     skipped: bool = field(default=False, compare=False)

@@ -185,6 +185,7 @@ _PARTS: dict[str, Callable[[Any], bool]] = {
     "attempts": _are_attempts,
     "dates": _are_texts,
     "outside": _are_texts,
+    "foreign": _are_texts,
 }
 _FINGERPRINT_PARTS: dict[str, Callable[[Any], bool]] = {
     "config": _is_plain_object,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ductaflow_runtime.errors import RecordError
+from ductaflow_runtime.runs.artifacts import snapshot
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.kept import is_trusted, kept_results
 from ductaflow_runtime.runs.look import config_of
@@ -45,7 +46,9 @@ def earlier_result(instance: Instance, record: Record | None, present: Present, 
     if record is None:
         return None
     found = next((one for one in _candidates(instance, record) if _fits(instance, one, present, html)), None)
-    return found if found is not None and _is_of_something_else(instance, record, present) else None
+    if found is None or _has_foreign_files(record) or not _is_of_something_else(instance, record, present):
+        return None
+    return found
 
 
 def _candidates(instance: Instance, record: Record) -> Iterator[Record]:
@@ -65,6 +68,14 @@ def _fits(instance: Instance, one: Record, present: Present, html: bool) -> bool
     if one.status is not Status.DONE or one.outside != [] or one.links or (html and not os.path.isfile(one.notebook)):
         return False
     return why_stale(replace(instance, folder=one.directory), one, present) is None
+
+
+def _has_foreign_files(record: Record) -> bool:
+    """Whether somebody has put files into the folder: the flow may read them, which nobody notes."""
+    there = snapshot(record.directory, record.flow_stem)
+    if record.outputs is None:  # broken off
+        return bool(record.foreign)
+    return bool(there.keys() - {*record.outputs, *(record.links or ()), *record.attempt_logs})
 
 
 def _is_of_something_else(instance: Instance, record: Record, present: Present) -> bool:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from ductaflow_runtime.errors import RecordError
 from ductaflow_runtime.files import FileState
 from ductaflow_runtime.flow.code import changed_cells
-from ductaflow_runtime.runs.bring_back import previous_of
 from ductaflow_runtime.runs.fingerprint import Fingerprint
 from ductaflow_runtime.runs.instance import Instance
-from ductaflow_runtime.runs.kept import kept_results
+from ductaflow_runtime.runs.kept import kept_results, previous_of
 from ductaflow_runtime.runs.look import look
 from ductaflow_runtime.runs.record import Record, read_record
 from ductaflow_runtime.runs.states import Status

@@ -78,7 +78,7 @@ def _examine_one(present: Present, step: str, name: str, seen: Seen | None) -> F
     if seen.record is None and not seen.damage and seen.state is not Status.RUNNING:
         return Found(nowhere, None, seen.state, f"no {FILE_NAME}")
     try:
-        plan = decide(_instance_of(seen, nowhere, present), present, seen, earlier=True)
+        plan = decide(_instance_of(seen, nowhere, present), present, seen, earlier=bool(present.project.settings.keep))
     except DuctaflowError as error:  # the flow is gone or unreadable: no run would give these results
         return Found(nowhere, seen.record, seen.state, str(error))
     reason = plan.reason if plan.back is None else plan.back.otherwise

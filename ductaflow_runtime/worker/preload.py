@@ -68,6 +68,7 @@ class Preloader:
         self._of_runtime: frozenset[str] = frozenset()
         self._learned: set[str] = set()
         self._tried: set[str] = set()
+        self._asked: set[str] = set()
         self._watch = ImportWatch()
         self.note = note
         self._limit_s = limit_s
@@ -89,6 +90,7 @@ class Preloader:
             self.preload(job.preload, job.export_html, (flow.parent, job.root))
             self.preload(learned, folders=(flow.parent, job.root), on_the_way=True)
         self._learned.clear()
+        self._asked.update(names)
         packages(names)
         for bases in ((job.root, job.runs_dir), (job.root,)):
             installed_folders(*bases)
@@ -99,9 +101,8 @@ class Preloader:
 
     @property
     def has_loaded(self) -> bool:
-        """Whether it has imported a package that is neither Python's nor the runtime's."""
-        known = {"ductaflow"} | self._of_runtime | sys.stdlib_module_names
-        return any(top_of(name) not in known for name in self._tried)
+        """Whether flows have asked for modules that are not Python's own; the runtime may have loaded them itself."""
+        return any(top_of(name) not in sys.stdlib_module_names | {"ductaflow"} for name in self._tried | self._asked)
 
     def learn(self, names: Iterable[str]) -> None:
         """Children had to import these themselves; the next ones find them there."""

@@ -238,6 +238,18 @@ def test_a_name_keeps_its_last_table_or_value(project: Project) -> None:
     assert set(record.outputs or {}) == {"tables/t.parquet", "tables/v.parquet"}
 
 
+@pytest.mark.parametrize("record", [None, "{"], ids=["gone", "damaged"])
+def test_a_table_of_a_lost_record(project: Project, record: str | None) -> None:
+    """The instance is executed; the table that nobody can tell the origin of is moved away."""
+    project.flow(
+        "# %%\nimport pandas as pd\nfrom ductaflow import save_results\nsave_results(t=pd.DataFrame({'x': [1]}))\n"
+    )
+    path = run_notebook("flow/step.py", instance_name="a").directory / "run.json"
+    path.unlink() if record is None else path.write_text(record)
+    assert run_notebook("flow/step.py", instance_name="a").status == "done"
+    assert len(list((project.root / "runs/.ductaflow/edited").rglob("t.parquet"))) == 1
+
+
 def test_files_of_others_are_not_replaced(project: Project) -> None:
     """A file that the flow or a person has put there stays, and the message names it."""
     project.flow(

@@ -65,7 +65,7 @@ def executions(name: str = "plain") -> list[str]:
 
 @pytest.mark.engines("fork", "spawn", "kernel")
 def test_a_value_that_was_there_before_executes_nothing(project: Project) -> None:
-    """Its result takes its place again, whole, each time; files of the analyst's are not touched, or moved away.
+    """Its result takes its place again, whole, each time.
 
     Not that of a flow that writes elsewhere or leaves a link: what lies there would be another's.
     """
@@ -75,18 +75,42 @@ def test_a_value_that_was_there_before_executes_nothing(project: Project) -> Non
         assert set(run(x, *does).values()) == {"done"}
     assert project.record("step", "plain")["outside"] == []
     assert project.record("step", "writes-elsewhere")["outside"] == ["writes shared.txt"]
-    Path("runs/step/plain/notes.md").write_text("mine")
-    Path("runs/step/plain/of_2.txt").write_text("mine")  # where a file of the earlier result belongs
     before = project.record("step", "plain")
     assert run(2, *does) == {"plain": "up to date", "writes-elsewhere": "done", "links": "done"}
-    assert Path("runs/step/plain/notes.md").read_text() == "mine"
-    assert [path.read_text() for path in Path("runs/.ductaflow/edited/step/plain").rglob("*.txt")] == ["mine"]
     assert project.notebook("step", "plain")["cells"]
     assert run(2, *does) == dict.fromkeys(["plain", "writes-elsewhere", "links"], "up to date")
     assert run(3, "plain") == {"plain": "up to date"}
     again = project.record("step", "plain")
     assert again == before | {"brought_back": again["brought_back"]}
     assert len(executions()) == 1
+
+
+def test_files_of_others_in_the_folder(project: Project) -> None:
+    """The flow may have read them, which nobody notes: it is executed, and they stay."""
+    project.flow(FLOW)
+    for x in (2, 3):
+        run(x, "plain")
+    Path("runs/step/plain/notes.md").write_text("mine")
+    assert run(2, "plain") == {"plain": "done"}
+    assert Path("runs/step/plain/notes.md").read_text() == "mine"
+
+
+def test_without_earlier_results_none_is_brought_back(project: Project) -> None:
+    """`keep = 0`: also not what is kept until the next success."""
+    project.settings(keep=0)
+    project.flow(FLOW)
+    for x, status in ((2, "done"), (3, "failed"), (2, "done")):
+        assert run(x, "fails at 3") == {"fails-at-3": status}
+
+
+def test_a_deleted_folder_is_computed_anew(project: Project) -> None:
+    """Also where a good result from before is kept until the next success."""
+    project.flow(FLOW)
+    for x in (2, 3):
+        run(x, "fails at 3")
+    shutil.rmtree("runs/step/fails-at-3")
+    for x, status in ((3, "failed"), (2, "done")):
+        assert run(x, "fails at 3") == {"fails-at-3": status}
 
 
 DOES = {
