@@ -25,7 +25,7 @@ def why_outdated(runs_dir: Path, seen: Mapping[str, Mapping[str, Seen]]) -> dict
     """
     if execution.current() is not None:
         return None
-    with beside_rehearsal():
+    with execution.aside(), beside_rehearsal():  # aside: a script may yet turn out to be a flow
         project = _project_of(runs_dir)
         if project is None:
             return None

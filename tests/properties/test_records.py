@@ -97,6 +97,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "outputs": maybe | states,
     "environment": maybe | json_objects,
     "dates": maybe | st.lists(texts, max_size=2),
+    "outside": maybe | st.lists(texts, max_size=2),
+    "foreign": maybe | st.lists(texts, max_size=2),
+    "brought_back": maybe | texts,
     "links": maybe | st.lists(relative, max_size=2),
     "attempts": maybe | st.lists(attempt, max_size=2),
 }
