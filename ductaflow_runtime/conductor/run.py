@@ -29,8 +29,10 @@ from ductaflow_runtime.errors import FlowError, InstanceBusyError
 from ductaflow_runtime.execution.context import aside
 from ductaflow_runtime.project import Project
 from ductaflow_runtime.runs.control import remember_control
+from ductaflow_runtime.runs.owed import remember_owed
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
+from ductaflow_runtime.staleness.decision import owed_by
 from ductaflow_runtime.terminal import say
 
 if TYPE_CHECKING:
@@ -189,7 +191,9 @@ def run_rows(
         instances = instances_of(control_df, call)
         with aside():
             plans = make_plans(call, instances)
-            remember_control(call.project.runs_dir, call.step, [one.name for one in instances], whole=whole)
+            names = [one.name for one in instances]
+            remember_control(call.project.runs_dir, call.step, names, whole=whole)
+            remember_owed(call.project.runs_dir, call.step, names, owed_by(plans))
         observers = [*observers_of(call), *last.observers, interruption]
         outcomes = last.on(conduct(call, plans, Sweep(call.options.workers, observers, given, patience=patience)))
         return outcomes, outcome_frame(control_df, outcomes)

@@ -6,12 +6,14 @@ Conductor, script mode and `ductaflow status` all ask here. It only reads.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ductaflow_runtime.flow.code import FlowCode
 from ductaflow_runtime.runs.claim import host_name
 from ductaflow_runtime.runs.instance import Instance
 from ductaflow_runtime.runs.look import Seen, look
+from ductaflow_runtime.runs.owed import Owed
 from ductaflow_runtime.runs.record import Record
 from ductaflow_runtime.runs.states import Status
 from ductaflow_runtime.staleness.earlier import Back, earlier_result
@@ -103,6 +105,17 @@ def _brought_back(plan: Plan, found: Record, present: Present) -> Plan:
 
 def _awaited(record: Record | None, present: Present) -> tuple[str, ...]:
     return tuple(dict.fromkeys(waits_for(record, present)))
+
+
+def owed_by(plans: Iterable[Plan]) -> Owed:
+    """The rows with a good result of something else than what is wanted now."""
+    owed: Owed = {}
+    for plan in plans:
+        reason = plan.reason if plan.back is None else plan.back.otherwise
+        good = plan.record is not None and plan.record.status is Status.DONE
+        if reason and reason not in (BUSY, FORCED, NO_NOTEBOOK) and good:
+            owed[plan.instance.name] = mark_of(plan.record), reason
+    return owed
 
 
 def mark_of(record: Record | None) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from ductaflow_runtime.errors import DuctaflowError
 from ductaflow_runtime.runs.instance import Instance, list_instances
 from ductaflow_runtime.runs.look import Seen, look, stored_config
+from ductaflow_runtime.runs.owed import Owed, owed_rows
 from ductaflow_runtime.runs.record import FILE_NAME, Record
 from ductaflow_runtime.runs.states import Status
-from ductaflow_runtime.staleness.decision import decide
+from ductaflow_runtime.staleness.decision import decide, mark_of
 from ductaflow_runtime.staleness.earlier import Back
 from ductaflow_runtime.staleness.present import Present
 
@@ -68,8 +69,17 @@ def examine(
     `seen` is what a look at them has shown, by name, where somebody has looked.
     """
     chosen = list_instances(present.project.runs_dir, step) if names is None else names
-    found = [_examine_one(present, step, name, (seen or {}).get(name)) for name in chosen]
+    owed = owed_rows(present.project.runs_dir, step)
+    found = [_still_owed(_examine_one(present, step, name, (seen or {}).get(name)), owed) for name in chosen]
     return [one for one in found if names is not None or one.state != Status.NEW]
+
+
+def _still_owed(found: Found, owed: Owed) -> Found:
+    """With the reason why a sweep was to execute it, if that has not come to it and nothing else makes it stale."""
+    mark, reason = owed.get(found.instance.name, ("", ""))
+    if found.reason is not None or not reason or mark != mark_of(found.record):
+        return found
+    return replace(found, reason=f"not begun: {reason}")
 
 
 def _examine_one(present: Present, step: str, name: str, seen: Seen | None) -> Found:
