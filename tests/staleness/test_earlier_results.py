@@ -15,6 +15,8 @@ from ductaflow_runtime.conductor.plan import instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.rehearsal import rehearsing
 from ductaflow_runtime.runs import previous
 from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.staleness.outside import Outside
+from ductaflow_runtime.staleness.places import Places
 from ductaflow_runtime.staleness.prune import plan_removal, remove
 from tests.cli.test_commands import call, section
 from tests.conftest import Project
@@ -96,6 +98,7 @@ DOES = {
     "import os; os.makedirs('m/n'); os.rename('m/n', 'm/o'); os.removedirs('m/o')": [],
     "import sqlite3; sqlite3.connect('own.db').execute('create table t (x)')": [],
     "import sqlite3; sqlite3.connect('../../../data/in.db').execute('select 1')": [],  # looked at as an input
+    "import sqlite3; sqlite3.connect('../../../data/new.db').execute('create table t (x)')": ["writes data/new.db"],
     "open('../../../log.txt', 'a').write('x')": ["writes log.txt"],
     "import os; os.mkdir('../../../made')": ["writes made"],
     "import os; os.remove('../../../data/x.txt')": ["writes data/x.txt"],
@@ -110,12 +113,23 @@ DOES = {
 def test_what_counts_as_a_change_elsewhere(project: Project) -> None:
     """What a flow does in its own folder, with temporary files and with its inputs is none."""
     project.flow("exec(config['code'])")
+    project.settings(ignore=["data/new.db"])
     for name in ("data/x.txt", "data/in.db"):
         project.write(name, "")
     names = [str(number) for number in range(len(DOES))]
     run_instances(pd.DataFrame({"instance_name": names, "code": [*DOES]}), "flow/step.py")
     told = {code: project.record("step", name)["outside"] for name, code in zip(names, DOES, strict=True)}
     assert told == DOES
+
+
+def test_a_project_may_lie_in_the_environment(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its flows write there are no packages; those of an environment in the project are."""
+    places = Places(str(project.root), str(project.root / "runs/step/a"), "")
+    for prefix, told in ((project.root.parent, ["writes made"]), (project.root / "env", [])):
+        monkeypatch.setattr("sys.prefix", str(prefix))
+        outside = Outside(str(project.root), places.own, "")
+        outside.note("os.mkdir", (str(project.root / ("made" if told else "env/made")), 0o777, -1), places)
+        assert outside.changed([]) == told
 
 
 def test_what_is_wanted_anew_is_executed(project: Project) -> None:
