@@ -28,6 +28,7 @@ CHANGING = _STARTS | _CHANGES | {"socket.connect"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _TWO = frozenset(["os.rename", "os.link"])
 _MOST = 20
+_STARTED = "starts another program"
 UNTOLD = "may change what nobody has seen"
 
 
@@ -44,6 +45,17 @@ def _states_of(database: str) -> list[Stat | None]:
     return [stat_file(database), log if log is not None and log.size else None]
 
 
+def _children() -> tuple[object, ...]:
+    """What tells whether this process has had children: what those that have ended have used, and who is there."""
+    if sys.platform == "win32":
+        return ()
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    there = sorted(pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split())
+    return used.ru_maxrss, used.ru_minflt, used.ru_majflt, *there
+
+
 class Outside:
     """Tells for one instance which events are changes elsewhere; `seen` are those, in words.
 
@@ -53,6 +65,7 @@ class Outside:
 
     def __init__(self, root: str, own: str, runs_dir: str) -> None:
         self.seen: set[str] = set()
+        self._children_before = _children()
         self._databases: dict[str, list[Stat | None]] = {}
         self._root = Path(os.path.realpath(root))
         self._own = os.path.realpath(own)
@@ -72,7 +85,7 @@ class Outside:
 
     def _note(self, event: str, args: tuple[Any, ...], places: Places) -> None:
         if event in _STARTS:
-            self._add("starts another program")
+            self._add(_STARTED)
         elif event == "socket.connect":
             self._add("connects to another program")
         elif event == "open":
@@ -85,16 +98,26 @@ class Outside:
             for given in args[1:2] if event == "os.symlink" else args[: 2 if event in _TWO else 1]:
                 self._note_writing(given)
 
-    def changed(self, named: Iterable[str]) -> list[str]:
+    def changed(self, named: Iterable[str], *, here: bool = True) -> list[str]:
         """What was seen, which databases hold other than when they were opened first, and which of the files `named`
         by the flow, that were not there, have been made meanwhile.
 
-        Native code may have made them, which nobody sees.
+        Native code may have made them, which nobody sees. `here` says that this process executes the flow, and not a
+        kernel, its child.
         """
+        if here and self._has_had_children():
+            self._add(_STARTED)
         changed = [path for path, before in self._databases.items() if _states_of(path) != before]
         changed += [path for path in named if stat_file(path) is not None]
         made = filter(None, map(self._told, changed))
         return sorted(self.seen.union(made))[:_MOST]
+
+    def _has_had_children(self) -> bool:
+        """Some, such as those of `multiprocessing`, are started without an audit event."""
+        try:
+            return _children() != self._children_before
+        except OSError:  # a thread has just ended
+            return True
 
     def _note_writing(self, given: object) -> None:
         path = _absolute(given)

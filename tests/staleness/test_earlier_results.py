@@ -104,6 +104,12 @@ DOES = {
     "import os; os.remove('../../../data/x.txt')": ["writes data/x.txt"],
     "import os; os.symlink('../../../data', 'd'); open('d/y.txt', 'w')": ["writes data/y.txt"],
     "import subprocess; subprocess.run(['true'])": ["starts another program"],
+    "import multiprocessing.util as m, os; os.waitpid(m.spawnv_passfds(b'/bin/true', [b'true'], ()), 0)": [
+        "starts another program"
+    ],
+    "import multiprocessing.util as m; m.spawnv_passfds(b'/bin/sleep', [b'sleep', b'9'], ())": [
+        "starts another program"
+    ],
     "import socket; socket.socket(socket.AF_UNIX).connect_ex('none')": ["connects to another program"],
     "from ductaflow import project_path; import pandas as pd; "
     "pd.DataFrame({'a': [1]}).to_parquet(project_path('a' + '.parquet'))": ["writes a.parquet"],
