@@ -45,7 +45,7 @@ def concluded(conclusion: Conclusion, basis: Basis, entry: Entry) -> Conclusion:
     )
     conclusion = replace(conclusion, fingerprint=seen, usage=Usage(peak_memory=ran.memory))
     if choice.is_python:
-        return _with_what_it_told(conclusion, basis.execution, watched=ran.watched)
+        return _with_what_it_told(conclusion, basis.execution, watched=ran.watched, here=choice.kernel is None)
     return _with_results_of_file(conclusion, entry)
 
 
@@ -55,10 +55,11 @@ def made_so_far() -> frozenset[str]:
     return frozenset() if running is None else frozenset(running.tracker.made)
 
 
-def _with_what_it_told(conclusion: Conclusion, execution: Execution, *, watched: bool) -> Conclusion:
+def _with_what_it_told(conclusion: Conclusion, execution: Execution, *, watched: bool, here: bool) -> Conclusion:
     """A flow that calls ductaflow has given it results and tables; its warnings are known if somebody watched."""
     warned = execution.warned.count if watched else None
-    outside = execution.tracker.outside.changed(execution.tracker.absent) if watched else None
+    tracker = execution.tracker
+    outside = tracker.outside.changed(tracker.absent, here=here) if watched else None
     results, tables = execution.named_results, execution.tables
     return replace(conclusion, warnings=warned, results=results, tables=tables, made=made_so_far(), outside=outside)
 

@@ -13,6 +13,7 @@ import platform
 import sys
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ductaflow_runtime.config import values as configs
@@ -62,13 +63,15 @@ class Conclusion:
 class Entry:
     """One execution that has begun. `foreign` are the files that were there before, if that is known.
 
-    `before` is what went into the execution before this one.
+    `before` is what went into the execution before this one, `outside` what the attempts before it, of the same call,
+    were seen to change outside the folder; `None` if nobody knows.
     """
 
     job: Job
     record: Record
     foreign: Snapshot | None
     before: Fingerprint | None = None
+    outside: tuple[str, ...] | None = ()
 
     def close(self, conclusion: Conclusion) -> Record:
         """Write the final record. A success takes the place of the results before it, which may be kept for a while."""
@@ -90,7 +93,7 @@ class Entry:
             results=conclusion.results,
             tables=conclusion.tables,
             fingerprint=_note_repetition(conclusion.fingerprint, self.before),
-            outside=conclusion.outside,
+            outside=self._outside(conclusion),
             foreign=None,
         )
         if self.record.attempts:
@@ -114,6 +117,12 @@ class Entry:
     def has_written(self, name: str) -> bool:
         """Whether this execution has written a file in the instance's folder, as far as that is known."""
         return name in self._written()[0]
+
+    def _outside(self, conclusion: Conclusion) -> list[str] | None:
+        """`None` also where the files alone would not bring the result back: it has folders that are empty."""
+        if self.outside is None or conclusion.outside is None or _has_empty_folder(self.record.directory):
+            return None
+        return sorted({*self.outside, *conclusion.outside})
 
     def _written(self, made: Container[str] = ()) -> tuple[dict[str, FileState], list[str]]:
         """The files that the execution wrote, and what else it made: what was not there before, or has changed."""
@@ -145,7 +154,19 @@ def open_entry(job: Job, started: str | None = None, *, here: bool = True) -> En
     (directory / LOG_NAME).touch()
     running = running.but(outputs=None, links=None, foreign=sorted(foreign))
     write_record(running)
-    return Entry(job, running, foreign, before.fingerprint if before is not None else None)
+    fingerprint = before.fingerprint if before is not None else None
+    return Entry(job, running, foreign, fingerprint, _outside_of_attempts(job, before))
+
+
+def _outside_of_attempts(job: Job, before: Record | None) -> tuple[str, ...] | None:
+    """The record of the attempt before this one tells of all of them."""
+    if not job.attempts:
+        return ()
+    return None if before is None or before.outside is None else tuple(before.outside)
+
+
+def _has_empty_folder(directory: Path) -> bool:
+    return any(not folders and not names for place, folders, names in os.walk(directory) if place != str(directory))
 
 
 def _note_repetition(seen: Fingerprint | None, before: Fingerprint | None) -> Fingerprint | None:

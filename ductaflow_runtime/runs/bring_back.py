@@ -10,12 +10,13 @@ import os
 from pathlib import Path
 
 from ductaflow_runtime.errors import RecordError
-from ductaflow_runtime.runs.artifacts import clear_folders, clear_halves
+from ductaflow_runtime.files import FileState
+from ductaflow_runtime.runs.artifacts import clear_folders, clear_halves, describe_files, snapshot_of
 from ductaflow_runtime.runs.claim import host_name
 from ductaflow_runtime.runs.contents import Contents
 from ductaflow_runtime.runs.durable import files_of, write_durably
 from ductaflow_runtime.runs.folder import open_folder
-from ductaflow_runtime.runs.instance import Instance, written_by_runtime
+from ductaflow_runtime.runs.instance import CONFIG_NAME, Instance, written_by_runtime
 from ductaflow_runtime.runs.kept import Keep, drop, previous_of
 from ductaflow_runtime.runs.previous import Edited, drop_previous, make_way, set_aside
 from ductaflow_runtime.runs.reclaim import move_away
@@ -64,11 +65,19 @@ def _running(instance: Instance, source: Record, before: Record | None) -> Recor
         status=Status.RUNNING,
         reason=source.reason,
         started=started,
-        outputs=before.outputs if before is not None else None,
+        outputs=None if before is None else (before.outputs or {}) | _attempt_logs(instance, before),
+        links=before.links if before is not None else None,
         environment={"host": host_name(), "pid": os.getpid()},
         brought_back=started,
         directory=instance.directory,
     )
+
+
+def _attempt_logs(instance: Instance, before: Record) -> dict[str, FileState]:
+    """As outputs: a record that is running lists as logs of attempts only those that it keeps."""
+    seen = {name: snapshot_of(os.path.join(instance.directory, name)) for name in before.attempt_logs}
+    there = {name: state for name, state in seen.items() if state is not None}
+    return describe_files(instance.directory, there, there)
 
 
 def _fill(instance: Instance, source: Record, running: Record) -> None:
@@ -78,12 +87,17 @@ def _fill(instance: Instance, source: Record, running: Record) -> None:
         for name in names:
             edited.save(folder, name)
             folder.remove(name)
-        write_record(running.but(outputs=source.outputs))
+        write_record(running.but(outputs=source.outputs, links=None, attempts=source.attempts))
         for name in names:
             place.copy_to(name, folder)
 
 
 def _check_whole(record: Record, directory: Path) -> None:
+    """A script, whose changes elsewhere nobody has watched, leaves no notebook."""
+    needed = [CONFIG_NAME, record.log.name, *([] if record.outside is None else [record.notebook.name])]
+    for name in needed:
+        if not os.path.isfile(os.path.join(directory, name)):
+            raise RecordError(f"{os.path.join(directory, name)} is missing")
     contents = Contents()
     for name, stored in (record.outputs or {}).items():
         if not contents.is_same(os.path.join(directory, name), stored):

@@ -13,7 +13,10 @@ from ductaflow import plan_instances, run_instances, run_notebook
 from ductaflow_runtime.conductor.earlier_results import bring_back_all
 from ductaflow_runtime.conductor.plan import instances_of, make_call, make_plans
 from ductaflow_runtime.conductor.rehearsal import rehearsing
+from ductaflow_runtime.runs import previous
 from ductaflow_runtime.runs.lock import locked
+from ductaflow_runtime.staleness.outside import Outside
+from ductaflow_runtime.staleness.places import Places
 from ductaflow_runtime.staleness.prune import plan_removal, remove
 from tests.cli.test_commands import call, section
 from tests.conftest import Project
@@ -116,14 +119,21 @@ def test_a_deleted_folder_is_computed_anew(project: Project) -> None:
 DOES = {
     "open('a.txt', 'w').write('x')": [],
     "import tempfile; tempfile.TemporaryFile().write(b'x')": [],
-    "import os; os.makedirs('m/n'); os.rename('m/n', 'm/o'); os.rmdir('m/o')": [],
+    "import os; os.makedirs('m/n'); os.rename('m/n', 'm/o'); os.removedirs('m/o')": [],
     "import sqlite3; sqlite3.connect('own.db').execute('create table t (x)')": [],
     "import sqlite3; sqlite3.connect('../../../data/in.db').execute('select 1')": [],  # looked at as an input
+    "import sqlite3; sqlite3.connect('../../../data/new.db').execute('create table t (x)')": ["writes data/new.db"],
     "open('../../../log.txt', 'a').write('x')": ["writes log.txt"],
     "import os; os.mkdir('../../../made')": ["writes made"],
     "import os; os.remove('../../../data/x.txt')": ["writes data/x.txt"],
     "import os; os.symlink('../../../data', 'd'); open('d/y.txt', 'w')": ["writes data/y.txt"],
     "import subprocess; subprocess.run(['true'])": ["starts another program"],
+    "import multiprocessing.util as m, os; os.waitpid(m.spawnv_passfds(b'/bin/true', [b'true'], ()), 0)": [
+        "starts another program"
+    ],
+    "import multiprocessing.util as m; m.spawnv_passfds(b'/bin/sleep', [b'sleep', b'9'], ())": [
+        "starts another program"
+    ],
     "import socket; socket.socket(socket.AF_UNIX).connect_ex('none')": ["connects to another program"],
     "from ductaflow import project_path; import pandas as pd; "
     "pd.DataFrame({'a': [1]}).to_parquet(project_path('a' + '.parquet'))": ["writes a.parquet"],
@@ -133,12 +143,23 @@ DOES = {
 def test_what_counts_as_a_change_elsewhere(project: Project) -> None:
     """What a flow does in its own folder, with temporary files and with its inputs is none."""
     project.flow("exec(config['code'])")
+    project.settings(ignore=["data/new.db"])
     for name in ("data/x.txt", "data/in.db"):
         project.write(name, "")
     names = [str(number) for number in range(len(DOES))]
     run_instances(pd.DataFrame({"instance_name": names, "code": [*DOES]}), "flow/step.py")
     told = {code: project.record("step", name)["outside"] for name, code in zip(names, DOES, strict=True)}
     assert told == DOES
+
+
+def test_a_project_may_lie_in_the_environment(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its flows write there are no packages; those of an environment in the project are."""
+    places = Places(str(project.root), str(project.root / "runs/step/a"), "")
+    for prefix, told in ((project.root.parent, ["writes made"]), (project.root / "env", [])):
+        monkeypatch.setattr("sys.prefix", str(prefix))
+        outside = Outside(str(project.root), places.own, "")
+        outside.note("os.mkdir", (str(project.root / ("made" if told else "env/made")), 0o777, -1), places)
+        assert outside.changed([]) == told
 
 
 def test_what_is_wanted_anew_is_executed(project: Project) -> None:
@@ -299,3 +320,71 @@ def test_log_and_restore(project: Project) -> None:
     assert "up to date" in call("restore", "step/plain", "2", "--yes")
     remove(plan_removal(project.root / "runs", "step", "plain"))
     assert not (KEPT / "plain").exists(), "what is pruned is gone"
+
+
+def test_a_kill_while_making_room_leaves_nothing_behind(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link and the log of an attempt that the execution before had left are cleared away by the next one."""
+    project.write("data/x.txt", "")
+    project.flow("""
+    from pathlib import Path
+    from ductaflow import save_results
+    save_results(y=2 * config["x"])
+    tried = Path("../../../data/tried")
+    if config["x"] == 3:
+        Path("elsewhere").symlink_to("../../../data")
+        if not tried.exists():
+            tried.write_text("")
+            raise ValueError
+    """)
+
+    def conduct(x: int) -> str:
+        frame = rows(x, "plain").drop(columns="does")
+        return str(run_instances(frame, "flow/step.py", retries=1)["status"].iloc[0])
+
+    def kill(*_: object) -> None:
+        raise SystemExit
+
+    assert [conduct(2), conduct(3)] == ["done", "done"]
+    folder = Path("runs/step/plain")
+    assert {"elsewhere", "run.attempt-1.log"} <= {path.name for path in folder.iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr(previous, "_remove", kill)
+        with pytest.raises(SystemExit):
+            conduct(2)
+    assert project.record("step", "plain")["status"] == "running"
+    assert {"elsewhere", "run.attempt-1.log"} <= {path.name for path in folder.iterdir()}
+    assert conduct(3) == "done"
+    assert conduct(2) == "up to date"
+    assert {path.name for path in folder.iterdir()} == {"config.json", "run.json", "run.log", "step.ipynb"}
+    assert not Path("runs/.ductaflow/edited").exists()
+
+
+def test_a_result_is_brought_back_whole_or_not_at_all(project: Project) -> None:
+    """Not without its config, notebook or log; nor where an empty folder would be missing, or an attempt of the same
+    call has written elsewhere."""
+    project.write("data/x.txt", "")
+    project.flow("""
+    from pathlib import Path
+    from ductaflow import save_results
+    does, tried = config["does"], Path(f"../../../data/tried_{config['x']}")
+    if does == "empty":
+        Path("plots", "all").mkdir(parents=True)
+    if does == "again" and not tried.exists():
+        tried.write_text("")
+        raise ValueError
+    save_results(y=2 * config["x"])
+    """)
+    lost = {"config": "config.json", "notebook": "step.ipynb", "log": "run.log"}
+
+    def conduct(x: int) -> dict[str, str]:
+        done = run_instances(rows(x, "whole", "empty", "again", *lost), "flow/step.py", retries=1)
+        return dict(zip(done["instance_name"], done["status"], strict=True))
+
+    for x in (2, 3):
+        assert set(conduct(x).values()) == {"done"}
+    assert project.record("step", "empty")["outside"] is None
+    assert project.record("step", "again")["outside"] == ["writes data/tried_3"]
+    for name, file in lost.items():
+        (KEPT / name / executions(name)[0] / file).unlink()
+    assert conduct(2) == dict.fromkeys(["whole", "empty", "again", *lost], "done") | {"whole": "up to date"}
+    assert all(Path("runs/step", name, file).exists() for name, file in lost.items())
